@@ -1,0 +1,52 @@
+"""What the command lines share: presets by name or file, and errors as one line with exit status 2."""
+
+import runpy
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ae.config import Config
+
+
+def run(main: Callable[..., None]) -> None:
+    """Parses the command line for `main` and calls it."""
+    import tyro
+
+    from ae.errors import InputError, TrainingError
+
+    try:
+        tyro.cli(main, description=sys.modules[main.__module__].__doc__)
+    except (InputError, TrainingError) as error:
+        sys.exit(_fail(f"error: {error}", 2))
+    except KeyboardInterrupt:
+        sys.exit(_fail("interrupted", 130))
+
+
+def command() -> str:
+    """The command line as a user would type it."""
+    return shlex.join(["python", f"scripts/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+
+
+def _fail(message: str, status: int) -> int:
+    print(message, file=sys.stderr)
+    return status
+
+
+def load_preset(name: str) -> "Config":
+    """A preset of the package by its name, or of a user's file: `my_model.py:TINY`, or `my_model.py` for its `PRESET`."""
+    from ae.config import Config, preset
+    from ae.errors import InputError
+
+    file, _, variable = name.partition(":")
+    if not file.endswith(".py"):
+        return preset(name)
+    try:
+        found = runpy.run_path(file, run_name="preset").get(variable or "PRESET")
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror}") from error
+    if not isinstance(found, Config):
+        raise InputError(f"{file} has no Config named {variable or 'PRESET'}; write {file}:NAME")
+    return found

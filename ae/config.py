@@ -1,0 +1,131 @@
+"""What a run is made of: one frozen dataclass, and the presets as small differences."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import flax.linen as nn
+
+from ae import models, tasks
+from ae.errors import InputError
+from ae.tasks import Task
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of one run; everything that its result depends on, the data's content apart."""
+
+    name: str  # of the preset
+    model: nn.Module  # maps inputs [B, H, W, C] to outputs; fields must be numbers, strings, booleans or tuples of them
+    task: Task  # makes (input, target) of a clean image, and scores outputs
+    data: str  # "mnist", "cifar100", "sample-digits" or "sample-photos"
+    train_split: str = "train"  # in the notation of tfds: "train", "train[:55000]", "test[9000:]"
+    validation_split: str = "test"  # early stopping looks at it
+    test_split: str = "test"  # scored once, at the end
+    batch_size: int = 32
+    learning_rate: float = 1e-3  # of Adam
+    epochs: int = 100  # at most
+    patience: int = 2  # stop when so many epochs in a row do not beat the best validation loss
+    fresh: bool = False  # draw noise anew in each epoch; otherwise once for each image
+    seed: int = 0  # of weights, order and training noise; validation and test noise never change
+    limit: int | None = None  # use only so many images of each split
+
+    def to_dict(self) -> dict[str, Any]:
+        """The configuration as JSON values; model and task as `{"class": name, **fields}`."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return values | {"model": _describe(self.model), "task": _describe(self.task)}
+
+
+def from_dict(values: Mapping[str, Any], preset: Config | None = None) -> Config:
+    """The inverse of `Config.to_dict`.
+
+    Classes are looked up in `ae.models` and `ae.tasks`, and beside them only the two of `preset`, so that a file can never
+    name code to run. Raises InputError for unknown fields and classes.
+    """
+    own = [preset.model, preset.task] if preset else []
+    known = {type(value).__name__: type(value) for value in own} | vars(models) | vars(tasks)
+    parts = {key: _build(values[key], known) for key in ("model", "task") if key in values}
+    return _checked(Config, {**values, **parts})
+
+
+def preset(name: str, **changes: Any) -> Config:
+    """The preset of that name with some fields changed. Raises InputError for unknown names and fields."""
+    if name not in PRESETS:
+        raise InputError(f"unknown preset {name!r}; there are {', '.join(PRESETS)}, or name a file: my_model.py:PRESET")
+    return override(PRESETS[name], **changes)
+
+
+def override(config: Config, **changes: Any) -> Config:
+    """The configuration with some fields changed. Raises InputError for unknown fields."""
+    _check_fields(Config, changes)
+    return replace(config, **changes)
+
+
+def on_sample(config: Config) -> Config:
+    """The same run on the data that comes with the dependencies: no download, no reading of test data before the end."""
+    data = {"mnist": "sample-digits", "cifar100": "sample-photos"}.get(config.data, config.data)
+    return replace(config, data=data, train_split="train", validation_split="validation", test_split="test")
+
+
+def _describe(part: nn.Module | Task) -> dict[str, Any]:
+    values = {field.name: getattr(part, field.name) for field in fields(part) if field.name not in ("parent", "name")}
+    return {"class": type(part).__name__} | {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+
+def _build(description: Mapping[str, Any], known: Mapping[str, Any]) -> Any:
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in description.items() if k != "class"}
+    cls = known.get(description.get("class"))
+    if not inspect.isclass(cls) or not issubclass(cls, (nn.Module, Task)):
+        raise InputError(f"unknown class {description.get('class')!r}; name the file it is defined in: --preset FILE.py:PRESET")
+    return _checked(cls, values)
+
+
+def _checked(cls: type, values: Mapping[str, Any]) -> Any:
+    _check_fields(cls, values)
+    try:
+        return cls(**values)
+    except TypeError as error:  # a field is missing
+        raise InputError(f"{cls.__name__}: {error}") from error
+
+
+def _check_fields(cls: type, values: Mapping[str, Any]) -> None:
+    names = [field.name for field in fields(cls) if field.name != "parent"]
+    if unknown := [key for key in values if key not in names]:
+        raise InputError(f"unknown field {', '.join(map(repr, unknown))} of {cls.__name__}; it has {', '.join(names)}")
+
+
+PIXEL_MLP = Config(
+    name="pixel_mlp",
+    model=models.PixelMLP(),
+    task=tasks.Denoise(sigma=0.3),
+    data="mnist",
+    validation_split="test[:9000]",  # as in the reference: test images choose the epoch
+    batch_size=256,
+)
+CONV_AE = replace(PIXEL_MLP, name="conv_ae", model=models.ConvAE())
+COLORIZER_AE = Config(name="colorizer_ae", model=models.ColorizerAE(), task=tasks.Colorize(), data="cifar100")
+
+# For minutes on two cores: narrow, a fixed number of epochs, and running statistics that keep up with so short a run.
+PIXEL_MLP_QUICK = replace(
+    on_sample(PIXEL_MLP),
+    name="pixel_mlp_quick",
+    model=models.PixelMLP(widths=(16, 32, 64, 64, 64, 64, 32, 16, 8), momentum=0.9),
+    batch_size=32,
+    epochs=4,
+)
+CONV_AE_QUICK = replace(
+    PIXEL_MLP_QUICK,
+    name="conv_ae_quick",
+    model=models.ConvAE(encoder=(16, 32, 64, 64), decoder=(64, 64, 32, 16, 16, 8), momentum=0.9),
+)
+COLORIZER_AE_QUICK = replace(
+    on_sample(COLORIZER_AE),
+    name="colorizer_ae_quick",
+    model=models.ColorizerAE(encoder=(16, 32, 64), latent=64, decoder=(64, 32, 16)),
+    epochs=3,
+)
+
+REFERENCE = (PIXEL_MLP, CONV_AE, COLORIZER_AE)
+QUICK = (PIXEL_MLP_QUICK, CONV_AE_QUICK, COLORIZER_AE_QUICK)
+PRESETS = {config.name: config for config in REFERENCE + QUICK}

@@ -1,0 +1,105 @@
+"""Scores of any predictor, trained or not, on a split of the data."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ae import metrics, progress
+from ae.data import Split
+from ae.tasks import Task
+
+Predict = Callable[[Any, jax.Array], jax.Array]
+"""(variables, inputs [B, H, W, C]) -> outputs [B, H, W, C']"""
+
+TRAINING_SCORES = ("loss", "accuracy")
+ALL_SCORES = ("loss", "accuracy", "mse", "psnr", "ssim")
+
+
+def noise_key(source: int, *, seed: int = 0) -> jax.Array:
+    """The key of the noise of a source split. Evaluation always uses seed 0: all models see the same noisy images."""
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 2), source)
+
+
+def examples(task: Task, key: jax.Array, images: jax.Array, index: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Batches (inputs, targets) in [0, 1] from uint8 images [B, H, W, C]; the noise of an image depends on (key, index)."""
+    keys = jax.vmap(partial(jax.random.fold_in, key))(index)
+    return jax.vmap(task)(keys, images.astype(jnp.float32) / 255)
+
+
+def scores(task: Task, names: tuple[str, ...], output: jax.Array, target: jax.Array) -> dict[str, jax.Array]:
+    """The named scores of each image of a batch, [B] each."""
+    functions = {
+        "loss": task.loss,
+        "accuracy": task.accuracy,
+        "mse": metrics.mse,
+        "psnr": metrics.psnr,
+        "ssim": metrics.ssim,
+    }
+    return {name: functions[name](output, target) for name in names}
+
+
+def evaluate(
+    predict: Predict,
+    variables: Any,
+    task: Task,
+    split: Split,
+    *,
+    names: tuple[str, ...] = TRAINING_SCORES,
+    batch_size: int = 256,
+) -> dict[str, float]:
+    """Means over all images of the split of the named scores (see `ALL_SCORES`).
+
+    `predict(variables, inputs)` is compiled; pass the same function again to compile it once.
+    """
+    images, key = jnp.asarray(split.images), noise_key(split.source)
+    sums = dict.fromkeys(names, jnp.float32(0)) | {"count": jnp.int32(0)}
+    with progress.bar(split.name, len(images)) as bar:
+        for first, last in progress.paced(0, -(-len(images) // batch_size)):
+            sums = _add_batches(
+                predict, task, names, batch_size, variables, images, split.start, key, sums, first, last
+            )
+            bar.update(int(sums["count"]) - bar.n)  # waits for the device
+    return metrics.means(sums)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _add_batches(predict, task, names, size, variables, images, start, key, sums, first, last):
+    """Adds the scores of batches first..last to the sums; the last batch is padded and masked."""
+
+    def add(i, sums):
+        position = i * size + jnp.arange(size)
+        mask = position < len(images)
+        batch = images.at[position].get(mode="clip")
+        inputs, targets = examples(task, key, batch, start + position)
+        batch_scores = scores(task, names, predict(variables, inputs), targets)
+        return jax.tree.map(jnp.add, sums, metrics.masked_sums(batch_scores, mask))
+
+    return lax.fori_loop(first, last, add, sums)
+
+
+def measure(
+    predict: Predict, variables: Any, task: Task, split: Split, *, batch_size: int = 256
+) -> dict[str, float]:
+    """What tables show of a predictor: loss, accuracy, mse, psnr_pooled, psnr_mean and ssim over a split."""
+    means = evaluate(predict, variables, task, split, names=ALL_SCORES, batch_size=batch_size)
+    mean_psnr = means.pop("psnr")
+    return means | {"psnr_pooled": float(metrics.pooled_psnr(means["mse"])), "psnr_mean": mean_psnr}
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _predict_examples(predict, task, variables, key, images, index):
+    inputs, targets = examples(task, key, images, index)
+    return inputs, targets, predict(variables, inputs)
+
+
+def pictures(
+    predict: Predict, variables: Any, task: Task, split: Split, first: int = 10, last: int = 19
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """(inputs, targets, outputs), each [last - first, H, W, C], of some images of a split; the reference shows 10 to 18."""
+    chosen = slice(min(first, len(split.images) - 1), min(last, len(split.images)))
+    index = split.start + jnp.arange(chosen.start, chosen.stop)
+    return _predict_examples(predict, task, variables, noise_key(split.source), split.images[chosen], index)

@@ -1,0 +1,84 @@
+"""Pictures of a run: curves of loss and accuracy, strips of test images."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ae.tasks import Task
+
+History = Sequence[dict[str, Any]]
+BLUE, ORANGE, GRAY = "#2369bd", "#e07b1f", "#777777"
+
+
+def strip(*rows: np.ndarray) -> np.ndarray:
+    """Rows of images, each [N, H, W, 1 or 3] in [0, 1], as one RGB picture [rows * H, N * W, 3]."""
+    colored = [np.broadcast_to(np.clip(row, 0, 1), (*np.shape(row)[:3], 3)) for row in rows]
+    return np.concatenate([np.concatenate(list(row), axis=1) for row in colored])
+
+
+def save_grid(path: Path, task: Task, title: str, pictures: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    """Writes (inputs, targets, outputs), each [N, H, W, C] in [0, 1], as three labelled rows."""
+    rows = dict(zip(task.labels, pictures, strict=True))
+    names = list(rows) if task.labels[0] == "gray" else [task.labels[1], task.labels[0], task.labels[2]]
+    count, height, width = pictures[0].shape[:3]
+    figure = _figure(figsize=(1.05 * count + 1, 1.05 * len(rows) * height / width + 0.35))
+    axes = figure.add_subplot()
+    axes.imshow(strip(*(rows[name] for name in names)), interpolation="nearest")
+    for line in range(1, count):
+        axes.axvline(line * width - 0.5, color="white", linewidth=2)
+    for line in range(1, len(rows)):
+        axes.axhline(line * height - 0.5, color="white", linewidth=2)
+    axes.set_yticks([(i + 0.5) * height for i in range(len(rows))], names, fontsize=12)
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_title(title, fontsize=12)
+    _save(figure, path)
+
+
+def save_curves(
+    path: Path, task: Task, title: str, history: History, reference: Sequence[float] = (), baseline: dict[str, float] | None = None
+) -> None:
+    """Writes loss and accuracy over the epochs, for training and validation.
+
+    `reference`: the validation losses that the reference reports, on the same data. `baseline`: name -> validation loss.
+    """
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    figure = _figure(figsize=(10, 3.8))
+    epochs = [row["epoch"] for row in history]
+    validation = history[0]["validation"]
+    for axes, name, label in zip(figure.subplots(1, 2), ("loss", "accuracy"), ("loss", task.accuracy_name), strict=True):
+        axes.plot(epochs, [row[name] for row in history], "o-", color=BLUE, markersize=4, label="training")
+        values = [row[f"val_{name}"] for row in history]
+        axes.plot(epochs, values, "o-", color=ORANGE, markersize=4, label=f"validation on {validation}")
+        axes.set(xlabel="epoch", title=label)
+        axes.grid(alpha=0.3)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        if name == "loss":
+            if reference:
+                axes.plot(range(1, len(reference) + 1), reference, "--", color=GRAY, label=f"reference, on {validation}")
+            for style, (rival, loss) in zip((":", "-."), (baseline or {}).items(), strict=False):
+                axes.axhline(loss, color=GRAY, linestyle=style, label=rival)
+            axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+            axes.yaxis.set_major_formatter("{x:.3g}")
+            axes.yaxis.set_minor_locator(NullLocator())
+        axes.legend()
+    figure.suptitle(title)
+    _save(figure, path)
+
+
+def _figure(figsize: tuple[float, float]) -> Any:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=figsize, dpi=100, layout="constrained")
+
+
+def _save(figure: Any, path: Path) -> None:
+    """Writes the file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    figure.savefig(temporary, format="png", pil_kwargs={"optimize": True})
+    temporary.replace(path)

@@ -1,0 +1,92 @@
+"""The reference's autoencoders as pure flax.linen modules.
+
+Every model maps images [B, H, W, C] in [0, 1] to images of the same height and width:
+`model.apply(variables, x, train=False)`, and in training `model.apply(variables, x, train=True, mutable=["batch_stats"])`.
+Layers are Keras': "same" padding, glorot-uniform kernels, zero biases, BatchNorm after the activation.
+"""
+
+from functools import partial
+
+import flax.linen as nn
+import jax
+
+dense = partial(nn.Dense, kernel_init=nn.initializers.glorot_uniform())
+conv = partial(nn.Conv, kernel_init=nn.initializers.glorot_uniform())
+# Keras stores the kernel of a transposed convolution as (h, w, out, in), and so does `transpose_kernel`.
+conv_transpose = partial(nn.ConvTranspose, kernel_init=nn.initializers.glorot_uniform(), transpose_kernel=True)
+
+
+def batch_norm(train: bool, momentum: float) -> nn.BatchNorm:
+    """Keras' BatchNorm. The variance is taken about the mean: E[x^2] - E[x]^2 loses digits in float32."""
+    return nn.BatchNorm(use_running_average=not train, momentum=momentum, epsilon=1e-3, use_fast_variance=False)
+
+
+class PixelMLP(nn.Module):
+    """Dense layers on the channel axis: every pixel is mapped on its own, [B, H, W, 1] -> [B, H, W, 1]."""
+
+    widths: tuple[int, ...] = (128, 256, 512, 512, 512, 512, 256, 128, 64)
+    normed: tuple[bool, ...] = (True, True, True, False, False, True, True, False, True)  # BatchNorm after which layers
+    momentum: float = 0.99  # of BatchNorm's running statistics
+
+    input_shape = (28, 28, 1)  # what the reference feeds it; any height and width will do
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        for width, normed in zip(self.widths, self.normed, strict=True):
+            x = nn.relu(dense(width)(x))
+            if normed:
+                x = batch_norm(train, self.momentum)(x)
+        return nn.relu(dense(1)(x))
+
+
+class ConvAE(nn.Module):
+    """Convolutional autoencoder, [B, H, W, 1] -> [B, H, W, 1]; height and width divisible by 4."""
+
+    encoder: tuple[int, int, int, int] = (128, 256, 512, 512)
+    decoder: tuple[int, int, int, int, int, int] = (512, 512, 256, 128, 128, 64)
+    momentum: float = 0.99  # of BatchNorm's running statistics
+
+    input_shape = (28, 28, 1)
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        def norm(x: jax.Array) -> jax.Array:
+            return batch_norm(train, self.momentum)(x)
+
+        a, b, c, d = self.encoder
+        x = norm(nn.relu(conv(a, (2, 2))(x)))
+        x = norm(nn.relu(conv(b, (2, 2), 2)(x)))  # [B, H/2, W/2, b]
+        x = norm(nn.relu(conv(c, (3, 3))(x)))
+        x = nn.relu(conv(d, (2, 2), 2)(x))  # [B, H/4, W/4, d]
+
+        a, b, c, d, e, f = self.decoder
+        x = nn.relu(conv(a, (2, 2))(x))
+        x = norm(nn.relu(conv_transpose(b, (2, 2), (2, 2))(x)))  # [B, H/2, W/2, b]
+        x = norm(nn.relu(conv(c, (2, 2))(x)))
+        x = nn.relu(conv(d, (2, 2))(x))
+        x = nn.relu(conv_transpose(e, (2, 2), (2, 2))(x))  # [B, H, W, e]
+        x = norm(nn.relu(conv(f, (2, 2))(x)))
+        return nn.relu(conv(1, (2, 2))(x))
+
+
+class ColorizerAE(nn.Module):
+    """Colorizer with one dense latent vector, gray [B, 32, 32, 1] -> RGB [B, 32, 32, 3]."""
+
+    encoder: tuple[int, ...] = (64, 128, 256)
+    latent: int = 256
+    decoder: tuple[int, ...] = (256, 128, 64)
+
+    input_shape = (32, 32, 1)
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        if x.shape[1:] != self.input_shape:
+            raise ValueError(f"expected gray images [B, 32, 32, 1], got {x.shape}")
+        for width in self.encoder:
+            x = nn.relu(conv(width, (3, 3), 2)(x))
+        encoded = x.shape[1:]  # (4, 4, 256) in the reference
+        x = dense(self.latent)(x.reshape(len(x), -1))
+        x = dense(encoded[0] * encoded[1] * encoded[2])(x).reshape(len(x), *encoded)
+        for width in self.decoder:
+            x = nn.relu(conv_transpose(width, (3, 3), (2, 2))(x))
+        return nn.sigmoid(conv_transpose(3, (3, 3))(x))

@@ -1,0 +1,163 @@
+"""The directory of a run.
+
+    config.json     what was asked for
+    history.csv     a row an epoch
+    checkpoints/    the last two, and the best
+    tensorboard/    scalars and sample images
+    metrics.json, curves.png, grid.png    once it is finished (see `ae.report` and `ae.figures`)
+"""
+
+import csv
+import io
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from ae import figures
+from ae.checkpoint import Checkpoints
+from ae.config import Config, from_dict
+from ae.errors import InputError
+
+CHECKPOINT_SECONDS = 180  # between two checkpoints within an epoch
+
+History = tuple[dict[str, Any], ...]
+"""A row an epoch: epoch, loss, accuracy, val_loss, val_accuracy, which split validation is, and seconds since the start."""
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+def read_config(path: Path, preset: Config | None = None) -> Config:
+    """The configuration of a run directory. Raises InputError where there is none, or another than the preset's."""
+    try:
+        config = from_dict(json.loads((path / "config.json").read_text()), preset)
+    except FileNotFoundError:
+        raise InputError(f"{path} is not a run directory: it has no config.json") from None
+    except (json.JSONDecodeError, AttributeError) as error:
+        raise InputError(f"{path / 'config.json'} is damaged: {error}") from error
+    if preset and config.name != preset.name:
+        raise InputError(f"{path} is a run of {config.name}, not of {preset.name}")
+    return config
+
+
+def differences(ours: Config, theirs: Config) -> list[str]:
+    """In which fields, other than the number of epochs, two configurations differ."""
+    a, b = ours.to_dict(), theirs.to_dict()
+    return [f"{key} is {b[key]}, not {a[key]}" for key in a if a[key] != b[key] and key != "epochs"]
+
+
+def read_checkpoint(path: Path, config: Config, template: Any, *, best: bool = False) -> tuple[Any, History]:
+    """(state, history) of the last or best checkpoint of a run directory. Raises InputError where there is none that fits."""
+    if not (path / "checkpoints").is_dir():
+        raise InputError(f"{path} has no checkpoint yet")
+    checkpoints = Checkpoints(path / "checkpoints", read_only=True)
+    restored = checkpoints.restore(template, best=best)
+    checkpoints.close()
+    if restored is None:
+        raise InputError(f"{path} has no checkpoint yet")
+    state, record = restored
+    _check_record(path, config, record)
+    return state, tuple(record["history"])
+
+
+def _check_record(path: Path, config: Config, record: dict[str, Any]) -> None:
+    if different := differences(config, from_dict(record["config"], config)):
+        raise InputError(f"the checkpoints in {path} are of another run: {'; '.join(different)}")
+
+
+class Run:
+    """A run directory that is being written, as a context manager. Raises InputError where that cannot be."""
+
+    def __init__(self, path: Path, config: Config, *, resume: bool) -> None:
+        self.path, self._config = path, config
+        if (path / "config.json").exists():
+            if not resume:
+                raise InputError(f"{path} holds a run already: --resume goes on with it, or choose another --out")
+            if different := differences(config, read_config(path, config)):
+                raise InputError(f"{path} holds another run: {'; '.join(different)}. Choose another --out")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            write_text(path / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
+            self._checkpoints = Checkpoints(path / "checkpoints")
+        except OSError as error:
+            raise InputError(f"cannot write to {path} ({error.strerror}): choose another --out") from error
+        self._writer = None
+        self._began = self._saved = time.perf_counter()
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._checkpoints.close()
+        if self._writer:
+            self._writer.close()
+
+    def restore(self, state: Any) -> tuple[Any, History]:
+        """State and history of the last whole checkpoint, or those of the beginning."""
+        restored = self._checkpoints.restore(state)
+        if restored is None:
+            return state, ()
+        state, record = restored
+        _check_record(self.path, self._config, record)
+        self._began -= record["elapsed"]
+        history = tuple(record["history"])
+        _write_history(self.path / "history.csv", history)  # it may be a row behind, or ahead
+        return state, history
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds that the run has taken, those before an interruption counted."""
+        return time.perf_counter() - self._began
+
+    @property
+    def save_is_due(self) -> bool:
+        return time.perf_counter() - self._saved > CHECKPOINT_SECONDS
+
+    def save(self, state: Any, history: History) -> None:
+        """Writes a checkpoint and, at the end of an epoch, the history."""
+        ended = int(state.sums["count"]) == 0
+        record = {"config": self._config.to_dict(), "history": history, "elapsed": self.elapsed}
+        # A step and the end of an epoch each count one, so that the last step of an epoch and its end have two numbers.
+        number = int(state.step) + len(history)
+        self._checkpoints.save(number, state, record, {"val_loss": history[-1]["val_loss"]} if ended else None)
+        if ended:
+            _write_history(self.path / "history.csv", history)
+        self._saved = time.perf_counter()
+
+    def log(self, history: History, pictures: tuple[jax.Array, jax.Array, jax.Array]) -> None:
+        """Prints the last epoch, and writes it to TensorBoard with (inputs, targets, outputs) of sample images."""
+        row, task = history[-1], self._config.task
+        print(
+            f"epoch {row['epoch']:3}  loss {row['loss']:.4f}  {task.accuracy_name} {row['accuracy']:.4f}  "
+            f"{row['validation']}: loss {row['val_loss']:.4f}  {task.accuracy_name} {row['val_accuracy']:.4f}  "
+            f"{row['seconds']:.0f} s",
+            flush=True,
+        )
+        if self._writer is None:
+            from tensorboardX import SummaryWriter
+
+            self._writer = SummaryWriter(str(self.path / "tensorboard"), purge_step=row["epoch"])
+        for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+            self._writer.add_scalar(name, row[name], row["epoch"])
+        strip = np.asarray(figures.strip(*pictures) * 255).round().astype(np.uint8)
+        self._writer.add_image(" / ".join(task.labels), strip, row["epoch"], dataformats="HWC")
+        self._writer.flush()
+
+
+def _write_history(path: Path, history: History) -> None:
+    """Without the times, so that the same run writes the same file."""
+    text = io.StringIO()
+    columns = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "validation")
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    write_text(path, text.getvalue())

@@ -1,0 +1,66 @@
+"""What a model is to do: pure functions from a clean image to (input, target), and how its output is scored.
+
+A task is a frozen dataclass; its fields are its settings. A new one is a subclass of `Task` in any file.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from ae import metrics
+from ae.color import luma
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the training loop asks of a task. Images are float [H, W, C] in [0, 1], batches [B, H, W, C]."""
+
+    labels: ClassVar[tuple[str, str, str]] = ("input", "target", "output")
+    """What pictures call the three images."""
+    accuracy_name: ClassVar[str] = ""
+    """Which accuracy `accuracy` computes."""
+
+    def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Makes one example: clean image [H, W, C] -> (input, target). All randomness comes from `key`."""
+        raise NotImplementedError
+
+    def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        """The loss of each image of a batch: [B, H, W, C] twice -> [B]. Mean squared error unless a task says otherwise."""
+        return metrics.mse(output, target)
+
+    def accuracy(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        """The accuracy of each image of a batch: [B, H, W, C] twice -> [B]."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Denoise(Task):
+    """Takes Gaussian noise away: clip(image + sigma * N(0, 1), 0, 1) -> image."""
+
+    sigma: float = 0.3  # standard deviation of the noise, for images in [0, 1]
+
+    labels: ClassVar = ("noisy", "clean", "denoised")
+    accuracy_name: ClassVar = "binary accuracy"
+
+    def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
+        noise = self.sigma * jax.random.normal(key, image.shape, image.dtype)
+        return jnp.clip(image + noise, 0, 1), image
+
+    def accuracy(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        return metrics.binary_accuracy(output, target)
+
+
+@dataclass(frozen=True)
+class Colorize(Task):
+    """Gives colour back: luma [H, W, 1] (BT.601) -> RGB [H, W, 3]."""
+
+    labels: ClassVar = ("gray", "true", "colorized")
+    accuracy_name: ClassVar = "categorical accuracy"
+
+    def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return luma(image), image
+
+    def accuracy(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        return metrics.categorical_accuracy(output, target)

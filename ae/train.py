@@ -1,0 +1,273 @@
+"""The training loop: one for all models and tasks.
+
+Every random number is a function of (seed, epoch, step, index), the state is explicit, and what is computed does not depend on how
+an epoch is cut into calls: an interrupted run that is resumed equals an uninterrupted one bit for bit.
+"""
+
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jax import lax
+
+from ae import metrics, progress
+from ae.config import Config
+from ae.data import Data
+from ae.errors import TrainingError
+from ae.evaluation import TRAINING_SCORES, Predict, evaluate, examples, noise_key, pictures, scores
+from ae.run import History, Run, read_checkpoint
+
+
+@struct.dataclass
+class TrainState:
+    """All that training changes."""
+
+    step: jax.Array  # updates so far, int32
+    params: Any
+    batch_stats: Any  # BatchNorm's running statistics; empty for models without
+    opt_state: Any
+    sums: dict[str, jax.Array]  # of the scores in the epoch under way, before each update
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """What `model.apply` takes."""
+        return {"params": self.params, "batch_stats": self.batch_stats}
+
+
+@dataclass(frozen=True)
+class EarlyStop:
+    """Keras' rule: stop when `patience` epochs in a row do not beat the best validation loss."""
+
+    patience: int
+    best: float = float("inf")
+    best_epoch: int = 0
+    epoch: int = 0
+
+    def update(self, loss: float) -> "EarlyStop":
+        """The rule's state after one more epoch."""
+        epoch = self.epoch + 1
+        return replace(self, epoch=epoch, **({"best": loss, "best_epoch": epoch} if loss < self.best else {}))
+
+    @property
+    def stop(self) -> bool:
+        return self.epoch - self.best_epoch >= self.patience
+
+    @classmethod
+    def after(cls, history: History, patience: int) -> "EarlyStop":
+        """The rule's state after the epochs of a history."""
+        state = cls(patience)
+        for row in history:
+            state = state.update(row["val_loss"])
+        return state
+
+
+def keras_adam(learning_rate: float, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-7) -> optax.GradientTransformation:
+    """Adam (Kingma and Ba, 2015) as Keras computes it.
+
+    Epsilon is added to sqrt(v) before the bias correction (the paper's "epsilon hat"), where `optax.adam` adds it after.
+    """
+
+    def init(params):
+        zeros = partial(jax.tree.map, jnp.zeros_like)
+        return optax.ScaleByAdamState(count=jnp.zeros([], jnp.int32), mu=zeros(params), nu=zeros(params))
+
+    def update(gradients, state, params=None):
+        count = state.count + 1
+        mu = jax.tree.map(lambda m, g: m + (g - m) * (1 - b1), state.mu, gradients)
+        nu = jax.tree.map(lambda v, g: v + (g * g - v) * (1 - b2), state.nu, gradients)
+
+        def step(m, v):
+            power1, power2 = (jnp.float32(b).astype(m.dtype) ** count for b in (b1, b2))  # Keras rounds these to float32
+            return -learning_rate * jnp.sqrt(1 - power2) / (1 - power1) * m / (jnp.sqrt(v) + eps)
+
+        return jax.tree.map(step, mu, nu), optax.ScaleByAdamState(count, mu, nu)
+
+    return optax.GradientTransformation(init, update)
+
+
+def create_state(config: Config, data: Data) -> TrainState:
+    """The state before the first step."""
+    key = jax.random.fold_in(jax.random.key(config.seed), 0)
+    inputs, _ = examples(config.task, key, jnp.asarray(data.train.images[:1]), jnp.arange(1))
+    variables = jax.jit(config.model.init)(key, inputs)
+    params = variables["params"]
+    opt_state = keras_adam(config.learning_rate).init(params)
+    return TrainState(jnp.int32(0), params, variables.get("batch_stats", {}), opt_state, _zero_sums())
+
+
+def _zero_sums() -> dict[str, jax.Array]:
+    return {name: jnp.float32(0) for name in TRAINING_SCORES} | {"count": jnp.int32(0)}
+
+
+def train_step(
+    config: Config, state: TrainState, batch: tuple[jax.Array, jax.Array], key: jax.Array
+) -> tuple[TrainState, dict[str, jax.Array]]:
+    """One update on a batch (inputs, targets), each [B, H, W, C]; returns also the scores [B] before it. `key`: for dropout."""
+    inputs, targets = batch
+
+    def mean_loss(params):
+        variables = state.variables | {"params": params}
+        output, updates = config.model.apply(
+            variables, inputs, train=True, mutable=["batch_stats"], rngs={"dropout": key}
+        )
+        batch_scores = scores(config.task, TRAINING_SCORES, output, targets)
+        return batch_scores["loss"].mean(), (batch_scores, updates.get("batch_stats", state.batch_stats))
+
+    (_, (batch_scores, batch_stats)), gradients = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
+    updates, opt_state = keras_adam(config.learning_rate).update(gradients, state.opt_state)
+    params = optax.apply_updates(state.params, updates)
+    return state.replace(step=state.step + 1, params=params, batch_stats=batch_stats, opt_state=opt_state), batch_scores
+
+
+@partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
+def train_steps(
+    config: Config, size: int, state: TrainState, images: jax.Array, source: int, epoch: int, first: int, last: int
+) -> TrainState:
+    """Trains on images first..last of an epoch's order, `size` at a time."""
+    key = jax.random.fold_in(jax.random.key(config.seed), 1)
+    order = jax.random.permutation(jax.random.fold_in(key, epoch), len(images))
+    noise = noise_key(source, seed=config.seed)
+    noise = jax.random.fold_in(noise, epoch) if config.fresh else noise
+
+    def step(i, state):
+        index = lax.dynamic_slice_in_dim(order, first + i * size, size)
+        batch = examples(config.task, noise, images[index], index)
+        state, batch_scores = train_step(config, state, batch, jax.random.fold_in(key, state.step))
+        sums = metrics.masked_sums(batch_scores, jnp.ones(size, bool))
+        return state.replace(sums=jax.tree.map(jnp.add, state.sums, sums))
+
+    return lax.fori_loop(0, (last - first) // size, step, state)
+
+
+def train_epoch(config: Config, state: TrainState, images: jax.Array, source: int, epoch: int) -> Iterator[TrainState]:
+    """Yields the state after each call of about a second, from where the state is in the epoch to its end.
+
+    A last batch that is not full is trained on all the same, as Keras does.
+    """
+    size = min(config.batch_size, len(images))
+    full, seen = len(images) // size, int(state.sums["count"])
+    for first, last in progress.paced(seen // size, full):
+        state = train_steps(config, size, state, images, source, epoch, first * size, last * size)
+        yield state
+    if (rest := len(images) % size) and seen < len(images):
+        state = train_steps(config, rest, state, images, source, epoch, full * size, len(images))
+        yield state
+
+
+def fit(config: Config, data: Data, out: str | Path | None = None, *, resume: bool = False) -> tuple[TrainState, History]:
+    """Trains until the epochs are up or early stopping says so; the last weights stay.
+
+    Everything is written to the run directory `out` (see `ae.run`); where it is None, nothing is kept. `resume` goes on from
+    the last checkpoint in it. Ctrl-C and SIGTERM end training after a checkpoint, with KeyboardInterrupt.
+    Raises InputError where `out` cannot be used, TrainingError where a loss or a weight is not finite.
+    """
+    if out is None:
+        with tempfile.TemporaryDirectory() as folder:
+            return fit(config, data, folder)
+    with Run(Path(out), config, resume=resume) as run:
+        state, history = run.restore(create_state(config, data))
+        images, predict = jnp.asarray(data.train.images), predictor(config)
+        stop = EarlyStop.after(history, config.patience)
+        while not stop.stop and len(history) < config.epochs:
+            state = _train_epoch(config, run, state, history, images, data.train.source)
+            row = _score_epoch(config, run, state, history, predict, data)
+            state, history, stop = state.replace(sums=_zero_sums()), (*history, row), stop.update(row["val_loss"])
+            run.save(state, history)
+            run.log(history, pictures(predict, state.variables, config.task, data.validation))
+    return state, history
+
+
+def restore(path: Path, config: Config, data: Data, *, best: bool = False) -> tuple[TrainState, History]:
+    """State and history of the last (or best) checkpoint of a run directory, which stays as it is.
+
+    Raises InputError where there is none, or where it is not of this configuration.
+    """
+    template = jax.eval_shape(partial(create_state, config, data))
+    return read_checkpoint(path, config, template, best=best)
+
+
+def predictor(config: Config) -> Predict:
+    """The configuration's model as it predicts, with BatchNorm's running statistics: (variables, inputs) -> outputs."""
+    return partial(config.model.apply, train=False)
+
+
+def _train_epoch(
+    config: Config, run: Run, state: TrainState, history: History, images: jax.Array, source: int
+) -> TrainState:
+    """The rest of an epoch, with progress, checkpoints and interrupts between the calls."""
+    epoch = len(history) + 1
+    bar = progress.bar(f"epoch {epoch}/{config.epochs}", len(images), done=int(state.sums["count"]))
+    with bar, _deferred_interrupts() as interrupted:
+        for state in train_epoch(config, state, images, source, epoch):
+            _check_finite(state.sums["loss"], epoch)  # waits for the device
+            bar.set_postfix(loss=f"{metrics.means(state.sums)['loss']:.4f}", refresh=False)
+            bar.update(int(state.sums["count"]) - bar.n)
+            if interrupted.is_set() or run.save_is_due:
+                _check_finite(optax.tree.norm(state.params), epoch)
+                run.save(state, history)
+            if interrupted.is_set():
+                raise KeyboardInterrupt
+    _check_finite(optax.tree.norm(state.params), epoch)
+    return state
+
+
+def _score_epoch(
+    config: Config, run: Run, state: TrainState, history: History, predict: Predict, data: Data
+) -> dict[str, Any]:
+    """The history's row of an epoch that has been trained."""
+    try:
+        validation = evaluate(
+            predict, state.variables, config.task, data.validation, batch_size=config.batch_size
+        )
+    except KeyboardInterrupt:
+        run.save(state, history)
+        raise
+    epoch = len(history) + 1
+    _check_finite(validation["loss"], epoch)
+    val = {f"val_{name}": value for name, value in validation.items()}
+    training = metrics.means(state.sums)
+    return {"epoch": epoch, **training, **val, "validation": data.validation.name, "seconds": run.elapsed}
+
+
+def _check_finite(value: jax.Array | float, epoch: int) -> None:
+    if not jnp.isfinite(value):
+        raise TrainingError(
+            f"loss or weights are no longer finite in epoch {epoch}; the last checkpoint is sound: "
+            "lower the learning rate, or look at the data"
+        )
+
+
+@contextmanager
+def _deferred_interrupts() -> Iterator[threading.Event]:
+    """Ctrl-C and SIGTERM set the event: during a call the old state is gone and the new one not there yet.
+
+    The second one interrupts at once.
+    """
+    event = threading.Event()
+
+    def defer(signum, frame):
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+
+    if threading.current_thread() is not threading.main_thread():  # where Python allows no handlers
+        yield event
+        return
+    previous = {number: signal.signal(number, defer) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield event
+        if event.is_set():  # it came after the caller's last look
+            raise KeyboardInterrupt
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

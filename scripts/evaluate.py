@@ -1,0 +1,58 @@
+"""Score a trained model on the validation or the test split, beside the baselines of its task."""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from ae import cli
+
+
+def main(
+    run: tyro.conf.Positional[Path],
+    split: Literal["validation", "test"] = "test",
+    checkpoint: Literal["last", "best"] = "last",
+    data: str | None = None,
+    data_dir: Path | None = None,
+    preset: str | None = None,
+    out: Path | None = None,
+) -> None:
+    """Score a run.
+
+    Args:
+        run: Run directory that train.py wrote.
+        split: Which split to score.
+        checkpoint: The last weights, or those with the lowest validation loss.
+        data: Another data set; "sample" needs no download.
+        data_dir: Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
+        preset: The preset that the run must be of; needed where its model or task is defined in a file of your own
+            (my_model.py:PRESET).
+        out: Also write the scores to this JSON file.
+    """
+    from ae import load_data, measure, on_sample, override, predictor
+    from ae.baselines import baselines
+    from ae.report import scores_table
+    from ae.run import read_config, write_text
+    from ae.train import restore
+
+    config = read_config(run, cli.load_preset(preset) if preset else None)
+    scored = on_sample(config) if data == "sample" else override(config, data=data or config.data)
+    loaded = load_data(scored, data_dir)
+    images = getattr(loaded, split)
+    state, history = restore(run, config, loaded, best=checkpoint == "best")
+    print(f"{run}: {config.name}, {checkpoint} checkpoint, after {len(history)} epochs; {loaded.name} {images.name}")
+
+    def score(predict, variables):
+        return measure(predict, variables, config.task, images, batch_size=config.batch_size)
+
+    rows = {name: score(predict, {}) for name, predict in baselines(config.task).items()}
+    rows[config.name] = score(predictor(config), state.variables)
+    print(scores_table(rows, config.task.accuracy_name))
+    if out:
+        values = {"run": str(run), "data": loaded.name, "version": loaded.version, "split": images.name, "scores": rows}
+        write_text(out, json.dumps(values, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    cli.run(main)

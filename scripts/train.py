@@ -1,0 +1,51 @@
+"""Train a preset, and score and picture what came of it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ae import cli
+
+
+def main(
+    preset: tyro.conf.Positional[str],
+    data: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
+    data_dir: Path | None = None,
+    out: Path | None = None,
+    resume: bool = False,
+    epochs: int | None = None,
+    limit: int | None = None,
+    seed: int | None = None,
+) -> None:
+    """Train a preset.
+
+    Args:
+        preset: Name of a preset (pixel_mlp, conv_ae, colorizer_ae, or one of them with _quick), or a file that defines
+            one: my_model.py:PRESET.
+        data: Another data set; "sample" needs no download.
+        data_dir: Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
+        out: Run directory to write (default: runs/PRESET).
+        resume: Go on from the last checkpoint in the run directory.
+        epochs: Train for so many epochs at most.
+        limit: Use only so many images of each split.
+        seed: Seed of weights, order and training noise.
+    """
+    from ae import fit, load_data, on_sample, override, report
+
+    config = cli.load_preset(preset)
+    config = on_sample(config) if data == "sample" else override(config, data=data or config.data)
+    given = {"epochs": epochs, "limit": limit, "seed": seed}
+    config = override(config, **{key: value for key, value in given.items() if value is not None})
+    out = out or Path("runs") / config.name
+
+    loaded = load_data(config, data_dir)
+    print(report.summary(config, loaded))
+    state, history = fit(config, loaded, out, resume=resume)
+    values = report.finish(out, config, loaded, state, history, command=cli.command())
+    print(report.table([values]))
+    print(f"{out}: metrics.json, history.csv, curves.png, grid.png")
+
+
+if __name__ == "__main__":
+    cli.run(main)
