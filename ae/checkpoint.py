@@ -61,7 +61,10 @@ class Checkpoints:
                 return self._read(number, template)
             except Exception as error:  # whatever orbax makes of a damaged file
                 reason = str(error).partition("\n")[0][:200]
-                print(f"checkpoint {number} in {self._directory} is damaged, using an earlier one ({reason})", file=sys.stderr)
+                print(
+                    f"checkpoint {number} in {self._directory} is damaged, using an earlier one ({reason})",
+                    file=sys.stderr,
+                )
         if numbers:
             raise InputError(f"no checkpoint in {self._directory} can be read: start again in another directory")
         return None

@@ -77,7 +77,9 @@ def _build(description: Mapping[str, Any], known: Mapping[str, Any]) -> Any:
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in description.items() if k != "class"}
     cls = known.get(description.get("class"))
     if not inspect.isclass(cls) or not issubclass(cls, (nn.Module, Task)):
-        raise InputError(f"unknown class {description.get('class')!r}; name the file it is defined in: --preset FILE.py:PRESET")
+        raise InputError(
+            f"unknown class {description.get('class')!r}; name the file it is defined in: --preset FILE.py:PRESET"
+        )
     return _checked(cls, values)
 
 

@@ -71,7 +71,11 @@ def _cut(sources: dict[str, np.ndarray], spec: str, limit: int | None) -> Split:
     images = sources[source][start:stop][:limit]
     if not len(images):
         raise InputError(f"the split {spec!r} has no images: {source} has {len(sources[source])}")
-    name = spec if limit is None or limit >= len(sources[source][start:stop]) else f"{source}[{start or ''}:{start + limit}]"
+    name = (
+        spec
+        if limit is None or limit >= len(sources[source][start:stop])
+        else f"{source}[{start or ''}:{start + limit}]"
+    )
     return Split(name, images, start, zlib.crc32(source.encode()))
 
 
@@ -143,7 +147,9 @@ def _decode(directory: Path, source: str, batch: int = 1000) -> np.ndarray:
         return np.stack(images)
     except Exception as error:  # whatever the reader makes of damaged files, or of records that are no images
         reason = str(error).partition("\n")[0]
-        raise InputError(f"cannot read {source} of {directory}: {reason}; prepare it again in another --data-dir") from error
+        raise InputError(
+            f"cannot read {source} of {directory}: {reason}; prepare it again in another --data-dir"
+        ) from error
 
 
 def _prepare(name: str, root: Path) -> Path:
@@ -203,8 +209,9 @@ def _sample_digits() -> dict[str, np.ndarray]:
 SCENES = {
     "train": (
         "skimage/data/astronaut.png",
+        "skimage/data/coffee.png",
         "skimage/data/rocket.jpg",
-                "sklearn/datasets/images/flower.jpg",
+        "sklearn/datasets/images/flower.jpg",
     ),
     "validation": ("sklearn/datasets/images/china.jpg",),
     "test": ("skimage/data/chelsea.png",),
@@ -212,7 +219,10 @@ SCENES = {
 
 
 def _sample_photos() -> dict[str, np.ndarray]:
-    """32x32 crops, at three scales, of the photographs in the wheels of scikit-image and scikit-learn; no scene is in two splits."""
+    """32x32 crops, at three scales, of photographs in the wheels of scikit-image and scikit-learn.
+
+    No scene is in two splits.
+    """
     return {split: np.random.default_rng(0).permutation(_crops(scenes)) for split, scenes in SCENES.items()}
 
 

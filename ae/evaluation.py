@@ -81,9 +81,7 @@ def _add_batches(predict, task, names, size, variables, images, start, key, sums
     return lax.fori_loop(first, last, add, sums)
 
 
-def measure(
-    predict: Predict, variables: Any, task: Task, split: Split, *, batch_size: int = 256
-) -> dict[str, float]:
+def measure(predict: Predict, variables: Any, task: Task, split: Split, *, batch_size: int = 256) -> dict[str, float]:
     """What tables show of a predictor: loss, accuracy, mse, psnr_pooled, psnr_mean and ssim over a split."""
     means = evaluate(predict, variables, task, split, names=ALL_SCORES, batch_size=batch_size)
     mean_psnr = means.pop("psnr")

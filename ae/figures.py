@@ -39,7 +39,12 @@ def save_grid(path: Path, task: Task, title: str, pictures: tuple[np.ndarray, np
 
 
 def save_curves(
-    path: Path, task: Task, title: str, history: History, reference: Sequence[float] = (), baseline: dict[str, float] | None = None
+    path: Path,
+    task: Task,
+    title: str,
+    history: History,
+    reference: Sequence[float] = (),
+    baseline: dict[str, float] | None = None,
 ) -> None:
     """Writes loss and accuracy over the epochs, for training and validation.
 
@@ -50,7 +55,9 @@ def save_curves(
     figure = _figure(figsize=(10, 3.8))
     epochs = [row["epoch"] for row in history]
     validation = history[0]["validation"]
-    for axes, name, label in zip(figure.subplots(1, 2), ("loss", "accuracy"), ("loss", task.accuracy_name), strict=True):
+    for axes, name, label in zip(
+        figure.subplots(1, 2), ("loss", "accuracy"), ("loss", task.accuracy_name), strict=True
+    ):
         axes.plot(epochs, [row[name] for row in history], "o-", color=BLUE, markersize=4, label="training")
         values = [row[f"val_{name}"] for row in history]
         axes.plot(epochs, values, "o-", color=ORANGE, markersize=4, label=f"validation on {validation}")
@@ -59,7 +66,9 @@ def save_curves(
         axes.xaxis.get_major_locator().set_params(integer=True)
         if name == "loss":
             if reference:
-                axes.plot(range(1, len(reference) + 1), reference, "--", color=GRAY, label=f"reference, on {validation}")
+                axes.plot(
+                    range(1, len(reference) + 1), reference, "--", color=GRAY, label=f"reference, on {validation}"
+                )
             for style, (rival, loss) in zip((":", "-."), (baseline or {}).items(), strict=False):
                 axes.axhline(loss, color=GRAY, linestyle=style, label=rival)
             axes.set_yscale("log")

@@ -27,8 +27,11 @@ def from_keras(model: nn.Module, arrays: Mapping[str, np.ndarray]) -> dict:
 
     `arrays` is keyed `NN.LayerClass/name`, NN counting the layers that have variables, for example `04.Conv2D/kernel`:
 
-        layers = [layer for layer in keras_model.layers if layer.weights]
-        arrays = {f"{i:02}.{type(layer).__name__}/{v.name}": v.numpy() for i, layer in enumerate(layers) for v in layer.weights}
+        arrays = {
+            f"{i:02}.{type(layer).__name__}/{variable.name}": variable.numpy()
+            for i, layer in enumerate(layer for layer in keras_model.layers if layer.weights)
+            for variable in layer.weights
+        }
 
     Returns `{"params": ..., "batch_stats": ...}` with the arrays' own dtype. Raises InputError where a layer or a shape is
     not the model's.

@@ -4,6 +4,8 @@ from typing import Any
 
 REPORTED: dict[str, dict[str, Any]] = {
     "pixel_mlp": {
+        "data": "mnist",
+        "validation": "test[:9000]",
         "epoch": 5,
         "epochs": 7,
         "loss": 0.0269,
@@ -13,6 +15,8 @@ REPORTED: dict[str, dict[str, Any]] = {
         "val_loss_by_epoch": [0.1136, 0.0493, 0.0276, 0.0271, 0.0270, 0.0273, 0.0275],
     },
     "conv_ae": {
+        "data": "mnist",
+        "validation": "test[:9000]",
         "epoch": 14,
         "epochs": 14,
         "loss": 0.0044,
@@ -25,6 +29,8 @@ REPORTED: dict[str, dict[str, Any]] = {
         ],
     },
     "colorizer_ae": {
+        "data": "cifar100",
+        "validation": "test",
         "epoch": 7,
         "epochs": 8,
         "loss": 0.0106,

@@ -3,6 +3,8 @@
 import json
 import os
 import platform
+import shutil
+import statistics
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +18,7 @@ from ae import figures
 from ae.baselines import baselines
 from ae.config import Config
 from ae.data import Data, Split
+from ae.errors import InputError
 from ae.evaluation import Predict, examples, measure, pictures
 from ae.reference import reported
 from ae.run import write_text
@@ -47,7 +50,9 @@ def result(config: Config, data: Data, state: TrainState, history: History, *, c
         "accuracy_name": config.task.accuracy_name,
         "train": {"split": data.train.name, "loss": last["loss"], "accuracy": last["accuracy"]},
         **split_reports(config, data, predictor(config), state.variables),
-        "baselines": {name: split_reports(config, data, predict, {}) for name, predict in baselines(config.task).items()},
+        "baselines": {
+            name: split_reports(config, data, predict, {}) for name, predict in baselines(config.task).items()
+        },
         "reference": reported(config.name),
         "wall_seconds": round(last["seconds"], 1),
         "seconds_by_epoch": [round(row["seconds"], 1) for row in history],
@@ -116,7 +121,7 @@ def finish(
     """Writes a finished run's result to `metrics.json`, its pictures to `curves.png` and `grid.png`; returns the result."""
     values = result(config, data, state, history, command=command)
     model = type(config.model).__name__
-    theirs = values["reference"].get("val_loss_by_epoch", ()) if config.data in ("mnist", "cifar100") else ()
+    theirs = values["reference"].get("val_loss_by_epoch", ()) if values["reference"].get("data") == data.name else ()
     rivals = {name: scores["validation"]["loss"] for name, scores in values["baselines"].items()}
     title = f"{config.name} on {data.name} {data.version}"
     figures.save_curves(folder / "curves.png", config.task, title, history, theirs, rivals)
@@ -127,79 +132,151 @@ def finish(
     return values
 
 
+def publish(results: Sequence[dict[str, Any]], *, pictures: Path, out: Path) -> None:
+    """Writes the result of a preset, of one or more seeds, and the first seed's pictures to `out`, named after it."""
+    name = results[0]["preset"]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for picture in ("curves.png", "grid.png"):
+            shutil.copy(pictures / picture, out / f".{name}_{picture}.tmp")
+            (out / f".{name}_{picture}.tmp").replace(out / f"{name}_{picture}")
+        write_text(out / f"{name}.json", json.dumps(over_seeds(results), indent=2) + "\n")
+    except OSError as error:
+        raise InputError(f"cannot write to {out} ({error.strerror}): choose another --out") from error
+
+
+def over_seeds(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The first seed's result, and where there are several, the scores of each with mean and standard deviation."""
+    first = dict(results[0], seeds=[seed for result in results for seed in result["seeds"]])
+    if len(results) == 1:
+        return first
+    splits = ("train", "validation", "test")
+    first["by_seed"] = [{split: result[split] for split in splits} for result in results]
+    first["spread"] = {split: _spread([result[split] for result in results]) for split in splits}
+    return first
+
+
+def _spread(scores: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    values = {name: [row[name] for row in scores] for name in scores[0] if name != "split"}
+    return {name: {"mean": statistics.mean(v), "std": statistics.stdev(v)} for name, v in values.items()}
+
+
 def read_results(folder: Path) -> list[dict[str, Any]]:
-    """The results in a folder, ordered by task and preset."""
+    """The results in a folder, by task, best last."""
     results = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-    return sorted(results, key=lambda r: (r["config"]["task"]["class"] != "Denoise", -r["validation"]["loss"]))
+    return sorted(
+        results, key=lambda result: (_task(result) != "Denoise", _task(result), -result["validation"]["loss"])
+    )
 
 
-COLUMNS = ("", "data", "validated on", "parameters", "epochs", "loss", "val. loss", "val. accuracy", "test MSE", "PSNR pooled", "PSNR mean", "SSIM", "minutes")
+SCORES = {"mse": "MSE", "psnr_pooled": "PSNR pooled", "psnr_mean": "PSNR mean", "ssim": "SSIM"}
+DIGITS = {"loss": 4, "accuracy": 4, "mse": 5, "psnr_pooled": 2, "psnr_mean": 2, "ssim": 3}
+COLUMNS = ("", "data", "parameters", "epochs", "loss", "validated on", "val. loss", "val. accuracy", "tested on",
+           *SCORES.values(), "minutes")  # fmt: skip
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; the first row is its head."""
+    head, *body = rows
+    return "".join(f"| {' | '.join(row)} |\n" for row in (head, ["---"] * len(head), *body))
+
+
+def scores_table(rows: dict[str, dict[str, float]], accuracy_name: str) -> str:
+    """Scores (see `ae.evaluation.measure`) by name, as a Markdown table."""
+    head = ["", "loss", accuracy_name, *SCORES.values()]
+    return markdown([head, *([name, *(f"{row[key]:.{DIGITS[key]}f}" for key in DIGITS)] for name, row in rows.items())])
+
+
+def _task(result: dict[str, Any]) -> str:
+    return result["config"]["task"]["class"]
 
 
 def table(results: Sequence[dict[str, Any]]) -> str:
     """One Markdown table a task: its baselines, then each model with the reference's figures below it."""
     tables = []
-    for task in dict.fromkeys(r["config"]["task"]["class"] for r in results):
-        members = [r for r in results if r["config"]["task"]["class"] == task]
-        rows = [*_baseline_rows(members), *(row for r in members for row in (_model_row(r), *_reference_rows(r)))]
-        tables.append("\n".join(f"| {' | '.join(row)} |" for row in (COLUMNS, ("---",) * len(COLUMNS), *rows)))
-    return "\n\n".join(tables) + "\n"
+    for task in dict.fromkeys(map(_task, results)):
+        members = [result for result in results if _task(result) == task]
+        accuracy_name = members[0]["accuracy_name"]
+        head = [accuracy_name.join(column.rsplit("accuracy", 1)) for column in COLUMNS]
+        models = (row for result in members for row in (_model_row(result), *_reference_rows(result)))
+        tables.append(markdown([head, *_baseline_rows(members), *models]))
+    return "\n".join(tables)
 
 
-def _baseline_rows(results: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
+def _baseline_rows(results: Sequence[dict[str, Any]]) -> list[list[str]]:
     rows = {
-        (name, *_data(result)): (name, *_data(result), "", "", "", *_scores(scores), "")
+        (name, result["data"]["name"]): [name, result["data"]["name"], "", "", "", *_scores(scores), ""]
         for result in results
         for name, scores in result["baselines"].items()
     }
     return list(rows.values())
 
 
-def _model_row(result: dict[str, Any]) -> tuple[str, ...]:
-    return (
+def _model_row(result: dict[str, Any]) -> list[str]:
+    spread = result.get("spread", {})
+    return [
         f"**{result['preset']}**",
-        *_data(result),
+        result["data"]["name"],
         f"{result['parameters']:,}",
         str(result["epochs"]),
-        f"{result['train']['loss']:.4f}",
-        *_scores(result),
+        _number("loss", result["train"], spread.get("train")),
+        *_scores(result, spread),
         f"{result['wall_seconds'] / 60:.1f}",
-    )
-
-
-def _reference_rows(result: dict[str, Any]) -> list[tuple[str, ...]]:
-    """The reference's row says which data it is on, and that it is not ours where it is not."""
-    theirs = result["reference"]
-    if not theirs:
-        return []
-    data = "MNIST" if result["config"]["task"]["class"] == "Denoise" else "CIFAR-100"
-    note = "" if result["data"]["name"] == data.lower().replace("-", "") else ", **other data**"
-    return [
-        (
-            f"reference{note}",
-            data,
-            "test[:9000]" if data == "MNIST" else "test",
-            "",
-            f"{theirs['epoch']} of {theirs['epochs']}",
-            f"{theirs['loss']:.4f}",
-            f"{theirs['val_loss']:.4f}",
-            f"{theirs['val_accuracy']:.4f}",
-            *[""] * 5,
-        )
     ]
 
 
-def _scores(scores: dict[str, Any]) -> tuple[str, ...]:
-    validation, test = scores["validation"], scores["test"]
-    return (
-        f"{validation['loss']:.4f}",
-        f"{validation['accuracy']:.4f}",
-        f"{test['mse']:.5f}",
-        f"{test['psnr_pooled']:.2f}",
-        f"{test['psnr_mean']:.2f}",
-        f"{test['ssim']:.3f}",
+def _reference_rows(result: dict[str, Any]) -> list[list[str]]:
+    """The reference's figures; where ours are on other data, the row says so."""
+    theirs, ours = result["reference"], result["data"]["name"]
+    if not theirs:
+        return []
+    name = "reference" if ours == theirs["data"] else "reference, **on other data**"
+    epochs = f"{theirs['epoch']} of {theirs['epochs']}"
+    loss, val_loss, val_accuracy = (f"{theirs[key]:.4f}" for key in ("loss", "val_loss", "val_accuracy"))
+    return [[name, theirs["data"], "", epochs, loss, theirs["validation"], val_loss, val_accuracy, *[""] * 6]]
+
+
+def _scores(result: dict[str, Any], spread: dict[str, Any] | None = None) -> list[str]:
+    cells = []
+    for split, names in (("validation", ("loss", "accuracy")), ("test", SCORES)):
+        numbers = (_number(name, result[split], (spread or {}).get(split)) for name in names)
+        cells += [result[split]["split"], *numbers]
+    return cells
+
+
+def _number(name: str, scores: dict[str, Any], spread: dict[str, Any] | None = None) -> str:
+    digits = DIGITS[name]
+    if spread:
+        return f"{spread[name]['mean']:.{digits}f} ± {spread[name]['std']:.{digits}f}"
+    return f"{scores[name]:.{digits}f}"
+
+
+PREAMBLE = """# Results
+
+Written by the command that each JSON file names. PSNR has peak 1: "pooled" is that of the mean error, "mean" the mean over
+the images. SSIM has a Gaussian window (11x11, sigma 1.5). Binary accuracy cannot count pixels strictly between 0 and 1;
+categorical accuracy is the share of pixels whose largest channel is right.
+
+"""
+
+
+def write_tables(folder: Path, readme: Path = Path("README.md")) -> str:
+    """Writes `README.md` in a folder of results, and the table in the main README if that shows this folder; returns it."""
+    results = read_results(folder)
+    tables = table(results)
+    pictures = "".join(
+        f"\n## {result['preset']}\n\n`{result['command']}`, {result['hardware']}\n\n"
+        f"![curves]({result['preset']}_curves.png)\n![images]({result['preset']}_grid.png)\n"
+        for result in results
     )
+    write_text(folder / "README.md", PREAMBLE + tables + pictures)
+    if readme.exists() and (filled := fill(readme.read_text(), folder, tables)) != readme.read_text():
+        write_text(readme, filled)
+    return tables
 
 
-def _data(result: dict[str, Any]) -> tuple[str, str]:
-    return result["data"]["name"], result["validation"]["split"]
+def fill(text: str, folder: Path, tables: str) -> str:
+    """Puts tables between `<!-- table: FOLDER -->` and `<!-- end -->`, where a text has them."""
+    start, end = f"<!-- table: {folder.as_posix()} -->\n", "<!-- end -->"
+    before, marker, rest = text.partition(start)
+    return before + marker + tables + end + rest.partition(end)[2] if marker else text

@@ -1,10 +1,10 @@
 """The directory of a run.
 
-    config.json     what was asked for
-    history.csv     a row an epoch
-    checkpoints/    the last two, and the best
-    tensorboard/    scalars and sample images
-    metrics.json, curves.png, grid.png    once it is finished (see `ae.report` and `ae.figures`)
+config.json     what was asked for
+history.csv     a row an epoch
+checkpoints/    the last two, and the best
+tensorboard/    scalars and sample images
+metrics.json, curves.png, grid.png    once it is finished (see `ae.report` and `ae.figures`)
 """
 
 import csv
@@ -56,7 +56,10 @@ def differences(ours: Config, theirs: Config) -> list[str]:
 
 
 def read_checkpoint(path: Path, config: Config, template: Any, *, best: bool = False) -> tuple[Any, History]:
-    """(state, history) of the last or best checkpoint of a run directory. Raises InputError where there is none that fits."""
+    """(state, history) of the last or best checkpoint of a run directory.
+
+    Raises InputError where there is none, or where it is of another configuration.
+    """
     if not (path / "checkpoints").is_dir():
         raise InputError(f"{path} has no checkpoint yet")
     checkpoints = Checkpoints(path / "checkpoints", read_only=True)

@@ -1,7 +1,7 @@
 """The training loop: one for all models and tasks.
 
-Every random number is a function of (seed, epoch, step, index), the state is explicit, and what is computed does not depend on how
-an epoch is cut into calls: an interrupted run that is resumed equals an uninterrupted one bit for bit.
+Every random number is a function of (seed, epoch, step, index), the state is explicit, and what is computed does not depend
+on how an epoch is cut into calls: an interrupted run that is resumed equals an uninterrupted one bit for bit.
 """
 
 import signal
@@ -71,7 +71,9 @@ class EarlyStop:
         return state
 
 
-def keras_adam(learning_rate: float, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-7) -> optax.GradientTransformation:
+def keras_adam(
+    learning_rate: float, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-7
+) -> optax.GradientTransformation:
     """Adam (Kingma and Ba, 2015) as Keras computes it.
 
     Epsilon is added to sqrt(v) before the bias correction (the paper's "epsilon hat"), where `optax.adam` adds it after.
@@ -87,7 +89,9 @@ def keras_adam(learning_rate: float, b1: float = 0.9, b2: float = 0.999, eps: fl
         nu = jax.tree.map(lambda v, g: v + (g * g - v) * (1 - b2), state.nu, gradients)
 
         def step(m, v):
-            power1, power2 = (jnp.float32(b).astype(m.dtype) ** count for b in (b1, b2))  # Keras rounds these to float32
+            power1, power2 = (
+                jnp.float32(b).astype(m.dtype) ** count for b in (b1, b2)
+            )  # Keras rounds these to float32
             return -learning_rate * jnp.sqrt(1 - power2) / (1 - power1) * m / (jnp.sqrt(v) + eps)
 
         return jax.tree.map(step, mu, nu), optax.ScaleByAdamState(count, mu, nu)
@@ -112,7 +116,10 @@ def _zero_sums() -> dict[str, jax.Array]:
 def train_step(
     config: Config, state: TrainState, batch: tuple[jax.Array, jax.Array], key: jax.Array
 ) -> tuple[TrainState, dict[str, jax.Array]]:
-    """One update on a batch (inputs, targets), each [B, H, W, C]; returns also the scores [B] before it. `key`: for dropout."""
+    """One update on a batch (inputs, targets), each [B, H, W, C]: (new state, scores [B] before the update).
+
+    `key` is for models that draw random numbers, as dropout does.
+    """
     inputs, targets = batch
 
     def mean_loss(params):
@@ -164,7 +171,9 @@ def train_epoch(config: Config, state: TrainState, images: jax.Array, source: in
         yield state
 
 
-def fit(config: Config, data: Data, out: str | Path | None = None, *, resume: bool = False) -> tuple[TrainState, History]:
+def fit(
+    config: Config, data: Data, out: str | Path | None = None, *, resume: bool = False
+) -> tuple[TrainState, History]:
     """Trains until the epochs are up or early stopping says so; the last weights stay.
 
     Everything is written to the run directory `out` (see `ae.run`); where it is None, nothing is kept. `resume` goes on from
@@ -206,9 +215,10 @@ def _train_epoch(
 ) -> TrainState:
     """The rest of an epoch, with progress, checkpoints and interrupts between the calls."""
     epoch = len(history) + 1
+    calls = train_epoch(config, state, images, source, epoch)
     bar = progress.bar(f"epoch {epoch}/{config.epochs}", len(images), done=int(state.sums["count"]))
     with bar, _deferred_interrupts() as interrupted:
-        for state in train_epoch(config, state, images, source, epoch):
+        for state in calls:
             _check_finite(state.sums["loss"], epoch)  # waits for the device
             bar.set_postfix(loss=f"{metrics.means(state.sums)['loss']:.4f}", refresh=False)
             bar.update(int(state.sums["count"]) - bar.n)
@@ -226,9 +236,7 @@ def _score_epoch(
 ) -> dict[str, Any]:
     """The history's row of an epoch that has been trained."""
     try:
-        validation = evaluate(
-            predict, state.variables, config.task, data.validation, batch_size=config.batch_size
-        )
+        validation = evaluate(predict, state.variables, config.task, data.validation, batch_size=config.batch_size)
     except KeyboardInterrupt:
         run.save(state, history)
         raise

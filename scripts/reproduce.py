@@ -1,7 +1,5 @@
 """Train the reference's three models, and write the tables and pictures of what came of it."""
 
-import shutil
-from dataclasses import replace
 from pathlib import Path
 
 from ae import cli
@@ -12,37 +10,41 @@ def main(
     only: tuple[str, ...] = (),
     seeds: int = 1,
     out: Path | None = None,
+    runs: Path = Path("runs"),
     data_dir: Path | None = None,
     limit: int | None = None,
     epochs: int | None = None,
 ) -> None:
-    """Train the reference's three models on MNIST and CIFAR-100. Go on with what an earlier call left in runs/.
+    """Train the reference's three models on MNIST and CIFAR-100, going on with what an earlier call left.
 
     Args:
         quick: Narrow models on data that comes with the dependencies: minutes on two cores, no download.
         only: Train these presets alone.
-        seeds: Train each so many times, with seeds 0, 1, 2, ...; tables then give mean and spread.
+        seeds: Train each so many times, with seeds 0, 1, 2, ...; tables then give mean and standard deviation.
         out: Folder for results and tables (default: results, or runs/quick with --quick).
+        runs: Folder for the run directories.
         data_dir: Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
         limit: Use only so many images of each split.
         epochs: Train for so many epochs at most.
     """
-    from ae import preset, report
+    from ae import fit, load_data, override, preset, report
     from ae.config import QUICK, REFERENCE
 
-    out = out or Path("runs/quick" if quick else "results")
-    configs = [preset(name) for name in only] or list(QUICK if quick else REFERENCE)
-    for config in configs:
-        if limit or epochs:
-            config = replace(config, limit=limit or config.limit, epochs=epochs or config.epochs)
-        results = [train(replace(config, seed=seed), data_dir) for seed in range(seeds)]
-        report.publish(out, config.name, results)
-        folder = run_folder(replace(config, seed=0))
-        for picture in ("curves.png", "grid.png"):
-            shutil.copy(folder / picture, out / f"{config.name}_{picture}")
-    print(report.write_tables(out))
-    print(f"{out}: README.md, and for each preset .json, _curves.png and _grid.png")
+    out = out or (runs / "quick" if quick else Path("results"))
+    given = {key: value for key, value in (("limit", limit), ("epochs", epochs)) if value is not None}
+    for config in [preset(name) for name in only] or (QUICK if quick else REFERENCE):
+        results = []
+        for seed in range(seeds):
+            seeded = override(config, seed=seed, **given)
+            run = runs / (config.name if seed == 0 else f"{config.name}-seed{seed}")
+            data = load_data(seeded, data_dir)
+            print(f"\n{report.summary(seeded, data)}\n")
+            state, history = fit(seeded, data, run, resume=True)
+            results.append(report.finish(run, seeded, data, state, history, command=cli.command()))
+        report.publish(results, pictures=runs / config.name, out=out)
+    print(f"\n{report.write_tables(out)}")
+    print(f"{out}: README.md, and of each preset .json, _curves.png and _grid.png")
 
 
-def run_folder(config):
-    ...
+if __name__ == "__main__":
+    cli.run(main)
