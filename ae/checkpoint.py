@@ -1,9 +1,10 @@
-"""Checkpoints of a run: the last two, and the one with the lowest validation loss.
+"""Checkpoints of a run: the last two, and the one with the best score.
 
 Orbax writes a checkpoint beside its place and renames it, so a run that is killed leaves whole ones only. Every array is
-checksummed; a damaged checkpoint is passed over, and said.
+checksummed; a checkpoint that was damaged later is passed over, and that is said.
 """
 
+import shutil
 import sys
 import zlib
 from pathlib import Path
@@ -20,64 +21,73 @@ class Checkpoints:
 
     def __init__(self, directory: Path, *, read_only: bool = False) -> None:
         import orbax.checkpoint as ocp
-        from orbax.checkpoint import checkpoint_managers as policies
 
-        best = policies.BestN(
-            get_metric_fn=lambda scores: scores["val_loss"], reverse=True, n=1, keep_checkpoints_without_metrics=False
-        )
-        options = ocp.CheckpointManagerOptions(
-            preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(2), best]),
-            enable_async_checkpointing=False,
-            cleanup_tmp_directories=not read_only,
-            create=not read_only,
-            read_only=read_only,
-        )
+        self._directory = directory.absolute()
         self._args = ocp.args
-        self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
-        self._directory = directory
+        self._checkpointer = ocp.Checkpointer(ocp.CompositeCheckpointHandler())
+        if not read_only:
+            self._directory.mkdir(exist_ok=True)
+            for path in self._directory.iterdir():
+                if not path.name.isdigit():  # what a killed run was writing or deleting
+                    shutil.rmtree(path, ignore_errors=True)
 
-    def save(self, number: int, tree: Any, record: dict[str, Any], scores: dict[str, float] | None = None) -> None:
-        """Writes a checkpoint; one without scores, within an epoch, is kept until two others have come."""
-        self._manager.save(
-            number,
-            args=self._args.Composite(
-                arrays=self._args.StandardSave(tree),
-                record=self._args.JsonSave(record | {"checksums": _checksums(tree)}),
-            ),
-            metrics=scores,
-        )
+    def save(self, number: int, tree: Any, record: dict[str, Any], *, score: float | None = None) -> None:
+        """Writes a checkpoint. Lower scores are better; one without a score is kept until two others have come."""
+        self._delete(number)  # there is one only if it was damaged
+        record = record | {"score": score, "checksums": _checksums(tree)}
+        args = self._args.Composite(arrays=self._args.StandardSave(tree), record=self._args.JsonSave(record))
+        self._checkpointer.save(self._directory / str(number), args=args)
+        numbers = self._numbers()
+        for old in set(numbers) - {*numbers[-2:], self._best()}:
+            self._delete(old)
 
     def restore(self, template: Any, *, best: bool = False) -> tuple[Any, dict[str, Any]] | None:
         """The last (or best) checkpoint that is whole, as (tree, record); None where there is none at all.
 
         `template` gives structure, shapes and dtypes. Raises InputError where there are checkpoints and all are damaged.
         """
-        numbers = sorted(self._manager.all_steps(), reverse=True)
-        if best and (number := self._manager.best_step()) is not None:
-            numbers.remove(number)
-            numbers.insert(0, number)
-        for number in numbers:
+        numbers = self._numbers()
+        if best:
+            numbers.sort(key=lambda number: number == self._best())
+        for number in reversed(numbers):
             try:
                 return self._read(number, template)
             except Exception as error:  # whatever orbax makes of a damaged file
                 reason = str(error).partition("\n")[0][:200]
-                print(
-                    f"checkpoint {number} in {self._directory} is damaged, using an earlier one ({reason})",
-                    file=sys.stderr,
-                )
+                print(f"checkpoint {number} in {self._directory} is damaged, using another ({reason})", file=sys.stderr)
         if numbers:
             raise InputError(f"no checkpoint in {self._directory} can be read: start again in another directory")
         return None
 
+    def _numbers(self) -> list[int]:
+        return sorted(int(path.name) for path in self._directory.iterdir() if path.name.isdigit())
+
+    def _best(self) -> int | None:
+        scores = {number: self._score(number) for number in self._numbers()}
+        return min((number for number, score in scores.items() if score is not None), key=scores.get, default=None)
+
+    def _score(self, number: int) -> float | None:
+        try:
+            args = self._args.Composite(record=self._args.JsonRestore())
+            return self._checkpointer.restore(self._directory / str(number), args=args).record["score"]
+        except Exception:  # damaged
+            return None
+
     def _read(self, number: int, template: Any) -> tuple[Any, dict[str, Any]]:
         args = self._args.Composite(arrays=self._args.StandardRestore(template), record=self._args.JsonRestore())
-        restored = self._manager.restore(number, args=args)
+        restored = self._checkpointer.restore(self._directory / str(number), args=args)
         if restored.record["checksums"] != _checksums(restored.arrays):
             raise ValueError("its checksums do not fit")
         return restored.arrays, restored.record
 
+    def _delete(self, number: int) -> None:
+        """Renames before deleting: half a checkpoint never stands under a number."""
+        path = self._directory / str(number)
+        if path.exists():
+            shutil.rmtree(path.rename(path.with_suffix(".deleted")))
+
     def close(self) -> None:
-        self._manager.close()
+        self._checkpointer.close()
 
 
 def _checksums(tree: Any) -> list[int]:

@@ -1,8 +1,7 @@
 """Data sets as uint8 arrays [N, H, W, C], decoded once.
 
-`tfds.data_source` reads array_record files and decodes with PIL: TensorFlow is not needed, neither to read nor, with the
-builders made here, to download and prepare. What was decoded is kept as .npy in the user's cache directory, named after data
-set, version, split and checksum, and memory-mapped from then on.
+`tfds.data_source` reads array_record files and decodes with PIL, without TensorFlow. What was decoded is kept as .npy in the
+user's cache directory, named after data set, version, split and checksum, and memory-mapped from then on.
 """
 
 import json
@@ -11,7 +10,6 @@ import re
 import sys
 import tempfile
 import zlib
-from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,7 +82,7 @@ def _cut(sources: dict[str, np.ndarray], spec: str, limit: int | None) -> Split:
 
 def _load_tfds(name: str, sources: set[str], data_dir: str | Path | None) -> tuple[str, dict[str, np.ndarray]]:
     root = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
-    directory = _find(name, root) or _prepare(name, root)
+    directory = _find(name, root) or _download(name, root)
     info = (directory / "dataset_info.json").read_text()
     if (file_format := json.loads(info).get("fileFormat", "tfrecord")) != "array_record":
         raise InputError(
@@ -152,20 +150,18 @@ def _decode(directory: Path, source: str, batch: int = 1000) -> np.ndarray:
         ) from error
 
 
-def _prepare(name: str, root: Path) -> Path:
+def _download(name: str, root: Path) -> Path:
     """Downloads a data set and prepares it as array_record files."""
-    import tensorflow_datasets as tfds
+    from ae.prepare import BUILDERS, download_and_prepare
 
-    builders = {"mnist": tfds.image_classification.MNIST, "cifar100": tfds.image_classification.Cifar100}
-    if name not in builders:
+    if name not in BUILDERS:
         raise InputError(
-            f"unknown data set {name!r}: neither in {root}, nor one of {', '.join((*builders, *SAMPLES))}; "
+            f"unknown data set {name!r}: neither in {root}, nor one of {', '.join((*BUILDERS, *SAMPLES))}; "
             "--data-dir names the folder of a data set that tfds has prepared"
         )
     try:
-        builder = _without_tensorflow(builders[name])(data_dir=root, file_format="array_record")
         print(f"downloading {name} to {root}", file=sys.stderr)
-        builder.download_and_prepare()
+        download_and_prepare(name, root)
     except Exception as error:  # no network, no server, no room, no right to write
         reason = str(error).partition("\n")[0]
         raise InputError(
@@ -173,23 +169,6 @@ def _prepare(name: str, root: Path) -> Path:
             "--data-dir names a folder that has it, --data sample needs no download"
         ) from error
     return _find(name, root)
-
-
-def _without_tensorflow(builder: type) -> type:
-    """A subclass of a tfds builder that encodes its images itself: handed arrays, tfds would ask TensorFlow to do it."""
-    from PIL import Image
-
-    def png(image: np.ndarray) -> BytesIO:
-        file = BytesIO()
-        Image.fromarray(image.squeeze()).save(file, "png")
-        file.seek(0)
-        return file
-
-    def generate(self, *args):
-        for key, example in builder._generate_examples(self, *args):
-            yield key, example | {"image": png(example["image"])}
-
-    return type(builder.__name__, (builder,), {"name": builder.name, "_generate_examples": generate})
 
 
 # Data that comes with the dependencies

@@ -9,15 +9,20 @@ import jax
 import jax.numpy as jnp
 
 
-def check_same_shape(output: jax.Array, target: jax.Array) -> None:
-    """Raises ValueError where two batches would broadcast in silence ([B, H, W, 1] against [B, H, W, 3], say)."""
+def check_batches(output: jax.Array, target: jax.Array) -> None:
+    """Raises ValueError where two batches would broadcast in silence ([B, H, W, 1] against [B, H, W, 3], say).
+
+    Also where they are integers, whose differences wrap.
+    """
     if output.shape != target.shape or output.ndim != 4:
         raise ValueError(f"expected two equal shapes [B, H, W, C], got {output.shape} and {target.shape}")
+    if not all(jnp.issubdtype(x.dtype, jnp.floating) for x in (output, target)):
+        raise ValueError(f"expected float images in [0, 1], got {output.dtype} and {target.dtype}")
 
 
 def mse(output: jax.Array, target: jax.Array) -> jax.Array:
     """Mean squared error of each image: [B, H, W, C] twice -> [B]."""
-    check_same_shape(output, target)
+    check_batches(output, target)
     return dm_pix.mse(output, target)
 
 
@@ -26,7 +31,7 @@ def psnr(output: jax.Array, target: jax.Array) -> jax.Array:
 
     Its mean over a data set is not the PSNR of the mean error (`pooled_psnr`): easy images weigh more in it.
     """
-    check_same_shape(output, target)
+    check_batches(output, target)
     return dm_pix.psnr(output, target)
 
 
@@ -41,7 +46,7 @@ def ssim(output: jax.Array, target: jax.Array) -> jax.Array:
     The form of Wang, Bovik, Sheikh and Simoncelli (2004): Gaussian window 11x11, sigma 1.5, only where it fits whole
     ("valid"), mean over the channels. scikit-image's default, a uniform 7x7 window, gives other figures.
     """
-    check_same_shape(output, target)
+    check_batches(output, target)
     return dm_pix.ssim(output, target)
 
 
@@ -50,7 +55,7 @@ def binary_accuracy(output: jax.Array, target: jax.Array) -> jax.Array:
 
     A target strictly between 0 and 1 never counts, so on gray images the best that can be reached is below 1.
     """
-    check_same_shape(output, target)
+    check_batches(output, target)
     return jnp.mean(target == (output > 0.5), axis=(1, 2, 3), dtype=output.dtype)
 
 
@@ -59,7 +64,7 @@ def categorical_accuracy(output: jax.Array, target: jax.Array) -> jax.Array:
 
     Ties go to the first channel, so a gray pixel counts as red.
     """
-    check_same_shape(output, target)
+    check_batches(output, target)
     return jnp.mean(output.argmax(-1) == target.argmax(-1), axis=(1, 2), dtype=output.dtype)
 
 

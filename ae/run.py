@@ -131,7 +131,7 @@ class Run:
         record = {"config": self._config.to_dict(), "history": history, "elapsed": self.elapsed}
         # A step and the end of an epoch each count one, so that the last step of an epoch and its end have two numbers.
         number = int(state.step) + len(history)
-        self._checkpoints.save(number, state, record, {"val_loss": history[-1]["val_loss"]} if ended else None)
+        self._checkpoints.save(number, state, record, score=history[-1]["val_loss"] if ended else None)
         if ended:
             _write_history(self.path / "history.csv", history)
         self._saved = time.perf_counter()

@@ -1,0 +1,99 @@
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import flax.linen as nn
+import jax
+import numpy as np
+import pytest
+
+from ae.config import Config
+from ae.data import Data, Split
+from ae.tasks import Denoise
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"  # data sets and Keras' outputs, where the developers have them
+
+
+@pytest.fixture(autouse=True)
+def cache_dir(tmp_path, monkeypatch):
+    """Every test has a cache of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def golden():
+    """Loads Keras' outputs by model name."""
+    if not (SHARED / "golden").is_dir():
+        pytest.skip("Keras' outputs (../shared/golden) are not on this machine")
+    return lambda name: np.load(SHARED / "golden" / f"{name}.npz")
+
+
+@pytest.fixture(scope="session")
+def tfds_dir():
+    """A folder with the real MNIST and CIFAR-100."""
+    folder = Path(os.environ.get("TFDS_DATA_DIR") or SHARED / "data/tfds")
+    if not all((folder / name).is_dir() for name in ("mnist", "cifar100")):
+        pytest.skip("MNIST and CIFAR-100 are not on this machine (TFDS_DATA_DIR)")
+    return folder
+
+
+class Tiny(nn.Module):
+    """One convolution and a BatchNorm: enough for the loop."""
+
+    width: int = 4
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        x = nn.relu(nn.Conv(self.width, (3, 3))(x))
+        x = nn.BatchNorm(use_running_average=not train, momentum=0.9)(x)
+        return nn.Conv(1, (3, 3))(x)
+
+
+TINY = Config(name="tiny", model=Tiny(), task=Denoise(), data="tiny", batch_size=8, epochs=3)
+
+
+def tiny_data(train=37, validation=11):
+    """Blurred random images of 12x12; neither split is a multiple of the batch size."""
+    noise = np.asarray(jax.random.uniform(jax.random.key(7), (train + validation, 13, 13, 1)))
+    images = (255 * (noise[:, 1:, 1:] + noise[:, :-1, :-1]) / 2).astype(np.uint8)
+    return Data(
+        "tiny",
+        "1",
+        Split("train", images[:train], 0, 1),
+        Split("validation", images[train:], 0, 2),
+        Split("test", images[train:], 0, 3),
+    )
+
+
+@pytest.fixture
+def tiny():
+    return TINY
+
+
+@pytest.fixture
+def data():
+    return tiny_data()
+
+
+def equal_trees(a, b):
+    """Equal bit for bit."""
+    a, b = jax.tree.leaves(a), jax.tree.leaves(b)
+    return len(a) == len(b) and all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def python(*args, **kwargs):
+    """Arguments for subprocess.run."""
+    return [sys.executable, *map(str, args)]
+
+
+# The same programs are compiled by many tests.
+COMPILED = tempfile.mkdtemp(prefix="ae-compiled-")
+os.environ |= {"JAX_COMPILATION_CACHE_DIR": COMPILED, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+jax.config.update("jax_compilation_cache_dir", COMPILED)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+atexit.register(shutil.rmtree, COMPILED, ignore_errors=True)

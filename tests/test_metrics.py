@@ -1,0 +1,71 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from ae import metrics
+
+
+@pytest.fixture
+def images():
+    a, b = np.random.default_rng(0).random((2, 4, 28, 28, 3)).astype(np.float32)
+    return jnp.asarray(a), jnp.asarray(np.clip(0.7 * a + 0.3 * b, 0, 1))
+
+
+def test_psnr_and_ssim_are_scikit_images(images):
+    a, b = map(np.asarray, images)
+    psnr = [peak_signal_noise_ratio(x, y, data_range=1) for x, y in zip(a, b, strict=True)]
+    np.testing.assert_allclose(metrics.psnr(*images), psnr, rtol=1e-5)
+    wang = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    ssim = [structural_similarity(x, y, data_range=1, channel_axis=-1, **wang) for x, y in zip(a, b, strict=True)]
+    np.testing.assert_allclose(metrics.ssim(*images), ssim, rtol=1e-4)
+
+
+def test_numbers_worked_out_by_hand():
+    target = jnp.array([[[[0.0], [1.0]], [[0.5], [1.0]]]])  # [1, 2, 2, 1]
+    output = jnp.array([[[[0.2], [0.4]], [[0.5], [0.9]]]])
+    np.testing.assert_allclose(metrics.mse(output, target), [(0.04 + 0.36 + 0 + 0.01) / 4], rtol=1e-6)
+    np.testing.assert_allclose(metrics.psnr(output, target), [-10 * np.log10(0.1025)], rtol=1e-6)
+    # 0 == (0.2 > .5) and 1 == (0.9 > .5) count; 1 == (0.4 > .5) does not; 0.5 never can
+    np.testing.assert_allclose(metrics.binary_accuracy(output, target), [2 / 4])
+    assert metrics.pooled_psnr(0.01) == pytest.approx(20)
+
+
+def test_categorical_accuracy_gives_ties_to_the_first_channel():
+    target = jnp.array([[[[0.2, 0.2, 0.1], [0.1, 0.5, 0.4], [0.0, 0.0, 1.0]]]])  # red by tie, green, blue
+    gray = jnp.full((1, 1, 3, 3), 0.3)
+    np.testing.assert_allclose(metrics.categorical_accuracy(gray, target), [1 / 3])
+    np.testing.assert_allclose(metrics.categorical_accuracy(target, target), [1])
+
+
+def test_pooled_psnr_is_not_the_mean_of_psnr():
+    target = jnp.zeros((2, 1, 1, 1))
+    output = jnp.array([0.1, 0.01]).reshape(2, 1, 1, 1)
+    assert float(metrics.psnr(output, target).mean()) == pytest.approx(30)
+    assert float(metrics.pooled_psnr(metrics.mse(output, target).mean())) == pytest.approx(22.967, abs=1e-3)
+
+
+def test_masked_images_do_not_count():
+    sums = metrics.masked_sums({"a": jnp.array([1.0, 2.0, jnp.nan])}, jnp.array([True, True, False]))
+    assert metrics.means(sums) == {"a": 1.5}
+
+
+@pytest.mark.parametrize("name", ["mse", "psnr", "ssim", "binary_accuracy", "categorical_accuracy"])
+def test_shapes_that_would_broadcast_and_integers_are_refused(name):
+    metric = getattr(metrics, name)
+    with pytest.raises(ValueError, match="equal shapes"):
+        metric(jnp.zeros((2, 16, 16, 1)), jnp.zeros((2, 16, 16, 3)))
+    with pytest.raises(ValueError, match="equal shapes"):
+        metric(jnp.zeros((16, 16, 1)), jnp.zeros((16, 16, 1)))
+    with pytest.raises(ValueError, match="float"):
+        metric(jnp.zeros((2, 16, 16, 1), jnp.uint8), jnp.zeros((2, 16, 16, 1), jnp.uint8))
+
+
+@pytest.mark.parametrize("name", ["mse", "psnr", "ssim", "binary_accuracy", "categorical_accuracy"])
+def test_metrics_are_per_image_and_jit_changes_nothing(images, name):
+    metric = getattr(metrics, name)
+    values = metric(*images)
+    assert values.shape == (4,)
+    np.testing.assert_allclose(jax.jit(metric)(*images), values, rtol=1e-5)
+    np.testing.assert_allclose(metric(images[0][2:3], images[1][2:3]), values[2:3], rtol=1e-5)

@@ -1,0 +1,44 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ae.color import luma
+from ae.evaluation import examples, noise_key
+from ae.tasks import Colorize, Denoise
+
+
+def test_noise_has_the_asked_deviation_and_is_clipped():
+    image = jnp.full((100, 100, 1), 0.5)
+    noisy, target = Denoise(sigma=0.1)(jax.random.key(0), image)
+    assert jnp.array_equal(target, image)
+    assert float(noisy.std()) == pytest.approx(0.1, rel=0.03)
+    assert float(noisy.mean()) == pytest.approx(0.5, abs=0.005)
+    noisy, _ = Denoise(sigma=2.0)(jax.random.key(0), image)
+    assert float(noisy.min()) == 0
+    assert float(noisy.max()) == 1
+
+
+def test_gray_is_bt601_luma():
+    rgb = jnp.array([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 1.0, 1.0]]])
+    gray, target = Colorize()(jax.random.key(0), rgb)
+    np.testing.assert_allclose(gray[0, :, 0], [0.299, 0.587, 0.114, 1], rtol=1e-6)
+    assert jnp.array_equal(target, rgb)
+    with pytest.raises(ValueError, match="RGB"):
+        luma(gray)
+
+
+def test_the_noise_of_an_image_depends_on_seed_and_index_only():
+    images = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 1), dtype=np.uint8)
+    make = lambda rows, seed=0: examples(Denoise(), noise_key(1, seed=seed), images[rows], jnp.array(rows))[0]  # noqa: E731
+    together, alone = make([0, 1, 2, 3, 4, 5]), make([4])
+    assert jnp.array_equal(together[4], alone[0])
+    assert jnp.array_equal(make([5, 4])[1], alone[0])
+    assert not jnp.array_equal(make([4], seed=1), alone)
+
+
+def test_examples_are_in_the_unit_range():
+    images = np.array([0, 255], np.uint8).reshape(2, 1, 1, 1)
+    _, targets = examples(Denoise(), jax.random.key(0), images, jnp.arange(2))
+    assert targets.dtype == jnp.float32
+    np.testing.assert_array_equal(targets.ravel(), [0, 1])

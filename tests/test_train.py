@@ -1,0 +1,322 @@
+import os
+import signal
+import subprocess
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from conftest import TINY, equal_trees, python, tiny_data
+
+from ae import progress, run, train
+from ae.errors import InputError, TrainingError
+from ae.evaluation import evaluate, examples, noise_key
+from ae.reference import REPORTED
+from ae.train import EarlyStop, create_state, fit, keras_adam, predictor, restore, train_epoch, train_step
+
+
+def stops(losses, patience=2):
+    """(epochs run, best epoch) of Keras' rule on a list of validation losses."""
+    rule = EarlyStop(patience)
+    for loss in losses:
+        rule = rule.update(loss)
+        if rule.stop:
+            break
+    return rule.epoch, rule.best_epoch
+
+
+# Values that round to the printed ones; as printed, the ConvAE's epoch 10 only ties with epoch 8 and would end it.
+CONV_AE = [.1135, .0472, .0075, .0052, .0063, .0050, .00496, .00474, .0048, .00466, .0049, .0045, .0049, .0047]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        (REPORTED["pixel_mlp"]["val_loss_by_epoch"], (7, 5)),
+        (REPORTED["colorizer_ae"]["val_loss_by_epoch"], (8, 6)),
+        (CONV_AE, (14, 12)),
+        (REPORTED["conv_ae"]["val_loss_by_epoch"][:10], (10, 8)),
+        ([3, 2, 1, 0.5], (4, 4)),
+        ([1, 1, 1, 0.5], (3, 1)),
+        ([1, 2, 0.5, 3, 4], (5, 3)),
+    ],
+)
+def test_early_stopping_is_keras_rule(losses, expected):
+    assert stops(losses) == expected
+
+
+def test_literal_losses_round_to_the_printed_ones():
+    assert [round(loss, 4) for loss in CONV_AE] == REPORTED["conv_ae"]["val_loss_by_epoch"]
+
+
+def test_early_stopping_is_a_value():
+    rule = EarlyStop(2)
+    rule.update(1.0)
+    assert rule == EarlyStop(2)
+    history = tuple({"val_loss": loss} for loss in (3.0, 1.0, 2.0))
+    assert EarlyStop.after(history, 2) == EarlyStop(2).update(3.0).update(1.0).update(2.0)
+
+
+def test_adam_adds_epsilon_before_the_bias_correction():
+    params = {"w": jnp.array([1.0, -2.0])}
+    gradients = [np.array([1e-6, 3e-2]), np.array([2e-6, -1e-2]), np.array([-1e-6, 5e-2])]
+    optimizer = keras_adam(1e-3)
+    state, m, v, w = optimizer.init(params), 0, 0, np.array([1.0, -2.0])
+    for t, g in enumerate(gradients, 1):
+        updates, state = optimizer.update({"w": jnp.asarray(g)}, state)
+        params = optax.apply_updates(params, updates)
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        w = w - 1e-3 * np.sqrt(1 - 0.999**t) / (1 - 0.9**t) * m / (np.sqrt(v) + 1e-7)
+    np.testing.assert_allclose(params["w"], w, rtol=1e-6)
+
+
+def test_a_step_is_pure_and_jit_changes_nothing(tiny, data):
+    state = create_state(tiny, data)
+    batch = examples(tiny.task, noise_key(1), data.train.images[:8], jnp.arange(8))
+    before = jax.tree.map(np.array, state)
+    plain, scores = train_step(tiny, state, batch, jax.random.key(0))
+    jitted, _ = jax.jit(train_step, static_argnums=0)(tiny, state, batch, jax.random.key(0))
+    assert equal_trees(before, state)
+    assert scores["loss"].shape == (8,)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), plain, jitted)
+
+
+def test_an_epoch_is_keras_epoch(tiny, data):
+    """Every image once, a last batch that is not full included, and the mean of the losses before each update."""
+    images = jnp.asarray(data.train.images)
+    *_, state = train_epoch(tiny, create_state(tiny, data), images, data.train.source, 1)
+    assert int(state.sums["count"]) == len(images) == 37
+    assert int(state.step) == 5
+
+    expected, losses = create_state(tiny, data), []
+    key = jax.random.fold_in(jax.random.key(tiny.seed), 1)
+    order = jax.random.permutation(jax.random.fold_in(key, 1), 37)
+    assert sorted(order.tolist()) == list(range(37))
+    for first in range(0, 37, 8):
+        index = order[first : first + 8]
+        batch = examples(tiny.task, noise_key(data.train.source), images[index], index)
+        expected, scores = train_step(tiny, expected, batch, key)
+        losses += scores["loss"].tolist()
+    assert float(state.sums["loss"]) / 37 == pytest.approx(np.mean(losses), rel=1e-4)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), expected.params, state.params)
+
+
+@pytest.mark.parametrize(("fresh", "same"), [(False, True), (True, False)])
+def test_noise_is_drawn_once_or_anew_each_epoch(data, fresh, same, monkeypatch):
+    config = replace(TINY, fresh=fresh, epochs=1)
+    seen, epoch = {}, 0
+
+    def record(task, key, images, index):
+        inputs, targets = examples(task, key, images, index)
+        seen.setdefault(epoch, {}).update(zip(index.tolist(), np.array(inputs), strict=True))
+        return inputs, targets
+
+    state = create_state(config, data)
+    monkeypatch.setattr(train, "examples", record)
+    with jax.disable_jit():
+        for epoch in (1, 2):
+            state = state.replace(sums=train._zero_sums())
+            *_, state = train_epoch(config, state, jnp.asarray(data.train.images), 1, epoch)
+    assert np.array_equal(seen[1][5], seen[2][5]) == same
+
+
+def cut_in_single_steps(first, last, **kwargs):
+    yield from ((i, i + 1) for i in range(first, last))
+
+
+def test_the_cut_into_calls_changes_nothing(tiny, data, monkeypatch):
+    state, history = fit(tiny, data)
+    monkeypatch.setattr(progress, "paced", cut_in_single_steps)
+    other, other_history = fit(tiny, data)
+    assert equal_trees(state, other)
+    assert timeless(history) == timeless(other_history)
+
+
+def timeless(history):
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
+
+
+def test_training_learns_and_says_what_on(tiny, data, capsys, tmp_path):
+    state, history = fit(replace(tiny, epochs=12, patience=12), data, tmp_path / "run")
+    assert history[-1]["val_loss"] < 0.5 * history[0]["val_loss"]
+    assert {row["validation"] for row in history} == {"validation"}
+    assert "epoch  12  loss" in capsys.readouterr().out
+    assert [path.name for path in (tmp_path / "run/tensorboard").iterdir()]
+    assert (tmp_path / "run/history.csv").read_text().count("\n") == 13
+    # the history's validation loss is that of the state it ends with
+    loss = evaluate(predictor(tiny), state.variables, tiny.task, data.validation)["loss"]
+    assert history[-1]["val_loss"] == pytest.approx(loss, rel=1e-5)
+
+
+def test_evaluation_drops_no_ragged_batch(tiny, data):
+    variables = create_state(tiny, data).variables
+    inputs, targets = examples(tiny.task, noise_key(2), data.validation.images, jnp.arange(11))
+    expected = ((predictor(tiny)(variables, inputs) - targets) ** 2).mean()
+    for size in (1, 4, 11, 256):
+        scores = evaluate(predictor(tiny), variables, tiny.task, data.validation, batch_size=size)
+        assert scores["loss"] == pytest.approx(float(expected), rel=1e-5)
+
+
+def interrupt_after(calls):
+    """A `paced` that cuts into single steps and presses Ctrl-C after some of them."""
+    count = 0
+
+    def paced(first, last, **kwargs):
+        nonlocal count
+        for i in range(first, last):
+            yield i, i + 1
+            count += 1
+            if count == calls:
+                signal.raise_signal(signal.SIGINT)
+
+    return paced
+
+
+@pytest.mark.parametrize("calls", [1, 3, 5, 6, 11])  # within epochs, and in validation (6)
+def test_an_interrupted_run_resumes_to_the_same_bits(tiny, data, tmp_path, monkeypatch, calls):
+    state, history = fit(tiny, data, tmp_path / "whole")
+    with monkeypatch.context() as patched:
+        patched.setattr(progress, "paced", interrupt_after(calls))
+        with pytest.raises(KeyboardInterrupt):
+            fit(tiny, data, tmp_path / "cut")
+    resumed, resumed_history = fit(tiny, data, tmp_path / "cut", resume=True)
+    assert equal_trees(state, resumed)
+    assert timeless(history) == timeless(resumed_history)
+    assert (tmp_path / "whole/history.csv").read_bytes() == (tmp_path / "cut/history.csv").read_bytes()
+
+
+KILLED = """
+import sys, time
+sys.path.insert(0, sys.argv[2])
+from dataclasses import replace
+from ae import progress, run
+from ae.train import fit
+from conftest import TINY, tiny_data
+run.CHECKPOINT_SECONDS = 0.05
+def slowly(first, last, **kwargs):
+    for i in range(first, last):
+        yield i, i + 1
+        time.sleep(0.02)
+progress.paced = slowly
+print("training", flush=True)
+fit(replace(TINY, epochs=6, patience=6), tiny_data(), sys.argv[1], resume=True)
+print("finished", flush=True)
+"""
+
+
+def test_a_killed_run_resumes_to_the_same_bits(data, tmp_path):
+    config = replace(TINY, epochs=6, patience=6)
+    state, history = fit(config, data, tmp_path / "whole")
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        command = python("-c", KILLED, tmp_path / "killed", Path(__file__).parent)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        assert process.stdout.readline() == "training\n"
+        time.sleep(rng.uniform(1, 4))
+        process.kill()
+        process.wait()
+    killed, killed_history = fit(config, data, tmp_path / "killed", resume=True)
+    assert equal_trees(state, killed)
+    assert timeless(history) == timeless(killed_history)
+    assert (tmp_path / "whole/history.csv").read_bytes() == (tmp_path / "killed/history.csv").read_bytes()
+
+
+def test_more_epochs_can_be_added(tiny, data, tmp_path):
+    state, _ = fit(replace(tiny, epochs=3, patience=9), data, tmp_path / "whole")
+    fit(replace(tiny, epochs=1, patience=9), data, tmp_path / "cut")
+    resumed, history = fit(replace(tiny, epochs=3, patience=9), data, tmp_path / "cut", resume=True)
+    assert equal_trees(state, resumed)
+    assert [row["epoch"] for row in history] == [1, 2, 3]
+
+
+def test_a_loss_that_is_not_finite_stops_and_leaves_the_last_checkpoint(tiny, data, tmp_path):
+    wild = replace(tiny, learning_rate=1e30)
+    with pytest.raises(TrainingError, match=r"no longer finite in epoch 1"):
+        fit(wild, data, tmp_path / "run")
+
+    good, _ = fit(replace(tiny, epochs=1), data, tmp_path / "good")
+    broken = data._replace(validation=data.validation._replace(images=np.full((3, 12, 12, 1), np.nan, np.float32)))
+    with pytest.raises(TrainingError, match="epoch 2"):
+        fit(tiny, broken, tmp_path / "good", resume=True)
+    state, history = restore(tmp_path / "good", tiny, data)
+    assert equal_trees(state, good)
+    assert len(history) == 1
+
+
+def test_the_best_checkpoint_is_kept(tiny, data, tmp_path, monkeypatch):
+    losses = iter([3.0, 1.0, 2.0, 4.0, 5.0])
+    monkeypatch.setattr(train, "evaluate", lambda *args, **kwargs: {"loss": next(losses), "accuracy": 0.0})
+    fit(replace(tiny, epochs=5, patience=5), data, tmp_path / "run")
+    _, history = restore(tmp_path / "run", replace(tiny, patience=5), data, best=True)
+    assert len(history) == 2
+    _, history = restore(tmp_path / "run", replace(tiny, patience=5), data)
+    assert len(history) == 5
+    assert len([path for path in (tmp_path / "run/checkpoints").iterdir() if path.name.isdigit()]) == 3
+
+
+def test_a_run_is_not_overwritten_nor_mixed_with_another(tiny, data, tmp_path):
+    fit(replace(tiny, epochs=1), data, tmp_path / "run")
+    with pytest.raises(InputError, match="holds a run already: --resume"):
+        fit(tiny, data, tmp_path / "run")
+    with pytest.raises(InputError, match="learning_rate is 0.001, not 0.1"):
+        fit(replace(tiny, learning_rate=0.1), data, tmp_path / "run", resume=True)
+
+
+def test_checkpoints_of_another_configuration_are_refused(tiny, data, tmp_path):
+    fit(replace(tiny, epochs=1), data, tmp_path / "run")
+    other = replace(tiny, seed=1)
+    run.write_text(tmp_path / "run/config.json", __import__("json").dumps(other.to_dict()))
+    with pytest.raises(InputError, match="seed is 0, not 1"):
+        fit(other, data, tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize("place", ["file/run", "/proc/run"])
+def test_an_unwritable_directory_is_refused(tiny, data, tmp_path, place):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot write to .*choose another --out"):
+        fit(tiny, data, tmp_path / place)
+
+
+def test_training_works_off_the_main_thread(tiny, data):
+    results = []
+    thread = threading.Thread(target=lambda: results.append(fit(replace(tiny, epochs=1), data)))
+    thread.start()
+    thread.join()
+    assert len(results[0][1]) == 1
+
+
+def test_handlers_are_put_back(tiny, data):
+    before = signal.getsignal(signal.SIGINT)
+    fit(replace(tiny, epochs=1), data)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_paced_ranges_cover_everything_and_grow_with_speed():
+    ranges = list(progress.paced(3, 1000))
+    assert [first for first, _ in ranges] == [3, *(last for _, last in ranges[:-1])]
+    assert ranges[-1][1] == 1000
+    assert len(ranges) < 15
+    sizes = []
+    for first, last in progress.paced(0, 60, seconds=0.02):
+        sizes.append(last - first)
+        time.sleep(0.005 * (last - first))
+    assert max(sizes) <= 6
+
+
+def test_fit_without_a_directory_leaves_nothing(tiny, data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = set(os.listdir("/tmp"))
+    fit(replace(tiny, epochs=1), data)
+    assert not [path for path in tmp_path.iterdir() if path.name != "cache"]
+    assert not [name for name in set(os.listdir("/tmp")) - before if (Path("/tmp") / name / "checkpoints").exists()]
+
+
+def test_data_for_the_loop_is_ragged():
+    data = tiny_data()
+    assert len(data.train.images) % TINY.batch_size
+    assert len(data.validation.images) % TINY.batch_size
