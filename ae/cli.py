@@ -1,5 +1,6 @@
 """What the command lines share: presets by name or file, and errors as one line with exit status 2."""
 
+import logging
 import runpy
 import shlex
 import sys
@@ -11,18 +12,19 @@ if TYPE_CHECKING:
     from ae.config import Config
 
 
-def run(main: Callable[..., None]) -> None:
-    """Parses the command line for `main` and calls it."""
+def run(main: Callable[..., None], *, interrupted: str = "interrupted") -> None:
+    """Parses the command line for `main` and calls it; `interrupted` is what Ctrl-C prints."""
     import tyro
 
     from ae.errors import InputError, TrainingError
 
+    logging.getLogger("absl").setLevel(logging.ERROR)  # tfds and orbax talk of what users need not know
     try:
-        tyro.cli(main, description=sys.modules[main.__module__].__doc__)
-    except (InputError, TrainingError) as error:
+        tyro.cli(main)
+    except (InputError, TrainingError, OSError) as error:
         sys.exit(_fail(f"error: {error}", 2))
     except KeyboardInterrupt:
-        sys.exit(_fail("interrupted", 130))
+        sys.exit(_fail(interrupted, 130))
 
 
 def command() -> str:

@@ -8,16 +8,18 @@ import dm_pix
 import jax
 import jax.numpy as jnp
 
+from ae.errors import InputError
+
 
 def check_batches(output: jax.Array, target: jax.Array) -> None:
-    """Raises ValueError where two batches would broadcast in silence ([B, H, W, 1] against [B, H, W, 3], say).
+    """Raises InputError where two batches would broadcast in silence ([B, H, W, 1] against [B, H, W, 3], say).
 
     Also where they are integers, whose differences wrap.
     """
     if output.shape != target.shape or output.ndim != 4:
-        raise ValueError(f"expected two equal shapes [B, H, W, C], got {output.shape} and {target.shape}")
+        raise InputError(f"expected two equal shapes [B, H, W, C], got {output.shape} and {target.shape}")
     if not all(jnp.issubdtype(x.dtype, jnp.floating) for x in (output, target)):
-        raise ValueError(f"expected float images in [0, 1], got {output.dtype} and {target.dtype}")
+        raise InputError(f"expected float images in [0, 1], got {output.dtype} and {target.dtype}")
 
 
 def mse(output: jax.Array, target: jax.Array) -> jax.Array:

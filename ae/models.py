@@ -10,10 +10,10 @@ from functools import partial
 import flax.linen as nn
 import jax
 
+from ae.conv import Conv, ConvTranspose
+from ae.errors import InputError
+
 dense = partial(nn.Dense, kernel_init=nn.initializers.glorot_uniform())
-conv = partial(nn.Conv, kernel_init=nn.initializers.glorot_uniform())
-# Keras stores the kernel of a transposed convolution as (h, w, out, in), and so does `transpose_kernel`.
-conv_transpose = partial(nn.ConvTranspose, kernel_init=nn.initializers.glorot_uniform(), transpose_kernel=True)
 
 
 def batch_norm(train: bool, momentum: float) -> nn.BatchNorm:
@@ -54,19 +54,19 @@ class ConvAE(nn.Module):
             return batch_norm(train, self.momentum)(x)
 
         a, b, c, d = self.encoder
-        x = norm(nn.relu(conv(a, (2, 2))(x)))
-        x = norm(nn.relu(conv(b, (2, 2), 2)(x)))  # [B, H/2, W/2, b]
-        x = norm(nn.relu(conv(c, (3, 3))(x)))
-        x = nn.relu(conv(d, (2, 2), 2)(x))  # [B, H/4, W/4, d]
+        x = norm(nn.relu(Conv(a, (2, 2))(x)))
+        x = norm(nn.relu(Conv(b, (2, 2), (2, 2))(x)))  # [B, H/2, W/2, b]
+        x = norm(nn.relu(Conv(c, (3, 3))(x)))
+        x = nn.relu(Conv(d, (2, 2), (2, 2))(x))  # [B, H/4, W/4, d]
 
         a, b, c, d, e, f = self.decoder
-        x = nn.relu(conv(a, (2, 2))(x))
-        x = norm(nn.relu(conv_transpose(b, (2, 2), (2, 2))(x)))  # [B, H/2, W/2, b]
-        x = norm(nn.relu(conv(c, (2, 2))(x)))
-        x = nn.relu(conv(d, (2, 2))(x))
-        x = nn.relu(conv_transpose(e, (2, 2), (2, 2))(x))  # [B, H, W, e]
-        x = norm(nn.relu(conv(f, (2, 2))(x)))
-        return nn.relu(conv(1, (2, 2))(x))
+        x = nn.relu(Conv(a, (2, 2))(x))
+        x = norm(nn.relu(ConvTranspose(b, (2, 2), (2, 2))(x)))  # [B, H/2, W/2, b]
+        x = norm(nn.relu(Conv(c, (2, 2))(x)))
+        x = nn.relu(Conv(d, (2, 2))(x))
+        x = nn.relu(ConvTranspose(e, (2, 2), (2, 2))(x))  # [B, H, W, e]
+        x = norm(nn.relu(Conv(f, (2, 2))(x)))
+        return nn.relu(Conv(1, (2, 2))(x))
 
 
 class ColorizerAE(nn.Module):
@@ -81,12 +81,12 @@ class ColorizerAE(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         if x.shape[1:] != self.input_shape:
-            raise ValueError(f"expected gray images [B, 32, 32, 1], got {x.shape}")
+            raise InputError(f"expected gray images [B, 32, 32, 1], got {x.shape}")
         for width in self.encoder:
-            x = nn.relu(conv(width, (3, 3), 2)(x))
+            x = nn.relu(Conv(width, (3, 3), (2, 2))(x))
         encoded = x.shape[1:]  # (4, 4, 256) in the reference
         x = dense(self.latent)(x.reshape(len(x), -1))
         x = dense(encoded[0] * encoded[1] * encoded[2])(x).reshape(len(x), *encoded)
         for width in self.decoder:
-            x = nn.relu(conv_transpose(width, (3, 3), (2, 2))(x))
-        return nn.sigmoid(conv_transpose(3, (3, 3))(x))
+            x = nn.relu(ConvTranspose(width, (3, 3), (2, 2))(x))
+        return nn.sigmoid(ConvTranspose(3, (3, 3))(x))

@@ -5,7 +5,7 @@ import os
 import platform
 import shutil
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -95,7 +95,10 @@ def _cpu_model() -> str:
 
 
 def summary(config: Config, data: Data) -> str:
-    """The model's layers in the order of their calls: name, output's shape, parameters (BatchNorm's statistics counted)."""
+    """The model's layers in the order of their calls, with the output's shape and the parameters, and the data.
+
+    Parameters count BatchNorm's statistics, as Keras does.
+    """
     layers = []
 
     def record(layer, args, kwargs, context):
@@ -112,7 +115,16 @@ def summary(config: Config, data: Data) -> str:
     lines = [f"{type(config.model).__name__} ({config.name}), input {inputs.shape[1:]}"]
     lines += [f"  {name:<18}{shape!s:<16}{sizes[name]:>12,}" for name, shape in layers]
     trained = count(variables["params"])
-    return "\n".join([*lines, f"  {count(variables):,} parameters, {trained:,} of them trained"])
+    lines.append(f"  {count(variables):,} parameters, {trained:,} of them trained")
+    splits = (f"{role} on {len(split.images):,} images of {split.name}" for role, split in _roles(data))
+    lines.append(f"{data.name} {data.version}: {', '.join(splits)}")
+    if data.validation.source == data.test.source:
+        lines.append("Test images choose the epoch, as in the reference: test scores are no independent check.")
+    return "\n".join(lines)
+
+
+def _roles(data: Data) -> Iterator[tuple[str, Split]]:
+    return zip(("training", "validation", "test"), (data.train, data.validation, data.test), strict=True)
 
 
 def finish(
@@ -120,13 +132,12 @@ def finish(
 ) -> dict[str, Any]:
     """Writes a finished run's result to `metrics.json`, its pictures to `curves.png` and `grid.png`; returns the result."""
     values = result(config, data, state, history, command=command)
-    model = type(config.model).__name__
     theirs = values["reference"].get("val_loss_by_epoch", ()) if values["reference"].get("data") == data.name else ()
     rivals = {name: scores["validation"]["loss"] for name, scores in values["baselines"].items()}
     title = f"{config.name} on {data.name} {data.version}"
     figures.save_curves(folder / "curves.png", config.task, title, history, theirs, rivals)
     shown = pictures(predictor(config), state.variables, config.task, data.test)
-    title = f"{model} ({config.name}) on {data.name}: images of {data.test.name}"
+    title = f"{type(config.model).__name__} ({config.name}) on {data.name}: images of {data.test.name}"
     figures.save_grid(folder / "grid.png", config.task, title, shown)
     write_text(folder / "metrics.json", json.dumps(values, indent=2) + "\n")
     return values
@@ -255,7 +266,8 @@ PREAMBLE = """# Results
 
 Written by the command that each JSON file names. PSNR has peak 1: "pooled" is that of the mean error, "mean" the mean over
 the images. SSIM has a Gaussian window (11x11, sigma 1.5). Binary accuracy cannot count pixels strictly between 0 and 1;
-categorical accuracy is the share of pixels whose largest channel is right.
+categorical accuracy is the share of pixels whose largest channel is right. The reference, and our presets that reproduce it,
+validate on test images; the others do not. The last weights are scored, not the best.
 
 """
 

@@ -149,8 +149,9 @@ class Run:
             from tensorboardX import SummaryWriter
 
             self._writer = SummaryWriter(str(self.path / "tensorboard"), purge_step=row["epoch"])
-        for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
-            self._writer.add_scalar(name, row[name], row["epoch"])
+            self._writer.add_text("config", f"```\n{json.dumps(self._config.to_dict(), indent=2)}\n```")
+        for name in ("loss", "accuracy"):
+            self._writer.add_scalars(name, {"train": row[name], row["validation"]: row[f"val_{name}"]}, row["epoch"])
         strip = np.asarray(figures.strip(*pictures) * 255).round().astype(np.uint8)
         self._writer.add_image(" / ".join(task.labels), strip, row["epoch"], dataformats="HWC")
         self._writer.flush()

@@ -47,4 +47,4 @@ def main(
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, interrupted="interrupted; the same command goes on from the last checkpoint")

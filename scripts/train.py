@@ -48,4 +48,4 @@ def main(
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, interrupted="interrupted; the same command with --resume goes on from the last checkpoint")

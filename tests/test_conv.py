@@ -1,0 +1,104 @@
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jax import lax
+
+from ae import conv
+
+
+def plain(x, w, strides):
+    return lax.conv_general_dilated(x, w, strides, "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def plain_transpose(x, w, strides):
+    """The transpose of a convolution, from its definition."""
+    output = jax.ShapeDtypeStruct((len(x), x.shape[1] * strides[0], x.shape[2] * strides[1], w.shape[2]), x.dtype)
+    return jax.linear_transpose(lambda y: plain(y, w, strides), output)(x)[0]
+
+
+@partial(jax.jit, static_argnums=(0, 3))
+def gradients(function, x, w, strides):
+    """Output of a convolution, and both gradients of a nonlinear function of it."""
+
+    def loss(x, w):
+        output = function(x, w, strides)
+        return jnp.sin(output).sum(), output
+
+    (_, output), (dx, dw) = jax.value_and_grad(loss, (0, 1), has_aux=True)(x, w)
+    return output, dx, dw
+
+
+shapes = st.fixed_dictionaries(
+    {
+        "batch": st.integers(1, 3),
+        "size": st.tuples(st.integers(1, 9), st.integers(1, 9)),
+        "kernel": st.tuples(st.integers(1, 4), st.integers(1, 4)),
+        "strides": st.tuples(st.integers(1, 3), st.integers(1, 3)),
+        "channels": st.tuples(st.sampled_from([1, 3, 12]), st.sampled_from([1, 3, 12])),
+    }
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(shapes, st.sampled_from([jnp.float32, jnp.bfloat16]), st.booleans())
+def test_outputs_and_gradients_are_those_of_lax(shape, dtype, transpose):
+    keys = jax.random.split(jax.random.key(0))
+    i, o = shape["channels"]
+    x = jax.random.normal(keys[0], (shape["batch"], *shape["size"], i), dtype)
+    w = jax.random.normal(keys[1], (*shape["kernel"], *((o, i) if transpose else (i, o))), dtype)
+    ours, theirs = (conv.conv_transpose, plain_transpose) if transpose else (conv.conv, plain)
+    tolerance = 1e-4 if dtype == jnp.float32 else 0.06
+    exact = gradients(theirs, x.astype(jnp.float32), w.astype(jnp.float32), shape["strides"])
+    for a, b in zip(gradients(ours, x, w, shape["strides"]), exact, strict=True):
+        assert a.dtype == dtype
+        np.testing.assert_allclose(a.astype(jnp.float32), b, atol=tolerance * max(1, float(jnp.abs(b).max())))
+
+
+@pytest.fixture
+def example():
+    keys = jax.random.split(jax.random.key(1))
+    return jax.random.normal(keys[0], (4, 6, 7, 12)), jax.random.normal(keys[1], (3, 3, 12, 10))
+
+
+def test_it_works_under_jit_vmap_scan_and_twice_differentiated(example):
+    x, w = example
+
+    def loss(function, x, w):
+        return jnp.sin(function(x, w, (2, 2))).sum()
+
+    for transform in (
+        lambda f: jax.jit(jax.grad(f)),
+        lambda f: jax.vmap(jax.grad(lambda x, w: f(x[None], w)), (0, None)),
+        lambda f: lambda x, w: lax.scan(lambda w, _: (w - 1e-3 * jax.grad(f, 1)(x, w), None), w, length=3)[0],
+        lambda f: jax.grad(lambda x, w: (jax.grad(f)(x, w) ** 2).sum()),
+    ):
+        ours, theirs = (transform(lambda x, w, f=f: loss(f, x, w)) for f in (conv.conv, plain))
+        np.testing.assert_allclose(ours(x, w), theirs(x, w), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+def test_accelerators_get_plain_convolutions(example, platform):
+    x, w = example
+    exported = jax.export.export(gradients, platforms=[platform])(conv.conv, x, w, (2, 2))
+    text = exported.mlir_module()
+    assert text.count("stablehlo.convolution") == 3
+    assert "dot_general" not in text
+
+
+def test_layers_have_flax_parameters():
+    import flax.linen as nn
+
+    x = jnp.zeros((1, 5, 5, 3))
+    for ours, theirs in (
+        (conv.Conv(4, (3, 2), (2, 2)), nn.Conv(4, (3, 2), (2, 2))),
+        (conv.ConvTranspose(4, (3, 2), (2, 2)), nn.ConvTranspose(4, (3, 2), (2, 2), transpose_kernel=True)),
+    ):
+        a, b = (jax.eval_shape(layer.init, jax.random.key(0), x) for layer in (ours, theirs))
+        assert a == b
+        variables = theirs.init(jax.random.key(1), x)
+        np.testing.assert_allclose(ours.apply(variables, x + 1), theirs.apply(variables, x + 1), atol=1e-5)

@@ -1,0 +1,118 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from ae import report
+from ae.config import PRESETS
+from ae.errors import InputError
+from ae.reference import reported
+from ae.train import fit
+
+
+@pytest.fixture
+def result(tiny, data, tmp_path):
+    state, history = fit(tiny, data)
+    return report.finish(tmp_path, tiny, data, state, history, command="python scripts/train.py tiny.py")
+
+
+def test_a_result_says_what_was_measured_and_how(result, tiny, tmp_path):
+    assert json.loads((tmp_path / "metrics.json").read_text()) == result
+    assert (result["preset"], result["seeds"], result["epochs"], result["best_epoch"]) == ("tiny", [0], 3, 3)
+    assert result["parameters"] == 40 + 37 + 16
+    assert result["trained_parameters"] == 40 + 37 + 8
+    assert result["train"]["loss"] > 0
+    assert set(result["validation"]) == {"split", "loss", "accuracy", "mse", "psnr_pooled", "psnr_mean", "ssim"}
+    assert result["validation"]["loss"] == pytest.approx(result["val_loss_by_epoch"][-1], rel=1e-5)
+    assert result["baselines"]["noisy input"]["test"]["mse"] == pytest.approx(0.07, abs=0.03)
+    assert {"hardware", "versions", "command", "wall_seconds"} <= set(result)
+    assert (tmp_path / "curves.png").exists()
+    assert (tmp_path / "grid.png").exists()
+
+
+def test_the_baselines_of_mnist_are_the_known_figures(tfds_dir):
+    """The noisy test set of MNIST: MSE .04658, PSNR 13.32 (pooled), SSIM .566, Keras' accuracy .776."""
+    from ae.data import load_data
+
+    config = PRESETS["conv_ae"]
+    data = load_data(config, tfds_dir)
+    noisy = report.split_reports(config, data, report.baselines(config.task)["noisy input"], {})["test"]
+    assert noisy["mse"] == pytest.approx(0.04658, abs=5e-5)
+    assert noisy["psnr_pooled"] == pytest.approx(13.32, abs=0.01)
+    assert noisy["ssim"] == pytest.approx(0.566, abs=2e-3)
+    assert noisy["accuracy"] == pytest.approx(0.776, abs=1e-3)
+
+
+def test_the_baselines_of_cifar100_are_the_known_figures(tfds_dir):
+    """Gray copy on CIFAR-100's test set: MSE .01044, PSNR 19.81 pooled and 24.02 mean, SSIM .896, Keras' accuracy .5566."""
+    from ae.data import load_data
+
+    config = PRESETS["colorizer_ae"]
+    data = load_data(config, tfds_dir)
+    gray = report.split_reports(config, data, report.baselines(config.task)["gray copy"], {})["test"]
+    assert gray["mse"] == pytest.approx(0.01044, abs=5e-6)
+    assert gray["psnr_pooled"] == pytest.approx(19.81, abs=0.01)
+    assert gray["psnr_mean"] == pytest.approx(24.02, abs=0.02)
+    assert gray["ssim"] == pytest.approx(0.896, abs=1e-3)
+    assert gray["accuracy"] == pytest.approx(0.5566, abs=2e-4)
+
+
+def test_several_seeds_give_mean_and_spread(result):
+    second = json.loads(json.dumps(result)) | {"seeds": [1]}
+    second["test"]["mse"] = result["test"]["mse"] + 0.002
+    combined = report.over_seeds([result, second])
+    assert combined["seeds"] == [0, 1]
+    assert combined["spread"]["test"]["mse"]["mean"] == pytest.approx(result["test"]["mse"] + 0.001)
+    assert combined["spread"]["test"]["mse"]["std"] == pytest.approx(0.001 * 2**0.5)
+    assert "0.00141" in report.table([combined])
+
+
+def test_the_table_carries_baseline_model_and_reference(result):
+    result |= {"reference": reported("pixel_mlp_quick"), "wall_seconds": 90.0}
+    lines = report.table([result]).splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:]] == [
+        "noisy input",
+        "**tiny**",
+        "reference, **on other data**",
+    ]
+    assert len({line.count("|") for line in lines}) == 1
+    assert f"| {result['train']['loss']:.4f} | validation | {result['validation']['loss']:.4f} |" in lines[3]
+    assert lines[3].endswith("| 1.5 |")
+    assert "| 5 of 7 | 0.0269 | test[:9000] | 0.0270 | 0.8058 |" in lines[4]
+
+
+def test_tables_fill_the_readme_that_shows_the_folder(result, tmp_path):
+    out, readme = tmp_path / "results", tmp_path / "README.md"
+    report.publish([result], pictures=tmp_path, out=out)
+    text = f"before\n<!-- table: {out.as_posix()} -->\nold\n<!-- end -->\nafter\n"
+    readme.write_text(text)
+    table = report.write_tables(out, readme)
+    assert readme.read_text() == text.replace("old\n", table)
+    assert table in (out / "README.md").read_text()
+    assert report.fill("no marker", out, table) == "no marker"
+    assert sorted(path.name for path in out.iterdir()) == [
+        "README.md",
+        "tiny.json",
+        "tiny_curves.png",
+        "tiny_grid.png",
+    ]
+
+
+def test_a_place_that_cannot_be_written_is_one_line(result, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot write to"):
+        report.publish([result], pictures=tmp_path, out=tmp_path / "file")
+
+
+@pytest.mark.parametrize("readme", [ROOT / "README.md", *ROOT.glob("results/**/README.md")], ids=str)
+def test_committed_tables_equal_the_json(readme):
+    text = readme.read_text()
+    folders = re.findall(r"<!-- table: (\S+) -->", text)
+    if readme == ROOT / "README.md":
+        assert folders
+    for folder in folders:
+        assert report.fill(text, Path(folder), report.table(report.read_results(ROOT / folder))) == text
+    if readme.parent != ROOT:
+        assert report.table(report.read_results(readme.parent)) in text

@@ -1,0 +1,155 @@
+import csv
+import json
+import os
+import re
+import subprocess
+import time
+
+import numpy as np
+import pytest
+from conftest import ROOT, python
+from PIL import Image
+
+SCRIPTS = [path.name for path in (ROOT / "scripts").glob("*.py")]
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Runs a script in an empty folder, and returns its completed process."""
+
+    def run(script, *args, status=0, **kwargs):
+        command = python(ROOT / "scripts" / script, *args)
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, **kwargs)
+        assert done.returncode == status, done.stderr
+        return done
+
+    return run
+
+
+def refused(done, *words):
+    """One line on stderr with these words."""
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("error: ")
+    for word in words:
+        assert word in done.stderr
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_comes_at_once(run, script):
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        done = run(script, "--help")
+        seconds.append(time.perf_counter() - began)
+    assert min(seconds) < 2
+    assert "--data-dir" in done.stdout
+
+
+def test_train_evaluate_resume(run, tmp_path):
+    arguments = ("pixel_mlp_quick", "--limit", "40", "--out", "run")
+    first = run("train.py", *arguments, "--epochs", "1")
+    assert "18,785 parameters, 18,353 of them trained" in first.stdout
+    assert "validation on 40 images of validation[:40]" in first.stdout
+    assert "on other data" in first.stdout
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {
+        "config.json", "history.csv", "metrics.json", "checkpoints", "tensorboard", "curves.png", "grid.png",
+    }  # fmt: skip
+    for picture in ("curves.png", "grid.png"):
+        assert np.asarray(Image.open(tmp_path / "run" / picture).convert("L")).std() > 10
+
+    refused(run("train.py", *arguments, status=2), "holds a run already", "--resume", "--out")
+    refused(run("train.py", "conv_ae_quick", "--out", "run", "--resume", status=2), "another run", "--out")
+
+    again = run("train.py", *arguments, "--epochs", "2", "--resume")
+    assert "epoch   2" in again.stdout
+    assert "epoch   1" not in again.stdout
+    with (tmp_path / "run/history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["epoch"], row["validation"]) for row in rows] == [("1", "validation[:40]"), ("2", "validation[:40]")]
+
+    scored = run("evaluate.py", "run", "--out", "scores.json")
+    metrics = json.loads((tmp_path / "run/metrics.json").read_text())
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert scores["scores"]["pixel_mlp_quick"] == {k: v for k, v in metrics["test"].items() if k != "split"}
+    assert "noisy input" in scored.stdout
+    refused(
+        run("evaluate.py", "run", "--preset", "conv_ae_quick", status=2), "is a run of pixel_mlp_quick, not of conv_ae"
+    )
+    refused(run("evaluate.py", "run", "--out", "absent/scores.json", status=2), "absent")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nonesuch"], ["unknown preset 'nonesuch'", "conv_ae_quick"]),
+        (["absent.py"], ["cannot read absent.py"]),
+        (["conv_ae", "--data-dir", "empty", "--limit", "8"], ["mnist is not in empty", "--data-dir", "--data sample"]),
+        (["conv_ae", "--data", "nonesuch", "--data-dir", "empty"], ["unknown data set 'nonesuch'"]),
+        (["colorizer_ae_quick", "--data", "sample-digits", "--limit", "8"], ["expected RGB images"]),
+        (["pixel_mlp_quick", "--limit", "8", "--out", "/proc/run"], ["cannot write to /proc/run"]),
+        (["wild.py", "--data", "sample", "--limit", "64"], ["no longer finite in epoch 1"]),
+        (["empty.py"], ["has no Config named PRESET"]),
+    ],
+)
+def test_bad_input_is_one_line(run, tmp_path, arguments, words):
+    (tmp_path / "empty.py").write_text("")
+    (tmp_path / "wild.py").write_text("import ae\nPRESET = ae.preset('pixel_mlp_quick', learning_rate=1e30)\n")
+    proxy = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}  # nothing gets out
+    refused(run("train.py", *arguments, status=2, env=os.environ | proxy), *words)
+
+
+def test_evaluate_refuses_what_is_no_run(run, tmp_path):
+    refused(run("evaluate.py", "absent", status=2), "absent is not a run directory")
+    (tmp_path / "started").mkdir()
+    config = run("train.py", "pixel_mlp_quick", "--limit", "8", "--epochs", "1", "--out", "whole")
+    assert config.returncode == 0
+    text = (tmp_path / "whole/config.json").read_text()
+    (tmp_path / "started/config.json").write_text(text)
+    refused(run("evaluate.py", "started", status=2), "no checkpoint yet")
+    (tmp_path / "started/config.json").write_text(text[:100])
+    refused(run("evaluate.py", "started", status=2), "config.json is damaged")
+    (tmp_path / "started/config.json").write_text(text.replace('"patience"', '"patients"'))
+    refused(run("evaluate.py", "started", status=2), "unknown field 'patients' of Config")
+
+
+def test_reproduce_writes_tables_that_can_be_made_again(run, tmp_path):
+    arguments = ("--quick", "--limit", "32", "--epochs", "1", "--seeds", "2", "--only", "pixel_mlp_quick")
+    first = run("reproduce.py", *arguments, "--out", "a", "--runs", "runs_a")
+    run("reproduce.py", *arguments, "--out", "b", "--runs", "runs_b")
+    a, b = (json.loads((tmp_path / name / "pixel_mlp_quick.json").read_text()) for name in "ab")
+    for key in ("train", "validation", "test", "by_seed", "spread", "val_loss_by_epoch"):
+        assert a[key] == b[key]
+    assert a["by_seed"][0] != a["by_seed"][1]
+    assert a["command"].startswith("python scripts/reproduce.py --quick")
+    assert " ± " in first.stdout
+    assert "reference, **on other data**" in first.stdout
+    assert {path.name for path in (tmp_path / "a").iterdir()} == {
+        "README.md", "pixel_mlp_quick.json", "pixel_mlp_quick_curves.png", "pixel_mlp_quick_grid.png",
+    }  # fmt: skip
+    again = run("reproduce.py", *arguments, "--out", "a", "--runs", "runs_a")  # goes on with finished runs
+    assert "epoch   1" not in again.stdout
+
+
+def test_the_readmes_example_trains(run, tmp_path):
+    """A model and a task in a file of one's own, with the loop, the tables and the pictures of the package."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (example,) = [block for block in blocks if "PRESET = " in block]
+    (tmp_path / "my_model.py").write_text(example)
+    limits = ("--limit", "64", "--epochs", "2")
+    done = run("train.py", "my_model.py", "--data", "sample", *limits, "--out", "run")
+    assert "epoch   2" in done.stdout
+    refused(run("evaluate.py", "run", status=2), "name the file", "--preset")
+    assert "| **" not in run("evaluate.py", "run", "--preset", "my_model.py").stderr
+
+
+def test_the_readmes_python_runs(tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (example,) = [block for block in blocks if "fit(" in block]
+    (tmp_path / "example.py").write_text(example.replace("epochs=3", "epochs=1, limit=32"))
+    subprocess.run(python("example.py"), cwd=tmp_path, check=True, timeout=300)
+
+
+def test_every_script_in_the_readme_exists():
+    named = set(re.findall(r"scripts/(\w+\.py)", (ROOT / "README.md").read_text()))
+    assert named == set(SCRIPTS)
