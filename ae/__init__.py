@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "conv": ("Conv", "ConvTranspose"),
     "config": ("Config", "PRESETS", "preset", "override", "on_sample"),
     "data": ("Data", "Split", "load_data"),
     "errors": ("InputError", "TrainingError"),

@@ -208,12 +208,13 @@ def _sample_photos() -> dict[str, np.ndarray]:
 def _crops(scenes: tuple[str, ...], size: int = 32) -> np.ndarray:
     import importlib.util
 
+    import imageio.v3 as iio
     from PIL import Image
 
     crops = []
     for scene in scenes:
         package, _, path = scene.partition("/")
-        photo = Image.open(Path(importlib.util.find_spec(package).origin).parent / path).convert("RGB")
+        photo = Image.fromarray(iio.imread(Path(importlib.util.find_spec(package).origin).parent / path))
         for scale in (1, 2, 4):
             image, step = np.asarray(photo.reduce(scale)), size // scale
             windows = np.lib.stride_tricks.sliding_window_view(image, (size, size), axis=(0, 1))[::step, ::step]

@@ -11,6 +11,9 @@ import jax.numpy as jnp
 from ae.errors import InputError
 
 
+MOST_PSNR = 80.0  # dB; an error of 1e-4, far below what 8 bits can show
+
+
 def check_batches(output: jax.Array, target: jax.Array) -> None:
     """Raises InputError where two batches would broadcast in silence ([B, H, W, 1] against [B, H, W, 3], say).
 
@@ -29,12 +32,13 @@ def mse(output: jax.Array, target: jax.Array) -> jax.Array:
 
 
 def psnr(output: jax.Array, target: jax.Array) -> jax.Array:
-    """Peak signal-to-noise ratio of each image in dB, peak 1: [B, H, W, C] twice -> [B]; infinite for equal images.
+    """Peak signal-to-noise ratio of each image in dB, peak 1: [B, H, W, C] twice -> [B], at most 80.
 
-    Its mean over a data set is not the PSNR of the mean error (`pooled_psnr`): easy images weigh more in it.
+    Its mean over a data set is not the PSNR of the mean error (`pooled_psnr`): easy images weigh more in it. Without the
+    limit, the few images that are gray anyway would decide about a colorizer, with the rounding errors of their zeros.
     """
     check_batches(output, target)
-    return dm_pix.psnr(output, target)
+    return jnp.minimum(dm_pix.psnr(output, target), MOST_PSNR)
 
 
 def pooled_psnr(mean_squared_error: float | jax.Array) -> jax.Array:

@@ -112,7 +112,7 @@ def summary(config: Config, data: Data) -> str:
     with nn.intercept_methods(record):
         variables = jax.eval_shape(config.model.init, key, inputs)
     sizes = {name: count([tree.get(name, {}) for tree in variables.values()]) for name, _ in layers}
-    lines = [f"{type(config.model).__name__} ({config.name}), input {inputs.shape[1:]}"]
+    lines = [f"{config.name}: {_model(config.to_dict())}", f"  {'input':<18}{inputs.shape[1:]}"]
     lines += [f"  {name:<18}{shape!s:<16}{sizes[name]:>12,}" for name, shape in layers]
     trained = count(variables["params"])
     lines.append(f"  {count(variables):,} parameters, {trained:,} of them trained")
@@ -121,6 +121,13 @@ def summary(config: Config, data: Data) -> str:
     if data.validation.source == data.test.source:
         lines.append("Test images choose the epoch, as in the reference: test scores are no independent check.")
     return "\n".join(lines)
+
+
+def _model(config: dict[str, Any]) -> str:
+    """The model as Python would write it; of a configuration as JSON values."""
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in config["model"].items()}
+    name = values.pop("class")
+    return f"{name}({', '.join(f'{key}={value!r}' for key, value in values.items())})"
 
 
 def _roles(data: Data) -> Iterator[tuple[str, Split]]:
@@ -265,7 +272,7 @@ def _number(name: str, scores: dict[str, Any], spread: dict[str, Any] | None = N
 PREAMBLE = """# Results
 
 Written by the command that each JSON file names. PSNR has peak 1: "pooled" is that of the mean error, "mean" the mean over
-the images. SSIM has a Gaussian window (11x11, sigma 1.5). Binary accuracy cannot count pixels strictly between 0 and 1;
+the images, each at most 80 dB. SSIM has a Gaussian window (11x11, sigma 1.5). Binary accuracy cannot count pixels strictly between 0 and 1;
 categorical accuracy is the share of pixels whose largest channel is right. The reference, and our presets that reproduce it,
 validate on test images; the others do not. The last weights are scored, not the best.
 
@@ -277,7 +284,7 @@ def write_tables(folder: Path, readme: Path = Path("README.md")) -> str:
     results = read_results(folder)
     tables = table(results)
     pictures = "".join(
-        f"\n## {result['preset']}\n\n`{result['command']}`, {result['hardware']}\n\n"
+        f"\n## {result['preset']}\n\n`{_model(result['config'])}`\n\n`{result['command']}`, {result['hardware']}\n\n"
         f"![curves]({result['preset']}_curves.png)\n![images]({result['preset']}_grid.png)\n"
         for result in results
     )

@@ -22,7 +22,7 @@ from jax import lax
 
 from ae import metrics, progress
 from ae.config import Config
-from ae.data import Data
+from ae.data import Data, Split
 from ae.errors import TrainingError
 from ae.evaluation import TRAINING_SCORES, Predict, evaluate, examples, noise_key, pictures, scores
 from ae.run import History, Run, read_checkpoint
@@ -138,9 +138,20 @@ def train_step(
 
 @partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
 def train_steps(
-    config: Config, size: int, state: TrainState, images: jax.Array, source: int, epoch: int, first: int, last: int
+    config: Config,
+    size: int,
+    state: TrainState,
+    images: jax.Array,
+    place: tuple[int, int],
+    epoch: int,
+    first: int,
+    last: int,
 ) -> TrainState:
-    """Trains on images first..last of an epoch's order, `size` at a time."""
+    """Trains on images first..last of an epoch's order, `size` at a time.
+
+    `place`: the source split of the images, and the index there of the first of them.
+    """
+    source, start = place
     key = jax.random.fold_in(jax.random.key(config.seed), 1)
     order = jax.random.permutation(jax.random.fold_in(key, epoch), len(images))
     noise = noise_key(source, seed=config.seed)
@@ -148,7 +159,7 @@ def train_steps(
 
     def step(i, state):
         index = lax.dynamic_slice_in_dim(order, first + i * size, size)
-        batch = examples(config.task, noise, images[index], index)
+        batch = examples(config.task, noise, images[index], start + index)
         state, batch_scores = train_step(config, state, batch, jax.random.fold_in(key, state.step))
         sums = metrics.masked_sums(batch_scores, jnp.ones(size, bool))
         return state.replace(sums=jax.tree.map(jnp.add, state.sums, sums))
@@ -156,18 +167,19 @@ def train_steps(
     return lax.fori_loop(0, (last - first) // size, step, state)
 
 
-def train_epoch(config: Config, state: TrainState, images: jax.Array, source: int, epoch: int) -> Iterator[TrainState]:
+def train_epoch(config: Config, state: TrainState, split: Split, epoch: int) -> Iterator[TrainState]:
     """Yields the state after each call of about a second, from where the state is in the epoch to its end.
 
     A last batch that is not full is trained on all the same, as Keras does.
     """
+    images, place = split.images, (split.source, split.start)
     size = min(config.batch_size, len(images))
     full, seen = len(images) // size, int(state.sums["count"])
     for first, last in progress.paced(seen // size, full):
-        state = train_steps(config, size, state, images, source, epoch, first * size, last * size)
+        state = train_steps(config, size, state, images, place, epoch, first * size, last * size)
         yield state
     if (rest := len(images) % size) and seen < len(images):
-        state = train_steps(config, rest, state, images, source, epoch, full * size, len(images))
+        state = train_steps(config, rest, state, images, place, epoch, full * size, len(images))
         yield state
 
 
@@ -185,10 +197,10 @@ def fit(
             return fit(config, data, folder)
     with Run(Path(out), config, resume=resume) as run:
         state, history = run.restore(create_state(config, data))
-        images, predict = jnp.asarray(data.train.images), predictor(config)
+        train, predict = data.train._replace(images=jnp.asarray(data.train.images)), predictor(config)
         stop = EarlyStop.after(history, config.patience)
         while not stop.stop and len(history) < config.epochs:
-            state = _train_epoch(config, run, state, history, images, data.train.source)
+            state = _train_epoch(config, run, state, history, train)
             row = _score_epoch(config, run, state, history, predict, data)
             state, history, stop = state.replace(sums=_zero_sums()), (*history, row), stop.update(row["val_loss"])
             run.save(state, history)
@@ -210,13 +222,11 @@ def predictor(config: Config) -> Predict:
     return partial(config.model.apply, train=False)
 
 
-def _train_epoch(
-    config: Config, run: Run, state: TrainState, history: History, images: jax.Array, source: int
-) -> TrainState:
+def _train_epoch(config: Config, run: Run, state: TrainState, history: History, train: Split) -> TrainState:
     """The rest of an epoch, with progress, checkpoints and interrupts between the calls."""
     epoch = len(history) + 1
-    calls = train_epoch(config, state, images, source, epoch)
-    bar = progress.bar(f"epoch {epoch}/{config.epochs}", len(images), done=int(state.sums["count"]))
+    calls = train_epoch(config, state, train, epoch)
+    bar = progress.bar(f"epoch {epoch}/{config.epochs}", len(train.images), done=int(state.sums["count"]))
     with bar, _deferred_interrupts() as interrupted:
         for state in calls:
             _check_finite(state.sums["loss"], epoch)  # waits for the device
@@ -250,7 +260,7 @@ def _score_epoch(
 def _check_finite(value: jax.Array | float, epoch: int) -> None:
     if not jnp.isfinite(value):
         raise TrainingError(
-            f"loss or weights are no longer finite in epoch {epoch}; the last checkpoint is sound: "
+            f"loss or weights are no longer finite in epoch {epoch}; the last checkpoint, if there is one, is sound: "
             "lower the learning rate, or look at the data"
         )
 

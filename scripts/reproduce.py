@@ -30,6 +30,8 @@ def main(
     from ae import fit, load_data, override, preset, report
     from ae.config import QUICK, REFERENCE
 
+    if quick:
+        print("Narrower models than the reference's, with BatchNorm momentum 0.9 instead of 0.99, on other data.")
     out = out or (runs / "quick" if quick else Path("results"))
     given = {key: value for key, value in (("limit", limit), ("epochs", epochs)) if value is not None}
     for config in [preset(name) for name in only] or (QUICK if quick else REFERENCE):

@@ -46,6 +46,11 @@ def test_pooled_psnr_is_not_the_mean_of_psnr():
     assert float(metrics.pooled_psnr(metrics.mse(output, target).mean())) == pytest.approx(22.967, abs=1e-3)
 
 
+def test_equal_images_count_eighty_decibels():
+    image = jnp.full((2, 4, 4, 1), 0.3)
+    np.testing.assert_array_equal(metrics.psnr(image, image.at[1].add(1e-6)), [80, 80])
+
+
 def test_masked_images_do_not_count():
     sums = metrics.masked_sums({"a": jnp.array([1.0, 2.0, jnp.nan])}, jnp.array([True, True, False]))
     assert metrics.means(sums) == {"a": 1.5}

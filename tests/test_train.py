@@ -89,7 +89,8 @@ def test_a_step_is_pure_and_jit_changes_nothing(tiny, data):
 def test_an_epoch_is_keras_epoch(tiny, data):
     """Every image once, a last batch that is not full included, and the mean of the losses before each update."""
     images = jnp.asarray(data.train.images)
-    *_, state = train_epoch(tiny, create_state(tiny, data), images, data.train.source, 1)
+    train = data.train._replace(images=images, start=100)
+    *_, state = train_epoch(tiny, create_state(tiny, data), train, 1)
     assert int(state.sums["count"]) == len(images) == 37
     assert int(state.step) == 5
 
@@ -99,7 +100,7 @@ def test_an_epoch_is_keras_epoch(tiny, data):
     assert sorted(order.tolist()) == list(range(37))
     for first in range(0, 37, 8):
         index = order[first : first + 8]
-        batch = examples(tiny.task, noise_key(data.train.source), images[index], index)
+        batch = examples(tiny.task, noise_key(data.train.source), images[index], 100 + index)
         expected, scores = train_step(tiny, expected, batch, key)
         losses += scores["loss"].tolist()
     assert float(state.sums["loss"]) / 37 == pytest.approx(np.mean(losses), rel=1e-4)
@@ -121,7 +122,7 @@ def test_noise_is_drawn_once_or_anew_each_epoch(data, fresh, same, monkeypatch):
     with jax.disable_jit():
         for epoch in (1, 2):
             state = state.replace(sums=train._zero_sums())
-            *_, state = train_epoch(config, state, jnp.asarray(data.train.images), 1, epoch)
+            *_, state = train_epoch(config, state, data.train._replace(images=jnp.asarray(data.train.images)), epoch)
     assert np.array_equal(seen[1][5], seen[2][5]) == same
 
 
@@ -224,6 +225,19 @@ def test_a_killed_run_resumes_to_the_same_bits(data, tmp_path):
     assert equal_trees(state, killed)
     assert timeless(history) == timeless(killed_history)
     assert (tmp_path / "whole/history.csv").read_bytes() == (tmp_path / "killed/history.csv").read_bytes()
+
+
+def test_a_run_whose_last_checkpoint_was_damaged_ends_the_same(tiny, data, tmp_path, capsys):
+    state, history = fit(tiny, data, tmp_path / "whole")
+    fit(replace(tiny, epochs=2), data, tmp_path / "cut")
+    last = max((tmp_path / "cut/checkpoints").iterdir(), key=lambda path: int(path.name))
+    for path in last.rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[:40])
+    resumed, resumed_history = fit(tiny, data, tmp_path / "cut", resume=True)
+    assert "is damaged, using another" in capsys.readouterr().err
+    assert equal_trees(state, resumed)
+    assert timeless(history) == timeless(resumed_history)
 
 
 def test_more_epochs_can_be_added(tiny, data, tmp_path):
