@@ -10,7 +10,6 @@ import jax.numpy as jnp
 
 from ae.errors import InputError
 
-
 MOST_PSNR = 80.0  # dB; an error of 1e-4, far below what 8 bits can show
 
 
