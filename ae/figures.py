@@ -43,41 +43,42 @@ def save_curves(
     task: Task,
     title: str,
     history: History,
-    reference: Sequence[float] = (),
+    reference: dict[str, Any] | None = None,
     baseline: dict[str, float] | None = None,
 ) -> None:
     """Writes loss and accuracy over the epochs, for training and validation.
 
-    `reference`: the validation losses that the reference reports, on the same data. `baseline`: name -> validation loss.
+    `reference`: what the reference reports on the same data (see `ae.reference`). `baseline`: name -> validation loss.
     """
-    from matplotlib.ticker import LogLocator, NullLocator
-
     figure = _figure(figsize=(10, 3.8))
-    epochs = [row["epoch"] for row in history]
-    validation = history[0]["validation"]
-    for axes, name, label in zip(
-        figure.subplots(1, 2), ("loss", "accuracy"), ("loss", task.accuracy_name), strict=True
-    ):
-        axes.plot(epochs, [row[name] for row in history], "o-", color=BLUE, markersize=4, label="training")
-        values = [row[f"val_{name}"] for row in history]
-        axes.plot(epochs, values, "o-", color=ORANGE, markersize=4, label=f"validation on {validation}")
-        axes.set(xlabel="epoch", title=label)
+    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for key, color, label in ((name, BLUE, "training"), (f"val_{name}", ORANGE, history[0]["validation"])):
+            values = [row[key] for row in history]
+            label = label if color == BLUE else f"validation on {label}"
+            axes.plot(range(1, len(values) + 1), values, "o-", color=color, markersize=4, label=label)
+        if name == "loss":
+            _add_rivals(axes, reference, baseline)
+        axes.set(xlabel="epoch", title="loss" if name == "loss" else task.accuracy_name)
         axes.grid(alpha=0.3)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        if name == "loss":
-            if reference:
-                axes.plot(
-                    range(1, len(reference) + 1), reference, "--", color=GRAY, label=f"reference, on {validation}"
-                )
-            for style, (rival, loss) in zip((":", "-."), (baseline or {}).items(), strict=False):
-                axes.axhline(loss, color=GRAY, linestyle=style, label=rival)
-            axes.set_yscale("log")
-            axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
-            axes.yaxis.set_major_formatter("{x:.3g}")
-            axes.yaxis.set_minor_locator(NullLocator())
         axes.legend()
     figure.suptitle(title)
     _save(figure, path)
+
+
+def _add_rivals(axes: Any, reference: dict[str, Any] | None, baseline: dict[str, float] | None) -> None:
+    """What the losses are to be compared with; on a logarithmic axis, since they fall by orders of magnitude."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    if reference:
+        losses, label = reference["val_loss_by_epoch"], f"reference, on {reference['validation']}"
+        axes.plot(range(1, len(losses) + 1), losses, "--", color=GRAY, label=label)
+    for style, (rival, loss) in zip((":", "-."), (baseline or {}).items(), strict=False):
+        axes.axhline(loss, color=GRAY, linestyle=style, label=rival)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axes.yaxis.set_major_formatter("{x:.3g}")
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _figure(figsize: tuple[float, float]) -> Any:

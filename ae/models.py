@@ -9,33 +9,43 @@ from functools import partial
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from ae.conv import Conv, ConvTranspose
 from ae.errors import InputError
+from ae.norm import BatchNorm
 
 dense = partial(nn.Dense, kernel_init=nn.initializers.glorot_uniform())
 
 
-def batch_norm(train: bool, momentum: float) -> nn.BatchNorm:
-    """Keras' BatchNorm. The variance is taken about the mean: E[x^2] - E[x]^2 loses digits in float32."""
-    return nn.BatchNorm(use_running_average=not train, momentum=momentum, epsilon=1e-3, use_fast_variance=False)
-
-
 class PixelMLP(nn.Module):
-    """Dense layers on the channel axis: every pixel is mapped on its own, [B, H, W, 1] -> [B, H, W, 1]."""
+    """Dense layers on the channel axis: every pixel is mapped on its own, [B, H, W, 1] -> [B, H, W, 1].
+
+    So it is a function of one number. `pixel_levels` rounds the inputs to so many values and computes each value once,
+    weighted in BatchNorm with how many pixels have it: the same training on the rounded inputs, about fifty times less work.
+    """
 
     widths: tuple[int, ...] = (128, 256, 512, 512, 512, 512, 256, 128, 64)
     normed: tuple[bool, ...] = (True, True, True, False, False, True, True, False, True)  # BatchNorm after which layers
     momentum: float = 0.99  # of BatchNorm's running statistics
+    pixel_levels: int | None = None
 
     input_shape = (28, 28, 1)  # what the reference feeds it; any height and width will do
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        if self.pixel_levels is None:
+            return self._layers(x, train)
+        level = jnp.round(x[..., 0] * (self.pixel_levels - 1)).astype(jnp.int32)  # [B, H, W]
+        weights = jnp.zeros(self.pixel_levels).at[level].add(1 / level.size)
+        values = jnp.linspace(0, 1, self.pixel_levels)[:, None]
+        return self._layers(values, train, weights)[level]
+
+    def _layers(self, x: jax.Array, train: bool, weights: jax.Array | None = None) -> jax.Array:
         for width, normed in zip(self.widths, self.normed, strict=True):
             x = nn.relu(dense(width)(x))
             if normed:
-                x = batch_norm(train, self.momentum)(x)
+                x = BatchNorm(self.momentum)(x, train=train, weights=weights)
         return nn.relu(dense(1)(x))
 
 
@@ -51,7 +61,7 @@ class ConvAE(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         def norm(x: jax.Array) -> jax.Array:
-            return batch_norm(train, self.momentum)(x)
+            return BatchNorm(self.momentum)(x, train=train)
 
         a, b, c, d = self.encoder
         x = norm(nn.relu(Conv(a, (2, 2))(x)))

@@ -139,7 +139,7 @@ def finish(
 ) -> dict[str, Any]:
     """Writes a finished run's result to `metrics.json`, its pictures to `curves.png` and `grid.png`; returns the result."""
     values = result(config, data, state, history, command=command)
-    theirs = values["reference"].get("val_loss_by_epoch", ()) if values["reference"].get("data") == data.name else ()
+    theirs = values["reference"] if values["reference"].get("data") == data.name else None
     rivals = {name: scores["validation"]["loss"] for name, scores in values["baselines"].items()}
     title = f"{config.name} on {data.name} {data.version}"
     figures.save_curves(folder / "curves.png", config.task, title, history, theirs, rivals)

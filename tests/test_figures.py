@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from ae import figures
+from ae.reference import REPORTED
 from ae.tasks import Colorize, Denoise
 
 
@@ -43,7 +44,7 @@ def test_curves_are_drawn_with_reference_and_baselines(tmp_path):
         for i in (1, 2, 3)
     ]
     figures.save_curves(tmp_path / "plain.png", Denoise(), "title", history)
-    figures.save_curves(tmp_path / "rich.png", Denoise(), "title", history, [0.9, 0.5], {"noisy input": 0.7})
+    figures.save_curves(tmp_path / "rich.png", Denoise(), "title", history, REPORTED["conv_ae"], {"noisy input": 0.7})
     plain, rich = (np.asarray(Image.open(tmp_path / name).convert("RGB")) for name in ("plain.png", "rich.png"))
     assert plain.shape == rich.shape == (380, 1000, 3)
     assert plain.std() > 10
