@@ -114,7 +114,8 @@ PIXEL_MLP_QUICK = replace(
     name="pixel_mlp_quick",
     model=models.PixelMLP(widths=(16, 32, 64, 64, 64, 64, 32, 16, 8), momentum=0.9),
     batch_size=32,
-    epochs=4,
+    epochs=8,
+    patience=8,
 )
 CONV_AE_QUICK = replace(
     PIXEL_MLP_QUICK,
@@ -125,7 +126,8 @@ COLORIZER_AE_QUICK = replace(
     on_sample(COLORIZER_AE),
     name="colorizer_ae_quick",
     model=models.ColorizerAE(encoder=(16, 32, 64), latent=64, decoder=(64, 32, 16)),
-    epochs=3,
+    epochs=8,
+    patience=8,
 )
 
 REFERENCE = (PIXEL_MLP, CONV_AE, COLORIZER_AE)
