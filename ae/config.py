@@ -31,6 +31,12 @@ class Config:
     seed: int = 0  # of weights, order and training noise; validation and test noise never change
     limit: int | None = None  # use only so many images of each split
 
+    @property
+    def program(self) -> "Config":
+        """The same for all runs that one compiled program serves: without names, seed and lengths."""
+        blank = {"name": "", "data": "", "train_split": "", "validation_split": "", "test_split": ""}
+        return replace(self, **blank, epochs=0, patience=0, seed=0, limit=None)
+
     def to_dict(self) -> dict[str, Any]:
         """The configuration as JSON values; model and task as `{"class": name, **fields}`."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}

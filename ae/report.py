@@ -144,7 +144,7 @@ def finish(
     title = f"{config.name} on {data.name} {data.version}"
     figures.save_curves(folder / "curves.png", config.task, title, history, theirs, rivals)
     shown = pictures(predictor(config), state.variables, config.task, data.test)
-    title = f"{type(config.model).__name__} ({config.name}) on {data.name}: images of {data.test.name}"
+    title = f"{type(config.model).__name__} ({config.name}) on {data.name}: images 10 to 18 of {data.test.name}"
     figures.save_grid(folder / "grid.png", config.task, title, shown)
     write_text(folder / "metrics.json", json.dumps(values, indent=2) + "\n")
     return values

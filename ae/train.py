@@ -143,6 +143,7 @@ def train_steps(
     state: TrainState,
     images: jax.Array,
     place: tuple[int, int],
+    seed: int,
     epoch: int,
     first: int,
     last: int,
@@ -152,9 +153,9 @@ def train_steps(
     `place`: the source split of the images, and the index there of the first of them.
     """
     source, start = place
-    key = jax.random.fold_in(jax.random.key(config.seed), 1)
+    key = jax.random.fold_in(jax.random.key(seed), 1)
     order = jax.random.permutation(jax.random.fold_in(key, epoch), len(images))
-    noise = noise_key(source, seed=config.seed)
+    noise = noise_key(source, seed=seed)
     noise = jax.random.fold_in(noise, epoch) if config.fresh else noise
 
     def step(i, state):
@@ -172,14 +173,14 @@ def train_epoch(config: Config, state: TrainState, split: Split, epoch: int) -> 
 
     A last batch that is not full is trained on all the same, as Keras does.
     """
-    images, place = split.images, (split.source, split.start)
+    images, place, seed = split.images, (split.source, split.start), config.seed
     size = min(config.batch_size, len(images))
     full, seen = len(images) // size, int(state.sums["count"])
     for first, last in progress.paced(seen // size, full):
-        state = train_steps(config, size, state, images, place, epoch, first * size, last * size)
+        state = train_steps(config.program, size, state, images, place, seed, epoch, first * size, last * size)
         yield state
     if (rest := len(images) % size) and seen < len(images):
-        state = train_steps(config, rest, state, images, place, epoch, full * size, len(images))
+        state = train_steps(config.program, rest, state, images, place, seed, epoch, full * size, len(images))
         yield state
 
 

@@ -92,8 +92,10 @@ def python(*args, **kwargs):
 
 
 # The same programs are compiled by many tests.
-COMPILED = tempfile.mkdtemp(prefix="ae-compiled-")
+if "AE_TESTS_COMPILED" not in os.environ:  # the first process; the others inherit its environment
+    os.environ["AE_TESTS_COMPILED"] = tempfile.mkdtemp(prefix="ae-compiled-")
+    atexit.register(shutil.rmtree, os.environ["AE_TESTS_COMPILED"], ignore_errors=True)
+COMPILED = os.environ["AE_TESTS_COMPILED"]
 os.environ |= {"JAX_COMPILATION_CACHE_DIR": COMPILED, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
 jax.config.update("jax_compilation_cache_dir", COMPILED)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-atexit.register(shutil.rmtree, COMPILED, ignore_errors=True)

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -40,17 +41,17 @@ def test_parameter_counts_are_the_references(model, everything, trained):
 def test_output_has_the_inputs_size_and_jit_changes_nothing(name):
     model = EIGHTH[name]
     x = jax.random.uniform(jax.random.key(1), (3, *model.input_shape))
-    variables = model.init(jax.random.key(0), x)
-    output = model.apply(variables, x)
+    variables = jax.jit(model.init)(jax.random.key(0), x)
+    output = jax.jit(model.apply)(variables, x)
     assert output.shape == (3, *model.input_shape[:2], 3 if name == "colorizer" else 1)
     assert float(output.min()) >= 0
-    np.testing.assert_allclose(jax.jit(model.apply)(variables, x), output, atol=1e-6)
+    np.testing.assert_allclose(model.apply(variables, x), output, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", EIGHTH)
 def test_initial_weights_are_glorot_uniform_with_zero_biases(name):
     model = EIGHTH[name]
-    params = model.init(jax.random.key(0), jnp.zeros((1, *model.input_shape)))["params"]
+    params = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, *model.input_shape)))["params"]
     for layer in params.values():
         if "kernel" in layer:
             *window, a, b = layer["kernel"].shape
@@ -67,9 +68,10 @@ def test_colorizer_refuses_other_sizes():
 def test_inference_leaves_running_statistics_alone_and_training_moves_them():
     model = EIGHTH["pixel_mlp"]
     x = jax.random.uniform(jax.random.key(1), (2, *model.input_shape))
-    variables = model.init(jax.random.key(0), x)
-    _, inferred = model.apply(variables, x, train=False, mutable=["batch_stats"])
-    _, trained = model.apply(variables, x, train=True, mutable=["batch_stats"])
+    variables = jax.jit(model.init)(jax.random.key(0), x)
+    apply = jax.jit(partial(model.apply, mutable=["batch_stats"]), static_argnames="train")
+    _, inferred = apply(variables, x, train=False)
+    _, trained = apply(variables, x, train=True)
     before = variables["batch_stats"]["BatchNorm_0"]["mean"]
     assert jnp.array_equal(inferred["batch_stats"]["BatchNorm_0"]["mean"], before)
     # Keras: momentum * old + (1 - momentum) * mean of the batch, after the ReLU
@@ -95,7 +97,8 @@ def keras_start(golden, name, dtype):
 def test_five_steps_are_keras_in_float64(golden, name):
     with jax.enable_x64(True):
         arrays, config, state, (x, y) = keras_start(golden, name, np.float64)
-        output = config.model.apply(state.variables, x, train=False)
+        apply = jax.jit(config.model.apply)
+        output = apply(state.variables, x)
         expected = arrays["forward_inference"]
         assert np.abs(output - expected).max() <= 1e-9 * np.abs(expected).max()
 
@@ -111,7 +114,7 @@ def test_five_steps_are_keras_in_float64(golden, name):
         statistics = final.get("batch_stats", {})
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-6), state.batch_stats, statistics)
 
-        output = config.model.apply(state.variables, x, train=False)
+        output = apply(state.variables, x)
         assert float(config.task.loss(output, y).mean()) == pytest.approx(arrays["val_loss"], rel=1e-6)
         assert float(config.task.accuracy(output, y).mean()) == pytest.approx(arrays["val_accuracy"], rel=1e-6)
 

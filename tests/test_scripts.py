@@ -59,7 +59,10 @@ def test_train_evaluate_resume(run, tmp_path):
         assert np.asarray(Image.open(tmp_path / "run" / picture).convert("L")).std() > 10
 
     refused(run("train.py", *arguments, status=2), "holds a run already", "--resume", "--out")
-    refused(run("train.py", "conv_ae_quick", "--out", "run", "--resume", status=2), "another run", "--out")
+    refused(
+        run("train.py", "conv_ae_quick", "--out", "run", "--resume", status=2),
+        "run of pixel_mlp_quick, not of conv_ae_quick",
+    )
 
     again = run("train.py", *arguments, "--epochs", "2", "--resume")
     assert "epoch   2" in again.stdout
@@ -84,7 +87,6 @@ def test_train_evaluate_resume(run, tmp_path):
     [
         (["nonesuch"], ["unknown preset 'nonesuch'", "conv_ae_quick"]),
         (["absent.py"], ["cannot read absent.py"]),
-        (["conv_ae", "--data-dir", "empty", "--limit", "8"], ["mnist is not in empty", "--data-dir", "--data sample"]),
         (["conv_ae", "--data", "nonesuch", "--data-dir", "empty"], ["unknown data set 'nonesuch'"]),
         (["colorizer_ae_quick", "--data", "sample-digits", "--limit", "8"], ["expected RGB images"]),
         (["pixel_mlp_quick", "--limit", "8", "--out", "/proc/run"], ["cannot write to /proc/run"]),
@@ -95,8 +97,16 @@ def test_train_evaluate_resume(run, tmp_path):
 def test_bad_input_is_one_line(run, tmp_path, arguments, words):
     (tmp_path / "empty.py").write_text("")
     (tmp_path / "wild.py").write_text("import ae\nPRESET = ae.preset('pixel_mlp_quick', learning_rate=1e30)\n")
+    refused(run("train.py", *arguments, status=2), *words)
+
+
+def test_without_network_and_data_the_ways_out_are_named(run):
     proxy = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}  # nothing gets out
-    refused(run("train.py", *arguments, status=2, env=os.environ | proxy), *words)
+    done = run("train.py", "conv_ae", "--data-dir", "empty", status=2, env=os.environ | proxy)
+    announced, error = done.stderr.splitlines()
+    assert announced == "downloading mnist to empty"
+    assert "mnist is not in empty" in error
+    assert "--data-dir names a folder that has it, --data sample needs no download" in error
 
 
 def test_evaluate_refuses_what_is_no_run(run, tmp_path):
