@@ -1,6 +1,7 @@
 """What the command lines share: presets by name or file, and errors as one line with exit status 2."""
 
 import logging
+import os
 import runpy
 import shlex
 import sys
@@ -14,10 +15,13 @@ if TYPE_CHECKING:
 
 def run(main: Callable[..., None], *, interrupted: str = "interrupted") -> None:
     """Parses the command line for `main` and calls it; `interrupted` is what Ctrl-C prints."""
+    import platformdirs
     import tyro
 
     from ae.errors import InputError, TrainingError
 
+    cache = Path(platformdirs.user_cache_dir("ae"))
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache / "compiled"))  # so that the second start is fast
     logging.getLogger("absl").setLevel(logging.ERROR)  # tfds and orbax talk of what users need not know
     try:
         tyro.cli(main)
