@@ -27,6 +27,7 @@ class Config:
     learning_rate: float = 1e-3  # of Adam
     epochs: int = 100  # at most
     patience: int = 2  # stop when so many epochs in a row do not beat the best validation loss
+    dtype: str = "float32"  # that the model computes in; "bfloat16" is for accelerators. Parameters are float32
     fresh: bool = False  # draw noise anew in each epoch; otherwise once for each image
     seed: int = 0  # of weights, order and training noise; validation and test noise never change
     limit: int | None = None  # use only so many images of each split

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ae import metrics, progress
+from ae import devices, metrics, progress
 from ae.data import Split
 from ae.tasks import Task
 
@@ -55,7 +55,8 @@ def evaluate(
 
     `predict(variables, inputs)` is compiled; pass the same function again to compile it once.
     """
-    images, key = jnp.asarray(split.images), noise_key(split.source)
+    images, key = devices.replicate(split.images), noise_key(split.source)
+    batch_size = devices.round_up(batch_size)
     sums = dict.fromkeys(names, jnp.float32(0)) | {"count": jnp.int32(0)}
     with progress.bar(split.name, len(images)) as bar:
         for first, last in progress.paced(0, -(-len(images) // batch_size)):
@@ -74,7 +75,7 @@ def _add_batches(predict, task, names, size, variables, images, start, key, sums
         position = i * size + jnp.arange(size)
         mask = position < len(images)
         batch = images.at[position].get(mode="clip")
-        inputs, targets = examples(task, key, batch, start + position)
+        inputs, targets = devices.split(examples(task, key, batch, start + position))
         batch_scores = scores(task, names, predict(variables, inputs), targets)
         return jax.tree.map(jnp.add, sums, metrics.masked_sums(batch_scores, mask))
 

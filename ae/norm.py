@@ -20,6 +20,7 @@ class BatchNorm(nn.Module):
         zeros, ones = (lambda: jnp.zeros(x.shape[-1])), (lambda: jnp.ones(x.shape[-1]))
         running_mean = self.variable("batch_stats", "mean", zeros)
         running_var = self.variable("batch_stats", "var", ones)
+        x, dtype = x.astype(running_mean.value.dtype), x.dtype  # statistics of bfloat16 are taken in float32
         if train:
             mean = _mean(x, weights)
             var = _mean(jnp.square(x - mean), weights)
@@ -30,7 +31,7 @@ class BatchNorm(nn.Module):
             mean, var = running_mean.value, running_var.value
         scale = self.param("scale", nn.initializers.ones_init(), x.shape[-1:])
         bias = self.param("bias", nn.initializers.zeros_init(), x.shape[-1:])
-        return (x - mean) * (scale * jax.lax.rsqrt(var + self.epsilon)) + bias
+        return ((x - mean) * (scale * jax.lax.rsqrt(var + self.epsilon)) + bias).astype(dtype)
 
 
 def _mean(x: jax.Array, weights: jax.Array | None) -> jax.Array:

@@ -20,7 +20,7 @@ import optax
 from flax import struct
 from jax import lax
 
-from ae import metrics, progress
+from ae import devices, metrics, progress
 from ae.config import Config
 from ae.data import Data, Split
 from ae.errors import TrainingError
@@ -124,9 +124,7 @@ def train_step(
 
     def mean_loss(params):
         variables = state.variables | {"params": params}
-        output, updates = config.model.apply(
-            variables, inputs, train=True, mutable=["batch_stats"], rngs={"dropout": key}
-        )
+        output, updates = apply(config, variables, inputs, train=True, mutable=["batch_stats"], rngs={"dropout": key})
         batch_scores = scores(config.task, TRAINING_SCORES, output, targets)
         return batch_scores["loss"].mean(), (batch_scores, updates.get("batch_stats", state.batch_stats))
 
@@ -160,7 +158,7 @@ def train_steps(
 
     def step(i, state):
         index = lax.dynamic_slice_in_dim(order, first + i * size, size)
-        batch = examples(config.task, noise, images[index], start + index)
+        batch = devices.split(examples(config.task, noise, images[index], start + index))
         state, batch_scores = train_step(config, state, batch, jax.random.fold_in(key, state.step))
         sums = metrics.masked_sums(batch_scores, jnp.ones(size, bool))
         return state.replace(sums=jax.tree.map(jnp.add, state.sums, sums))
@@ -193,17 +191,22 @@ def fit(
     the last checkpoint in it. Ctrl-C and SIGTERM end training after a checkpoint, with KeyboardInterrupt.
     Raises InputError where `out` cannot be used, TrainingError where a loss or a weight is not finite.
     """
+    devices.check_batch_size(config.batch_size)
     if out is None:
         with tempfile.TemporaryDirectory() as folder:
             return fit(config, data, folder)
     with Run(Path(out), config, resume=resume) as run:
-        state, history = run.restore(create_state(config, data))
-        train, predict = data.train._replace(images=jnp.asarray(data.train.images)), predictor(config)
+        state, history = run.restore(devices.replicate(create_state(config, data)))
+        train, predict = data.train._replace(images=devices.replicate(data.train.images)), predictor(config)
         stop = EarlyStop.after(history, config.patience)
         while not stop.stop and len(history) < config.epochs:
             state = _train_epoch(config, run, state, history, train)
             row = _score_epoch(config, run, state, history, predict, data)
-            state, history, stop = state.replace(sums=_zero_sums()), (*history, row), stop.update(row["val_loss"])
+            state, history, stop = (
+                state.replace(sums=devices.replicate(_zero_sums())),
+                (*history, row),
+                stop.update(row["val_loss"]),
+            )
             run.save(state, history)
             run.log(history, pictures(predict, state.variables, config.task, data.validation))
     return state, history
@@ -218,9 +221,18 @@ def restore(path: Path, config: Config, data: Data, *, best: bool = False) -> tu
     return read_checkpoint(path, config, template, best=best)
 
 
+def apply(config: Config, variables: Any, inputs: jax.Array, **kwargs: Any) -> Any:
+    """`config.model.apply` in the precision of the configuration; parameters, statistics and outputs stay float32."""
+    if config.dtype == "float32":
+        return config.model.apply(variables, inputs, **kwargs)
+    params = jax.tree.map(lambda x: x.astype(config.dtype), variables["params"])
+    output = config.model.apply(variables | {"params": params}, inputs.astype(config.dtype), **kwargs)
+    return jax.tree.map(lambda x: x.astype(jnp.float32), output)
+
+
 def predictor(config: Config) -> Predict:
     """The configuration's model as it predicts, with BatchNorm's running statistics: (variables, inputs) -> outputs."""
-    return partial(config.model.apply, train=False)
+    return partial(apply, config, train=False)
 
 
 def _train_epoch(config: Config, run: Run, state: TrainState, history: History, train: Split) -> TrainState:
