@@ -14,8 +14,9 @@ _HOMES = {
     "evaluation": ("evaluate", "measure"),
     "keras_weights": ("from_keras",),
     "models": ("PixelMLP", "ConvAE", "ColorizerAE"),
+    "optimizer": ("keras_adam",),
     "tasks": ("Task", "Denoise", "Colorize"),
-    "train": ("EarlyStop", "TrainState", "fit", "keras_adam", "predictor", "train_step"),
+    "train": ("EarlyStop", "TrainState", "fit", "predictor", "train_step"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME)

@@ -2,8 +2,8 @@
 
 A convolution needs three products: its output, the gradient of its input and the gradient of its kernel. A transposed
 convolution is the same three with the first two exchanged. On GPU and TPU each is one `lax.conv_general_dilated`. XLA's CPU
-backend runs the first well and the gradients badly, inside a loop up to sixty times slower than outside, so on a CPU they
-are sums of matrix products, one for each tap (i, j) of the kernel:
+backend runs the first well and the gradients badly, those of kernels some fifty times slower inside a loop than outside, so
+on a CPU they are sums of matrix products, one for each tap (i, j) of the kernel:
 
     output            y[p, q]     = sum over taps of  x[s p + i, s q + j] @ w[i, j]
     input gradient    dx[s p + i, s q + j]  +=        g[p, q] @ w[i, j].T

@@ -1,182 +1,18 @@
-"""The result of a run as JSON, and results as Markdown tables. No figure is ever typed into a table."""
+"""Results as Markdown tables. No figure is ever typed into one."""
 
 import json
-import os
-import platform
-import shutil
-import statistics
-from collections.abc import Iterator, Sequence
-from importlib.metadata import version
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import flax.linen as nn
-import jax
-import jax.numpy as jnp
-
-from ae import figures
-from ae.baselines import baselines
-from ae.config import Config
-from ae.data import Data, Split
-from ae.errors import InputError
-from ae.evaluation import Predict, examples, measure, pictures
-from ae.reference import reported
 from ae.run import write_text
-from ae.train import EarlyStop, History, TrainState, predictor
-
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy", "dm-pix")
 
 
-def result(config: Config, data: Data, state: TrainState, history: History, *, command: str) -> dict[str, Any]:
-    """All that there is to say of a finished run, with the baselines of its task, as JSON values.
-
-    `train` and `validation` are of the last epoch, whose weights stay. Where test and validation are one split, it is
-    scored once.
-    """
-    stop = EarlyStop.after(history, config.patience)
-    everything = count(state.variables)
-    last = history[-1]
-    return {
-        "preset": config.name,
-        "config": config.to_dict(),
-        "data": {"name": data.name, "version": data.version, "train_images": len(data.train.images)},
-        "parameters": everything,
-        "trained_parameters": count(state.params),
-        "seeds": [config.seed],
-        "epochs": len(history),
-        "stopped_early": stop.stop,
-        "best_epoch": stop.best_epoch,
-        "best_val_loss": stop.best,
-        "accuracy_name": config.task.accuracy_name,
-        "train": {"split": data.train.name, "loss": last["loss"], "accuracy": last["accuracy"]},
-        **split_reports(config, data, predictor(config), state.variables),
-        "baselines": {
-            name: split_reports(config, data, predict, {}) for name, predict in baselines(config.task).items()
-        },
-        "reference": reported(config.name),
-        "wall_seconds": round(last["seconds"], 1),
-        "seconds_by_epoch": [round(row["seconds"], 1) for row in history],
-        "val_loss_by_epoch": [row["val_loss"] for row in history],
-        "hardware": hardware(),
-        "versions": {name: version(name) for name in PACKAGES},
-        "command": command,
-    }
-
-
-def split_reports(config: Config, data: Data, predict: Predict, variables: Any) -> dict[str, dict[str, Any]]:
-    """Scores on the validation and the test split, each with the split's name."""
-
-    def one(split: Split) -> dict[str, Any]:
-        return {"split": split.name} | measure(predict, variables, config.task, split, batch_size=config.batch_size)
-
-    validation = one(data.validation)
-    return {"validation": validation, "test": validation if data.test.name == data.validation.name else one(data.test)}
-
-
-def count(variables: Any) -> int:
-    """The number of values in a tree of arrays."""
-    return sum(leaf.size for leaf in jax.tree.leaves(variables))
-
-
-def hardware() -> str:
-    """The devices in use, as one line."""
-    devices = jax.devices()
-    if devices[0].platform != "cpu":
-        return f"{len(devices)} x {devices[0].device_kind}"
-    return f"{os.cpu_count()} cores, {_cpu_model()}"
-
-
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def summary(config: Config, data: Data) -> str:
-    """The model's layers in the order of their calls, with the output's shape and the parameters, and the data.
-
-    Parameters count BatchNorm's statistics, as Keras does.
-    """
-    layers = []
-
-    def record(layer, args, kwargs, context):
-        output = layer(*args, **kwargs)
-        if context.method_name == "__call__" and len(context.module.path) == 1:
-            layers.append((context.module.path[0], output.shape[1:]))
-        return output
-
-    key, image = jax.random.key(0), jnp.asarray(data.train.images[:1])
-    inputs, _ = examples(config.task, key, image, jnp.arange(1))
-    with nn.intercept_methods(record):
-        variables = jax.eval_shape(config.model.init, key, inputs)
-    sizes = {name: count([tree.get(name, {}) for tree in variables.values()]) for name, _ in layers}
-    lines = [f"{config.name}: {_model(config.to_dict())}", f"  {'input':<18}{inputs.shape[1:]}"]
-    lines += [f"  {name:<18}{shape!s:<16}{sizes[name]:>12,}" for name, shape in layers]
-    trained = count(variables["params"])
-    lines.append(f"  {count(variables):,} parameters, {trained:,} of them trained")
-    splits = (f"{role} on {len(split.images):,} images of {split.name}" for role, split in _roles(data))
-    lines.append(f"{data.name} {data.version}: {', '.join(splits)}")
-    if data.validation.source == data.test.source:
-        lines.append("Test images choose the epoch, as in the reference: test scores are no independent check.")
-    return "\n".join(lines)
-
-
-def _model(config: dict[str, Any]) -> str:
+def describe_model(config: dict[str, Any]) -> str:
     """The model as Python would write it; of a configuration as JSON values."""
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in config["model"].items()}
     name = values.pop("class")
     return f"{name}({', '.join(f'{key}={value!r}' for key, value in values.items())})"
-
-
-def _roles(data: Data) -> Iterator[tuple[str, Split]]:
-    return zip(("training", "validation", "test"), (data.train, data.validation, data.test), strict=True)
-
-
-def finish(
-    folder: Path, config: Config, data: Data, state: TrainState, history: History, *, command: str
-) -> dict[str, Any]:
-    """Writes a finished run's result to `metrics.json`, its pictures to `curves.png` and `grid.png`; returns the result."""
-    values = result(config, data, state, history, command=command)
-    theirs = values["reference"] if values["reference"].get("data") == data.name else None
-    rivals = {name: scores["validation"]["loss"] for name, scores in values["baselines"].items()}
-    title = f"{config.name} on {data.name} {data.version}"
-    figures.save_curves(folder / "curves.png", config.task, title, history, theirs, rivals)
-    shown = pictures(predictor(config), state.variables, config.task, data.test)
-    title = f"{type(config.model).__name__} ({config.name}) on {data.name}: images 10 to 18 of {data.test.name}"
-    figures.save_grid(folder / "grid.png", config.task, title, shown)
-    write_text(folder / "metrics.json", json.dumps(values, indent=2) + "\n")
-    return values
-
-
-def publish(results: Sequence[dict[str, Any]], *, pictures: Path, out: Path) -> None:
-    """Writes the result of a preset, of one or more seeds, and the first seed's pictures to `out`, named after it."""
-    name = results[0]["preset"]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for picture in ("curves.png", "grid.png"):
-            shutil.copy(pictures / picture, out / f".{name}_{picture}.tmp")
-            (out / f".{name}_{picture}.tmp").replace(out / f"{name}_{picture}")
-        write_text(out / f"{name}.json", json.dumps(over_seeds(results), indent=2) + "\n")
-    except OSError as error:
-        raise InputError(f"cannot write to {out} ({error.strerror}): choose another --out") from error
-
-
-def over_seeds(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The first seed's result, and where there are several, the scores of each with mean and standard deviation."""
-    first = dict(results[0], seeds=[seed for result in results for seed in result["seeds"]])
-    if len(results) == 1:
-        return first
-    splits = ("train", "validation", "test")
-    first["by_seed"] = [{split: result[split] for split in splits} for result in results]
-    first["spread"] = {split: _spread([result[split] for result in results]) for split in splits}
-    return first
-
-
-def _spread(scores: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    values = {name: [row[name] for row in scores] for name in scores[0] if name != "split"}
-    return {name: {"mean": statistics.mean(v), "std": statistics.stdev(v)} for name, v in values.items()}
 
 
 def read_results(folder: Path) -> list[dict[str, Any]]:
@@ -284,7 +120,7 @@ def write_tables(folder: Path, readme: Path = Path("README.md")) -> str:
     results = read_results(folder)
     tables = table(results)
     pictures = "".join(
-        f"\n## {result['preset']}\n\n`{_model(result['config'])}`\n\n`{result['command']}`, {result['hardware']}\n\n"
+        f"\n## {result['preset']}\n\n`{describe_model(result['config'])}`\n\n`{result['command']}`, {result['hardware']}\n\n"
         f"![curves]({result['preset']}_curves.png)\n![images]({result['preset']}_grid.png)\n"
         for result in results
     )

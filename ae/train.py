@@ -25,6 +25,7 @@ from ae.config import Config
 from ae.data import Data, Split
 from ae.errors import TrainingError
 from ae.evaluation import TRAINING_SCORES, Predict, evaluate, examples, noise_key, pictures, scores
+from ae.optimizer import keras_adam
 from ae.run import History, Run, read_checkpoint
 
 
@@ -69,34 +70,6 @@ class EarlyStop:
         for row in history:
             state = state.update(row["val_loss"])
         return state
-
-
-def keras_adam(
-    learning_rate: float, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-7
-) -> optax.GradientTransformation:
-    """Adam (Kingma and Ba, 2015) as Keras computes it.
-
-    Epsilon is added to sqrt(v) before the bias correction (the paper's "epsilon hat"), where `optax.adam` adds it after.
-    """
-
-    def init(params):
-        zeros = partial(jax.tree.map, jnp.zeros_like)
-        return optax.ScaleByAdamState(count=jnp.zeros([], jnp.int32), mu=zeros(params), nu=zeros(params))
-
-    def update(gradients, state, params=None):
-        count = state.count + 1
-        mu = jax.tree.map(lambda m, g: m + (g - m) * (1 - b1), state.mu, gradients)
-        nu = jax.tree.map(lambda v, g: v + (g * g - v) * (1 - b2), state.nu, gradients)
-
-        def step(m, v):
-            power1, power2 = (
-                jnp.float32(b).astype(m.dtype) ** count for b in (b1, b2)
-            )  # Keras rounds these to float32
-            return -learning_rate * jnp.sqrt(1 - power2) / (1 - power1) * m / (jnp.sqrt(v) + eps)
-
-        return jax.tree.map(step, mu, nu), optax.ScaleByAdamState(count, mu, nu)
-
-    return optax.GradientTransformation(init, update)
 
 
 def create_state(config: Config, data: Data) -> TrainState:
@@ -294,7 +267,10 @@ def _deferred_interrupts() -> Iterator[threading.Event]:
     if threading.current_thread() is not threading.main_thread():  # where Python allows no handlers
         yield event
         return
-    previous = {number: signal.signal(number, defer) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number, handler in previous.items():
+        if handler != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, defer)
     try:
         yield event
         if event.is_set():  # it came after the caller's last look

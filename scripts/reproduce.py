@@ -27,7 +27,7 @@ def main(
         limit: Use only so many images of each split.
         epochs: Train for so many epochs at most.
     """
-    from ae import fit, load_data, override, preset, report
+    from ae import fit, load_data, override, preset, report, results
     from ae.config import QUICK, REFERENCE
 
     if quick:
@@ -35,15 +35,15 @@ def main(
     out = out or (runs / "quick" if quick else Path("results"))
     given = {key: value for key, value in (("limit", limit), ("epochs", epochs)) if value is not None}
     for config in [preset(name) for name in only] or (QUICK if quick else REFERENCE):
-        results = []
+        finished = []
         for seed in range(seeds):
             seeded = override(config, seed=seed, **given)
             run = runs / (config.name if seed == 0 else f"{config.name}-seed{seed}")
             data = load_data(seeded, data_dir)
-            print(f"\n{report.summary(seeded, data)}\n")
+            print(f"\n{results.summary(seeded, data)}\n")
             state, history = fit(seeded, data, run, resume=True)
-            results.append(report.finish(run, seeded, data, state, history, command=cli.command()))
-        report.publish(results, pictures=runs / config.name, out=out)
+            finished.append(results.finish(run, seeded, data, state, history, command=cli.command()))
+        results.publish(finished, pictures=runs / config.name, out=out)
     print(f"\n{report.write_tables(out)}")
     print(f"{out}: README.md, and of each preset .json, _curves.png and _grid.png")
 

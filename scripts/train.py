@@ -31,7 +31,7 @@ def main(
         limit: Use only so many images of each split.
         seed: Seed of weights, order and training noise.
     """
-    from ae import fit, load_data, on_sample, override, report
+    from ae import fit, load_data, on_sample, override, report, results
 
     config = cli.load_preset(preset)
     config = on_sample(config) if data == "sample" else override(config, data=data or config.data)
@@ -40,9 +40,9 @@ def main(
     out = out or Path("runs") / config.name
 
     loaded = load_data(config, data_dir)
-    print(report.summary(config, loaded))
+    print(results.summary(config, loaded))
     state, history = fit(config, loaded, out, resume=resume)
-    values = report.finish(out, config, loaded, state, history, command=cli.command())
+    values = results.finish(out, config, loaded, state, history, command=cli.command())
     print(report.table([values]))
     print(f"{out}: metrics.json, history.csv, curves.png, grid.png")
 

@@ -7,7 +7,8 @@ import pytest
 from conftest import ROOT
 from PIL import Image
 
-from ae import report
+from ae import report, results
+from ae.baselines import baselines
 from ae.config import PRESETS
 from ae.errors import InputError
 from ae.reference import reported
@@ -17,7 +18,7 @@ from ae.train import fit
 @pytest.fixture
 def result(tiny, data, tmp_path):
     state, history = fit(tiny, data)
-    return report.finish(tmp_path, tiny, data, state, history, command="python scripts/train.py tiny.py")
+    return results.finish(tmp_path, tiny, data, state, history, command="python scripts/train.py tiny.py")
 
 
 def test_a_result_says_what_was_measured_and_how(result, tiny, tmp_path):
@@ -40,7 +41,7 @@ def test_the_baselines_of_mnist_are_the_known_figures(tfds_dir):
 
     config = PRESETS["conv_ae"]
     data = load_data(config, tfds_dir)
-    noisy = report.split_reports(config, data, report.baselines(config.task)["noisy input"], {})["test"]
+    noisy = results.split_reports(config, data, baselines(config.task)["noisy input"], {})["test"]
     assert noisy["mse"] == pytest.approx(0.04658, abs=5e-5)
     assert noisy["psnr_pooled"] == pytest.approx(13.32, abs=0.01)
     assert noisy["accuracy"] == pytest.approx(0.776, abs=1e-3)
@@ -55,7 +56,7 @@ def test_the_baselines_of_cifar100_are_the_known_figures(tfds_dir):
 
     config = PRESETS["colorizer_ae"]
     data = load_data(config, tfds_dir)
-    gray = report.split_reports(config, data, report.baselines(config.task)["gray copy"], {})["test"]
+    gray = results.split_reports(config, data, baselines(config.task)["gray copy"], {})["test"]
     assert gray["mse"] == pytest.approx(0.01044, abs=5e-6)
     assert gray["psnr_pooled"] == pytest.approx(19.81, abs=0.01)
     assert gray["psnr_mean"] == pytest.approx(23.94, abs=0.01)
@@ -66,7 +67,7 @@ def test_the_baselines_of_cifar100_are_the_known_figures(tfds_dir):
 def test_several_seeds_give_mean_and_spread(result):
     second = json.loads(json.dumps(result)) | {"seeds": [1]}
     second["test"]["mse"] = result["test"]["mse"] + 0.002
-    combined = report.over_seeds([result, second])
+    combined = results.over_seeds([result, second])
     assert combined["seeds"] == [0, 1]
     assert combined["spread"]["test"]["mse"]["mean"] == pytest.approx(result["test"]["mse"] + 0.001)
     assert combined["spread"]["test"]["mse"]["std"] == pytest.approx(0.001 * 2**0.5)
@@ -89,7 +90,7 @@ def test_the_table_carries_baseline_model_and_reference(result):
 
 def test_tables_fill_the_readme_that_shows_the_folder(result, tmp_path):
     out, readme = tmp_path / "results", tmp_path / "README.md"
-    report.publish([result], pictures=tmp_path, out=out)
+    results.publish([result], pictures=tmp_path, out=out)
     text = f"before\n<!-- table: {out.as_posix()} -->\nold\n<!-- end -->\nafter\n"
     readme.write_text(text)
     table = report.write_tables(out, readme)
@@ -107,15 +108,15 @@ def test_tables_fill_the_readme_that_shows_the_folder(result, tmp_path):
 def test_a_place_that_cannot_be_written_is_one_line(result, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write to"):
-        report.publish([result], pictures=tmp_path, out=tmp_path / "file")
+        results.publish([result], pictures=tmp_path, out=tmp_path / "file")
 
 
 @pytest.mark.parametrize("folder", ["results/quick", "runs/quick"])
 def test_quick_denoisers_beat_their_noisy_input(folder):
-    results = report.read_results(ROOT / folder)
-    if not results:
+    shown = report.read_results(ROOT / folder)
+    if not shown:
         pytest.skip(f"{folder} has no results; scripts/reproduce.py --quick makes them")
-    for result in results:
+    for result in shown:
         if result["config"]["task"]["class"] == "Denoise":
             assert result["validation"]["mse"] < result["baselines"]["noisy input"]["validation"]["mse"]
         for picture in ("curves.png", "grid.png"):

@@ -164,6 +164,14 @@ def test_evaluation_drops_no_ragged_batch(tiny, data):
         assert scores["loss"] == pytest.approx(float(expected), rel=1e-5)
 
 
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C works, even where the tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupt_after(calls):
     """A `paced` that cuts into single steps and presses Ctrl-C after some of them."""
     count = 0
@@ -179,6 +187,7 @@ def interrupt_after(calls):
     return paced
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("calls", [1, 3, 5, 6, 11])  # within epochs, and in validation (6)
 def test_an_interrupted_run_resumes_to_the_same_bits(tiny, data, tmp_path, monkeypatch, calls):
     state, history = fit(tiny, data, tmp_path / "whole")
@@ -303,6 +312,14 @@ def test_training_works_off_the_main_thread(tiny, data):
     thread.start()
     thread.join()
     assert len(results[0][1]) == 1
+
+
+def test_ignored_interrupts_stay_ignored(tiny, data, monkeypatch):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    monkeypatch.setattr(progress, "paced", interrupt_after(2))
+    _, history = fit(replace(tiny, epochs=1), data)
+    signal.signal(signal.SIGINT, before)
+    assert len(history) == 1
 
 
 def test_handlers_are_put_back(tiny, data):

@@ -1,0 +1,35 @@
+"""Adam as Keras has it."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import optax
+
+
+def keras_adam(
+    learning_rate: float, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-7
+) -> optax.GradientTransformation:
+    """Adam (Kingma and Ba, 2015) as Keras computes it.
+
+    Epsilon is added to sqrt(v) before the bias correction (the paper's "epsilon hat"), where `optax.adam` adds it after.
+    """
+
+    def init(params):
+        zeros = partial(jax.tree.map, jnp.zeros_like)
+        return optax.ScaleByAdamState(count=jnp.zeros([], jnp.int32), mu=zeros(params), nu=zeros(params))
+
+    def update(gradients, state, params=None):
+        count = state.count + 1
+        mu = jax.tree.map(lambda m, g: m + (g - m) * (1 - b1), state.mu, gradients)
+        nu = jax.tree.map(lambda v, g: v + (g * g - v) * (1 - b2), state.nu, gradients)
+
+        def step(m, v):
+            power1, power2 = (
+                jnp.float32(b).astype(m.dtype) ** count for b in (b1, b2)
+            )  # Keras rounds these to float32
+            return -learning_rate * jnp.sqrt(1 - power2) / (1 - power1) * m / (jnp.sqrt(v) + eps)
+
+        return jax.tree.map(step, mu, nu), optax.ScaleByAdamState(count, mu, nu)
+
+    return optax.GradientTransformation(init, update)
