@@ -42,6 +42,12 @@ def tfds_dir():
     return folder
 
 
+@pytest.fixture
+def decoded(cache_dir, monkeypatch):
+    """For tests that only read the data sets: one cache for all of them, so that each is decoded once."""
+    monkeypatch.setenv("XDG_CACHE_HOME", os.environ["AE_TESTS_COMPILED"])
+
+
 class Tiny(nn.Module):
     """One convolution and a BatchNorm: enough for the loop."""
 

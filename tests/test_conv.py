@@ -44,7 +44,7 @@ shapes = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(shapes, st.sampled_from([jnp.float32, jnp.bfloat16]), st.booleans())
 def test_outputs_and_gradients_are_those_of_lax(shape, dtype, transpose):
     keys = jax.random.split(jax.random.key(0))
@@ -88,6 +88,17 @@ def test_accelerators_get_plain_convolutions(example, platform):
     text = exported.mlir_module()
     assert text.count("stablehlo.convolution") == 3
     assert "dot_general" not in text
+
+
+def test_jit_changes_nothing(example):
+    x, w = example
+
+    def transposed(x, w, strides):
+        return conv.conv_transpose(x, w.swapaxes(2, 3), strides)
+
+    for function in (conv.conv, transposed):
+        jitted = jax.jit(function, static_argnums=2)
+        np.testing.assert_allclose(jitted(x, w, (2, 2)), function(x, w, (2, 2)), rtol=1e-5, atol=1e-5)
 
 
 def test_layers_have_flax_parameters():

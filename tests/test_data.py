@@ -27,6 +27,7 @@ def test_mnist_is_the_references(tfds_dir):
     assert all(np.array_equal(a.images, b.images) for a, b in zip(loaded[2:], again[2:], strict=True))
 
 
+@pytest.mark.usefixtures("decoded")
 def test_splits_are_cut_where_they_say(tfds_dir):
     config = replace(preset("conv_ae"), train_split="test[9000:]", validation_split="test[:9000]", limit=50)
     loaded = load_data(config, tfds_dir)
