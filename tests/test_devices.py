@@ -70,7 +70,7 @@ def test_accelerators_get_plain_convolutions(name, convolutions, platform):
         assert text.count("stablehlo.dot_general") == 3 * (name == "colorizer_ae") * 2
 
 
-@pytest.mark.parametrize("name", ["conv_ae_quick"])
+@pytest.mark.parametrize("name", ["conv_ae_quick", "colorizer_ae_quick"])
 def test_bfloat16_trains_as_float32_does(name):
     """The mean loss of a hundred steps within 2 %, with parameters and statistics in float32."""
     config = replace(PRESETS[name], batch_size=16)
