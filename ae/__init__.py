@@ -13,7 +13,7 @@ _HOMES = {
     "errors": ("InputError", "TrainingError"),
     "evaluation": ("evaluate", "measure"),
     "keras_weights": ("from_keras",),
-    "models": ("PixelMLP", "ConvAE", "ColorizerAE"),
+    "models": ("PixelMLP", "ConvAE", "ColorizerAE", "UNet"),
     "optimizer": ("keras_adam",),
     "tasks": ("Task", "Denoise", "Colorize"),
     "train": ("EarlyStop", "TrainState", "fit", "predictor", "train_step"),

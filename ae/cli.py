@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from ae.config import Config
 
 
-def run(main: Callable[..., None], *, interrupted: str = "interrupted") -> None:
-    """Parses the command line for `main` and calls it; `interrupted` is what Ctrl-C prints."""
+def run(main: Callable[..., None] | dict[str, Callable[..., None]], *, interrupted: str = "interrupted") -> None:
+    """Parses the command line for `main`, or for one of several by name, and calls it; Ctrl-C prints `interrupted`."""
     import platformdirs
     import tyro
 
@@ -24,7 +24,10 @@ def run(main: Callable[..., None], *, interrupted: str = "interrupted") -> None:
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache / "compiled"))  # so that the second start is fast
     logging.getLogger("absl").setLevel(logging.ERROR)  # tfds and orbax talk of what users need not know
     try:
-        tyro.cli(main)
+        if isinstance(main, dict):
+            tyro.extras.subcommand_cli_from_dict(main)
+        else:
+            tyro.cli(main)
     except (InputError, TrainingError, OSError) as error:
         sys.exit(_fail(f"error: {error}", 2))
     except KeyboardInterrupt:

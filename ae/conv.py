@@ -10,7 +10,7 @@ on a CPU they are sums of matrix products, one for each tap (i, j) of the kernel
     kernel gradient   dw[i, j]    = sum over p, q of  x[s p + i, s q + j].T @ g[p, q]
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -26,7 +26,10 @@ Pair = tuple[int, int]
 THIN = 8  # with so few channels, a matrix product for each tap has too few rows or columns
 
 
-def _padding(size: tuple[int, ...], kernel: tuple[int, ...], strides: Pair) -> list[Pair]:
+Padding = list[Pair]
+
+
+def _padding(size: Pair, kernel: Pair, strides: Pair) -> Padding:
     return lax.padtype_to_pads(size, kernel, strides, "SAME")
 
 
@@ -73,196 +76,241 @@ def _in_float32(product: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
 # Their forms for CPUs.
 
 
-def _output_on_cpu(x: jax.Array, w: jax.Array, strides: Pair) -> jax.Array:
+def _output_on_cpu(x: jax.Array, w: jax.Array, strides: Pair, padding: Padding | None = None) -> jax.Array:
+    padding = padding or _padding(x.shape[1:3], w.shape[:2], strides)
     if w.shape[:2] == strides:
-        patches = _patches(x, strides)
-        return (_matrix(patches) @ w.reshape(-1, w.shape[3])).reshape(*patches.shape[:3], w.shape[3])
+        patches = _patches(x, strides, padding)
+        return (_matrix(patches) @ _matrix(w)).reshape(*patches.shape[:3], w.shape[3])
     if w.shape[2] <= THIN or (w.shape[3] <= THIN and strides != (1, 1)):
-        return _lax(x, w, strides)
+        return lax.conv_general_dilated(x, w, strides, padding, dimension_numbers=NHWC)
     if w.shape[3] <= THIN:
-        return _output_by_taps(x, w)
-    return _output_by_winograd(x, w, strides)
+        return _output_by_shifts(x, w, padding)
+    return _output_by_winograd(x, w, _axes(x.shape[1:3], w.shape[:2], strides, padding))
 
 
 def _input_gradient_on_cpu(g: jax.Array, w: jax.Array, strides: Pair, size: Pair) -> jax.Array:
+    padding = _padding(size, w.shape[:2], strides)
     if w.shape[:2] == strides:
-        columns = lax.dot_general(_matrix(g), w.reshape(-1, w.shape[3]), (((1,), (1,)), ((), ())))
-        return _from_patches(columns.reshape(*g.shape[:3], -1), strides, size)
-    if min(w.shape[2:]) <= THIN:
-        return _input_gradient_by_taps(g, w, strides, size)
-    return _input_gradient_by_winograd(g, w, strides, size)
+        patches = lax.dot_general(_matrix(g), _matrix(w), (((1,), (1,)), ((), ())))
+        return _from_patches(patches.reshape(*g.shape[:3], -1), strides, size, padding)
+    if strides == (1, 1):  # another convolution, with the kernel turned by half a turn
+        mirrored = [(k - 1 - low, k - 1 - high) for k, (low, high) in zip(w.shape[:2], padding, strict=True)]
+        return _output_on_cpu(g, w[::-1, ::-1].swapaxes(2, 3), strides, mirrored)
+    return _input_gradient_by_winograd(g, w, _axes(size, w.shape[:2], strides, padding))
 
 
 def _kernel_gradient_on_cpu(x: jax.Array, g: jax.Array, strides: Pair, kernel: Pair) -> jax.Array:
-    shape = (*kernel, x.shape[3], g.shape[3])
+    padding, shape = _padding(x.shape[1:3], kernel, strides), (*kernel, x.shape[3], g.shape[3])
     if kernel == strides:
-        return (_matrix(_patches(x, strides)).T @ _matrix(g)).reshape(shape)
+        return (_matrix(_patches(x, strides, padding)).T @ _matrix(g)).reshape(shape)
     if x.shape[3] <= THIN or (g.shape[3] <= THIN and strides != (1, 1)):
-        return (_matrix(jnp.concatenate(_taps(x, kernel, strides), axis=-1)).T @ _matrix(g)).reshape(shape)
-    if g.shape[3] <= THIN:
-        return _kernel_gradient_by_taps_of_output(x, g, kernel)
-    return _kernel_gradient_by_winograd(x, g, strides, kernel)
+        return (_matrix(_windows(x, kernel, strides, padding)).T @ _matrix(g)).reshape(shape)
+    if g.shape[3] <= THIN:  # the windows of g are thinner than those of x
+        mirrored = [(k - 1 - low, k - 1 - high) for k, (low, high) in zip(kernel, padding, strict=True)]
+        turned = (_matrix(x).T @ _matrix(_windows(g, kernel, (1, 1), mirrored))).reshape(
+            x.shape[3], *kernel, g.shape[3]
+        )
+        return turned.transpose(1, 2, 0, 3)[::-1, ::-1]
+    return _kernel_gradient_by_winograd(x, g, _axes(x.shape[1:3], kernel, strides, padding))
 
 
 def _matrix(x: jax.Array) -> jax.Array:
+    """All pixels, or all taps, as rows."""
     return x.reshape(-1, x.shape[-1])
 
 
 # Kernels as large as their strides: patches do not overlap, so they are rearranged and multiplied once.
 
 
-def _patches(x: jax.Array, patch: Pair) -> jax.Array:
-    """[B, H, W, C] -> [B, H / h, W / w, h * w * C], zeros around."""
-    (rows, columns), zero = _padding(x.shape[1:3], patch, patch), jnp.zeros((), x.dtype)
-    x = lax.pad(x, zero, ((0, 0, 0), (*rows, 0), (*columns, 0), (0, 0, 0)))
+def _pad(x: jax.Array, padding: Padding) -> jax.Array:
+    """Zeros around images [B, H, W, C]; a negative number takes away."""
+    edges = [(0, 0, 0), *((low, high, 0) for low, high in padding), (0, 0, 0)]
+    return lax.pad(x, jnp.zeros((), x.dtype), edges)
+
+
+def _patches(x: jax.Array, patch: Pair, padding: Padding) -> jax.Array:
+    """[B, H, W, C] -> [B, H / h, W / w, h * w * C]."""
+    x = _pad(x, padding)
     batch, height, width, channels = x.shape
     x = x.reshape(batch, height // patch[0], patch[0], width // patch[1], patch[1], channels)
     return x.transpose(0, 1, 3, 2, 4, 5).reshape(*x.shape[:2], x.shape[3], -1)
 
 
-def _from_patches(patches: jax.Array, patch: Pair, size: Pair) -> jax.Array:
+def _from_patches(patches: jax.Array, patch: Pair, size: Pair, padding: Padding) -> jax.Array:
     """The inverse of `_patches`."""
     batch, height, width, _ = patches.shape
-    (top, _), (left, _) = _padding(size, patch, patch)
     x = patches.reshape(batch, height, width, *patch, -1).transpose(0, 1, 3, 2, 4, 5)
-    x = x.reshape(batch, height * patch[0], width * patch[1], -1)
-    return x[:, top : top + size[0], left : left + size[1]]
+    return _pad(x.reshape(batch, height * patch[0], width * patch[1], -1), [(-low, -high) for low, high in padding])
 
 
-# Thin sides: so few channels that a product for each tap would have too few rows or columns.
+# Thin sides: so few channels that one matrix product for each tap would have too few rows or columns.
 
 
-def _taps(x: jax.Array, kernel: Pair, strides: Pair) -> list[jax.Array]:
-    """For each tap, the pixels that it is multiplied with: kh * kw times [B, H / strides, W / strides, I]."""
-    batch, height, width, channels = x.shape
-    (rows, columns) = _padding((height, width), kernel, strides)
-    padded = jnp.pad(x, ((0, 0), rows, columns, (0, 0)))
-    reach = [(-(-size // stride) - 1) * stride + 1 for size, stride in zip((height, width), strides, strict=True)]
-    return [
-        lax.slice(padded, (0, i, j, 0), (batch, i + reach[0], j + reach[1], channels), (1, *strides, 1))
-        for i in range(kernel[0])
-        for j in range(kernel[1])
-    ]
-
-
-def _kernel_gradient_by_taps_of_output(x: jax.Array, g: jax.Array, kernel: Pair) -> jax.Array:
-    (top, bottom), (left, right) = _padding(x.shape[1:3], kernel, (1, 1))
-    padded = jnp.pad(g, ((0, 0), (bottom, top), (right, left), (0, 0)))
-    height, width = x.shape[1:3]
+def _windows(x: jax.Array, kernel: Pair, strides: Pair, padding: Padding) -> jax.Array:
+    """The pixels under the kernel at each place ("im2col"): [B, H, W, C] -> [B, H / sh, W / sw, kh * kw * C]."""
+    x = _pad(x, padding)
+    ends = [(n - k) // s * s + 1 for n, k, s in zip(x.shape[1:3], kernel, strides, strict=True)]
     taps = [
-        padded[:, kernel[0] - 1 - i :][:, :height, kernel[1] - 1 - j :][:, :, :width]
+        lax.slice(x, (0, i, j, 0), (len(x), i + ends[0], j + ends[1], x.shape[3]), (1, *strides, 1))
         for i in range(kernel[0])
         for j in range(kernel[1])
     ]
-    columns = _matrix(x).T @ _matrix(jnp.concatenate(taps, axis=-1))  # [I, kh * kw * O]
-    return columns.reshape(x.shape[3], *kernel, g.shape[3]).transpose(1, 2, 0, 3)
+    return jnp.concatenate(taps, axis=-1)
 
 
-def _input_gradient_by_taps(g: jax.Array, w: jax.Array, strides: Pair, size: Pair) -> jax.Array:
-    columns = lax.dot_general(_matrix(g), _matrix(w), (((1,), (1,)), ((), ())))  # [B * h * w, kh * kw * I]
-    columns = columns.reshape(*g.shape[:3], *w.shape[:3])
-    return _add_shifted(columns, strides, size, _padding(size, w.shape[:2], strides))
+def _output_by_shifts(x: jax.Array, w: jax.Array, padding: Padding) -> jax.Array:
+    """One product with kh * kw * O columns, where the plain one has O; then each tap's share goes to its place."""
+    columns = _matrix(x) @ w.transpose(2, 0, 1, 3).reshape(x.shape[3], -1)
+    columns = columns.reshape(*x.shape[:3], *w.shape[:2], w.shape[3])
+
+    def shifted(i: int, j: int) -> jax.Array:
+        shifts = [(low - t, high - k + 1 + t) for (low, high), k, t in zip(padding, w.shape, (i, j), strict=False)]
+        return _pad(columns[:, :, :, i, j], shifts)
+
+    return sum(shifted(i, j) for i in range(w.shape[0]) for j in range(w.shape[1]))
 
 
-def _output_by_taps(x: jax.Array, w: jax.Array) -> jax.Array:
-    """For thin outputs: one product with kh * kw * O columns, where the plain one has O."""
-    flipped = w[::-1, ::-1].transpose(2, 0, 1, 3)  # [I, kh, kw, O]
-    columns = (_matrix(x) @ flipped.reshape(len(flipped), -1)).reshape(*x.shape[:3], *flipped.shape[1:])
-    padding = [(high, low) for low, high in _padding(x.shape[1:3], w.shape[:2], (1, 1))]
-    return _add_shifted(columns, (1, 1), x.shape[1:3], padding)
-
-
-def _add_shifted(columns: jax.Array, strides: Pair, size: Pair, padding: list[Pair]) -> jax.Array:
-    """Sums columns [B, h, w, kh, kw, C], each laid at (strides * p + tap - padding) of an image [B, *size, C]."""
-    zero = jnp.zeros((), columns.dtype)
-
-    def edges(axis: int, tap: int) -> tuple[int, int, int]:
-        low, stride = tap - padding[axis][0], strides[axis]
-        return low, size[axis] - low - (columns.shape[1 + axis] - 1) * stride - 1, stride - 1
-
-    return sum(
-        lax.pad(columns[:, :, :, i, j], zero, ((0, 0, 0), edges(0, i), edges(1, j), (0, 0, 0)))
-        for i in range(columns.shape[3])
-        for j in range(columns.shape[4])
-    )
-
-
-# Winograd's algorithms: two outputs of a row with three taps cost four products, not six; with two taps three, not four.
+# Winograd's algorithms: two outputs of a row with three taps cost four products instead of six, with two taps three instead
+# of four, and in two dimensions the square of that. The taps 0, s, 2s, ... of a strided convolution, the taps 1, s + 1, ...
+# and so on have an algorithm each.
 
 
 class _Axis(NamedTuple):
-    """How one axis is cut into tiles: outputs = A^T ((G kernel) * (B^T inputs)), tile by tile."""
+    """How one axis is computed, tile by tile: outputs = A^T ((G kernel) * (B^T inputs))."""
 
-    size: int  # of the input
-    low: int  # zeros before it
+    low: int  # zeros before the input
     stride: int
+    size: int  # of the input
+    size_out: int  # of the output
     tile: int  # outputs made together
-    count: int  # of tiles
+    tiles: int
     inputs: np.ndarray  # B^T [products, inputs of a tile]
     kernel: np.ndarray  # G [products, taps]
     outputs: np.ndarray  # A^T [tile, products]
 
 
-WINOGRAD = {  # (outputs, taps): B^T, G, A^T. Winograd (1980); for convolutional networks Lavin and Gray (2016)
+Axes = tuple[_Axis, _Axis]
+Grid = list[list[jax.Array]]
+
+WINOGRAD = {  # (outputs, taps): B^T, G, A^T (Winograd, 1980; Lavin and Gray, 2016)
     (2, 2): ([[1, -1, 0], [0, 1, 0], [0, -1, 1]], [[1, 0], [1, 1], [0, 1]], [[1, 1, 0], [0, 1, 1]]),
     (2, 3): (
         [[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, -1, 0, 1]],
-        [[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]],
+        [[1, 0, 0], [1 / 2, 1 / 2, 1 / 2], [1 / 2, -1 / 2, 1 / 2], [0, 0, 1]],
         [[1, 1, 1, 0], [0, 1, -1, 1]],
     ),
+    (4, 3): (
+        [
+            *([4, 0, -5, 0, 1, 0], [0, 4, 4, -1, -1, 0], [0, -4, 4, 1, -1, 0]),
+            *([0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]),
+        ],
+        [
+            *([1 / 4, 0, 0], [1 / 6, 1 / 6, 1 / 6], [1 / 6, -1 / 6, 1 / 6]),
+            *([1 / 24, 1 / 12, 1 / 6], [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]),
+        ],
+        [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]],
+    ),
 }
+LARGE = 16  # outputs a side, from which on tiles of four pay; they lose a digit to those of two
 
 
 def _algorithm(tile: int, taps: int) -> list[np.ndarray]:
-    """B^T, G and A^T of one axis; with one output or one tap there is nothing to save."""
     if (tile, taps) in WINOGRAD:
         return [np.array(matrix, float) for matrix in WINOGRAD[tile, taps]]
-    return [
-        np.eye(max(tile, taps)),
-        np.eye(taps) if tile == 1 else np.ones((tile, 1)),
-        np.ones((1, taps)) if tile == 1 else np.eye(tile),
-    ]
+    if tile == 1:
+        return [np.eye(taps), np.eye(taps), np.ones((1, taps))]
+    return [np.eye(tile), np.ones((tile, 1)), np.eye(tile)]  # one tap
 
 
-def _axis(size: int, kernel: int, stride: int) -> _Axis:
-    """The taps 0, s, 2s, ... of a strided convolution, the taps 1, s + 1, ... and so on each have an algorithm."""
-    outputs, taps = -(-size // stride), -(-kernel // stride)
-    tile = 2 if outputs > 1 and (2, taps) in WINOGRAD else 1
+def _tile(outputs: int, taps: int, stride: int) -> int:
+    if (4, taps) in WINOGRAD and stride == 1 and outputs >= LARGE:
+        return 4
+    return 2 if (2, taps) in WINOGRAD and outputs > 1 else 1
+
+
+def _axis(size: int, kernel: int, stride: int, padding: Pair) -> _Axis:
+    outputs = (size + sum(padding) - kernel) // stride + 1
+    tile = _tile(outputs, -(-kernel // stride), stride)
     parts = []
     for phase in range(min(stride, kernel)):
         b, g, a = _algorithm(tile, len(range(phase, kernel, stride)))
-        inputs, kernels = np.zeros((len(b), (tile - 1) * stride + kernel)), np.zeros((len(g), kernel))
-        inputs[:, phase::stride][:, : b.shape[1]], kernels[:, phase::stride] = b, g
-        parts.append((inputs, kernels, a))
+        inputs, taps = np.zeros((len(b), (tile - 1) * stride + kernel)), np.zeros((len(g), kernel))
+        inputs[:, phase::stride][:, : b.shape[1]], taps[:, phase::stride] = b, g
+        parts.append((inputs, taps, a))
     b, g, a = zip(*parts, strict=True)
     matrices = np.concatenate(b), np.concatenate(g), np.concatenate(a, axis=1)
-    return _Axis(size, _padding((size,), (kernel,), (stride,))[0][0], stride, tile, -(-outputs // tile), *matrices)
+    return _Axis(padding[0], stride, size, outputs, tile, -(-outputs // tile), *matrices)
 
 
-def _axes(size: Pair, kernel: Pair, strides: Pair) -> tuple[_Axis, _Axis]:
-    return tuple(_axis(*axis) for axis in zip(size, kernel, strides, strict=True))
+def _axes(size: Pair, kernel: Pair, strides: Pair, padding: Padding) -> Axes:
+    return tuple(_axis(*axis) for axis in zip(size, kernel, strides, padding, strict=True))
 
 
-def _combine(factors: np.ndarray, arrays: list[jax.Array]) -> jax.Array:
-    """The sum of factors * arrays; XLA drops the products by one, and these are those by zero."""
-    terms = [float(factor) * array for factor, array in zip(factors, arrays, strict=True) if factor]
-    return sum(terms[1:], start=terms[0])
+def _output_by_winograd(x: jax.Array, w: jax.Array, axes: Axes) -> jax.Array:
+    products = _products(_transformed_inputs(x, axes), _transformed_kernel(w, axes), (1, 0))
+    tiles = _combine_grid([axis.outputs for axis in axes], products)
+    return _untile(tiles, (0, 0), [axis.tile for axis in axes], [axis.size_out for axis in axes])
 
 
-Grid = list[list[jax.Array]]
+def _input_gradient_by_winograd(g: jax.Array, w: jax.Array, axes: Axes) -> jax.Array:
+    products = _products(_transformed_gradient(g, axes), _transformed_kernel(w, axes), (1, 1))
+    tiles = _combine_grid([axis.inputs.T for axis in axes], products)
+    steps = [axis.tile * axis.stride for axis in axes]
+    return _untile(tiles, [axis.low for axis in axes], steps, [axis.size for axis in axes])
 
 
-def _combine_grid(rows: np.ndarray, columns: np.ndarray, grid: Grid) -> Grid:
+def _kernel_gradient_by_winograd(x: jax.Array, g: jax.Array, axes: Axes) -> jax.Array:
+    products = _products(_transformed_inputs(x, axes), _transformed_gradient(g, axes), (0, 0))
+    taps = _combine_grid([axis.kernel.T for axis in axes], products)
+    return jnp.stack([jnp.stack(row) for row in taps])
+
+
+def _transformed_inputs(x: jax.Array, axes: Axes) -> Grid:
+    reach, steps = [a.inputs.shape[1] for a in axes], [a.tile * a.stride for a in axes]
+    tiles = _tiles(x, [a.low for a in axes], reach, steps, [a.tiles for a in axes])
+    return _combine_grid([axis.inputs for axis in axes], tiles)
+
+
+def _transformed_gradient(g: jax.Array, axes: Axes) -> Grid:
+    tile = [axis.tile for axis in axes]
+    tiles = _tiles(g, (0, 0), tile, tile, [axis.tiles for axis in axes])
+    return _combine_grid([axis.outputs.T for axis in axes], tiles)
+
+
+def _transformed_kernel(w: jax.Array, axes: Axes) -> Grid:
+    taps = [[w[i, j] for j in range(w.shape[1])] for i in range(w.shape[0])]
+    return _combine_grid([axis.kernel for axis in axes], taps)
+
+
+def _products(first: Grid, second: Grid, contract: Pair) -> Grid:
+    """The matrix product of each pair; images are matrices [pixels, channels]."""
+
+    def product(a: jax.Array, b: jax.Array) -> jax.Array:
+        c = lax.dot_general(_matrix(a), _matrix(b), (((contract[0],), (contract[1],)), ((), ())))
+        return c.reshape(*a.shape[:-1], c.shape[-1]) if contract[0] else c
+
+    return [[product(a, b) for a, b in zip(*rows, strict=True)] for rows in zip(first, second, strict=True)]
+
+
+def _combine_grid(matrices: list[np.ndarray], grid: Grid) -> Grid:
     """rows @ grid @ columns.T, where each element of the grid is an array."""
-    grid = [[_combine(row, list(column)) for column in zip(*grid, strict=True)] for row in rows]
+    rows, columns = matrices
+    grid = [[_combine(row, column) for column in zip(*grid, strict=True)] for row in rows]
     return [[_combine(column, row) for column in columns] for row in grid]
 
 
+def _combine(factors: np.ndarray, arrays: Sequence[jax.Array]) -> jax.Array:
+    """The sum of factors * arrays without those by zero; XLA drops the products by one. One factor is positive."""
+    added = [float(factor) * array for factor, array in zip(factors, arrays, strict=True) if factor > 0]
+    taken = [float(-factor) * array for factor, array in zip(factors, arrays, strict=True) if factor < 0]
+    total = sum(added[1:], start=added[0])
+    return total - sum(taken[1:], start=taken[0]) if taken else total
+
+
 def _tiles(x: jax.Array, low: Pair, reach: Pair, steps: Pair, count: Pair) -> Grid:
-    """The pixels (i, j) of all tiles of an image, each [B, *count, C]; a tile has `reach` pixels and starts after `steps`."""
+    """The pixels (i, j) of all tiles of an image, each [B, *count, C]. A tile reaches over `reach` pixels."""
     length = [(n - 1) * s + r for n, s, r in zip(count, steps, reach, strict=True)]
-    edges = [(lo, n - lo - size, 0) for lo, n, size in zip(low, length, x.shape[1:3], strict=True)]
-    x = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *edges, (0, 0, 0)))
+    x = _pad(x, [(lo, n - lo - size) for lo, n, size in zip(low, length, x.shape[1:3], strict=True)])
     ends = [(n - 1) * s + 1 for n, s in zip(count, steps, strict=True)]
 
     def pixels(i: int, j: int) -> jax.Array:
@@ -278,64 +326,18 @@ def _untile(grid: Grid, low: Pair, steps: Pair, size: Pair) -> jax.Array:
 
 
 def _overlap(parts: list[jax.Array], axis: int, low: int, step: int, size: int) -> jax.Array:
-    zero, after = jnp.zeros((), parts[0].dtype), (len(parts) - 1) // step
-
     def pad(x: jax.Array, before: int, after: int) -> jax.Array:
-        return lax.pad(x, zero, [(before, after, 0) if i == axis else (0, 0, 0) for i in range(x.ndim)])
+        return _pad(x, [(before, after) if i == axis else (0, 0) for i in (1, 2)])
 
+    last = (len(parts) - 1) // step  # tiles that a tile reaches into
     phases = [
-        sum(pad(part, i, after - i) for i, part in enumerate(parts[phase::step]))
+        sum(pad(part, i, last - i) for i, part in enumerate(parts[phase::step]))
         for phase in range(min(step, len(parts)))
     ]
     phases += [jnp.zeros_like(phases[0])] * (step - len(phases))
     x = jnp.stack(phases, axis + 1)
     x = x.reshape(*x.shape[:axis], -1, *x.shape[axis + 2 :])
     return pad(x, -low, low + size - x.shape[axis])
-
-
-def _input_tiles(x: jax.Array, axes: tuple[_Axis, _Axis]) -> Grid:
-    reach, steps = [a.inputs.shape[1] for a in axes], [a.tile * a.stride for a in axes]
-    tiles = _tiles(x, [a.low for a in axes], reach, steps, [a.count for a in axes])
-    return _combine_grid(*(a.inputs for a in axes), tiles)
-
-
-def _output_gradient_tiles(g: jax.Array, axes: tuple[_Axis, _Axis]) -> Grid:
-    tile = [a.tile for a in axes]
-    return _combine_grid(*(a.outputs.T for a in axes), _tiles(g, (0, 0), tile, tile, [a.count for a in axes]))
-
-
-def _kernel_tiles(w: jax.Array, axes: tuple[_Axis, _Axis]) -> Grid:
-    return _combine_grid(*(a.kernel for a in axes), [[w[i, j] for j in range(w.shape[1])] for i in range(w.shape[0])])
-
-
-def _products(first: Grid, second: Grid, contract: Pair) -> Grid:
-    """The matrix product of each pair; images are matrices [pixels, channels]."""
-
-    def product(a: jax.Array, b: jax.Array) -> jax.Array:
-        c = lax.dot_general(_matrix(a), _matrix(b), (((contract[0],), (contract[1],)), ((), ())))
-        return c.reshape(*a.shape[:-1], c.shape[-1]) if contract[0] else c
-
-    return [[product(a, b) for a, b in zip(*rows, strict=True)] for rows in zip(first, second, strict=True)]
-
-
-def _output_by_winograd(x: jax.Array, w: jax.Array, strides: Pair) -> jax.Array:
-    axes = _axes(x.shape[1:3], w.shape[:2], strides)
-    products = _products(_input_tiles(x, axes), _kernel_tiles(w, axes), (1, 0))
-    outputs, tile = [-(-a.size // a.stride) for a in axes], [a.tile for a in axes]
-    return _untile(_combine_grid(*(a.outputs for a in axes), products), (0, 0), tile, outputs)
-
-
-def _input_gradient_by_winograd(g: jax.Array, w: jax.Array, strides: Pair, size: Pair) -> jax.Array:
-    axes = _axes(size, w.shape[:2], strides)
-    products = _products(_output_gradient_tiles(g, axes), _kernel_tiles(w, axes), (1, 1))
-    tiles = _combine_grid(*(a.inputs.T for a in axes), products)
-    return _untile(tiles, [a.low for a in axes], [a.tile * a.stride for a in axes], size)
-
-
-def _kernel_gradient_by_winograd(x: jax.Array, g: jax.Array, strides: Pair, kernel: Pair) -> jax.Array:
-    axes = _axes(x.shape[1:3], kernel, strides)
-    products = _products(_input_tiles(x, axes), _output_gradient_tiles(g, axes), (0, 0))
-    return jnp.stack([jnp.stack(row) for row in _combine_grid(*(a.kernel.T for a in axes), products)])
 
 
 # Convolution and transposed convolution, with gradients.

@@ -1,11 +1,12 @@
-"""The reference's autoencoders as pure flax.linen modules.
+"""The reference's autoencoders, and a U-Net, as pure flax.linen modules.
 
 Every model maps images [B, H, W, C] in [0, 1] to images of the same height and width:
 `model.apply(variables, x, train=False)`, and in training `model.apply(variables, x, train=True, mutable=["batch_stats"])`.
-Layers are Keras': "same" padding, glorot-uniform kernels, zero biases, BatchNorm after the activation.
+The reference's layers are Keras': "same" padding, glorot-uniform kernels, zero biases, BatchNorm after the activation.
 """
 
 from functools import partial
+from itertools import pairwise
 
 import flax.linen as nn
 import jax
@@ -100,3 +101,33 @@ class ColorizerAE(nn.Module):
         for width in self.decoder:
             x = nn.relu(ConvTranspose(width, (3, 3), (2, 2))(x))
         return nn.sigmoid(ConvTranspose(3, (3, 3))(x))
+
+
+class UNet(nn.Module):
+    """U-Net with 3x3 convolutions (Ronneberger et al., 2015), [B, H, W, C] -> [B, H, W, outputs].
+
+    Each level halves height and width, which have to be divisible by 2 ** (levels - 1).
+    """
+
+    widths: tuple[int, ...] = (32, 64, 128)
+    outputs: int = 1
+
+    input_shape = (32, 32, 1)
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        def block(width: int, x: jax.Array) -> jax.Array:
+            for _ in range(2):
+                x = nn.relu(Conv(width, (3, 3))(x))
+            return x
+
+        *outer, _ = self.widths
+        skipped = []
+        for width, below in pairwise(self.widths):
+            skipped.append(block(width, x))
+            x = Conv(below, (2, 2), (2, 2))(skipped[-1])
+        x = block(self.widths[-1], x)
+        for width in reversed(outer):
+            x = ConvTranspose(width, (2, 2), (2, 2))(x)
+            x = block(width, jnp.concatenate([skipped.pop(), x], axis=-1))
+        return Conv(self.outputs, (3, 3))(x)

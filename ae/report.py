@@ -17,7 +17,8 @@ def describe_model(config: dict[str, Any]) -> str:
 
 def read_results(folder: Path) -> list[dict[str, Any]]:
     """The results in a folder, by task, best last."""
-    results = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    paths = (path for path in sorted(folder.glob("*.json")) if not path.name.startswith("benchmark"))
+    results = [json.loads(path.read_text()) for path in paths]
     return sorted(
         results, key=lambda result: (_task(result) != "Denoise", _task(result), -result["validation"]["loss"])
     )
@@ -125,13 +126,47 @@ def write_tables(folder: Path, readme: Path = Path("README.md")) -> str:
         for result in results
     )
     write_text(folder / "README.md", PREAMBLE + tables + pictures)
-    if readme.exists() and (filled := fill(readme.read_text(), folder, tables)) != readme.read_text():
-        write_text(readme, filled)
+    _fill_file(readme, folder, tables)
     return tables
 
 
-def fill(text: str, folder: Path, tables: str) -> str:
-    """Puts tables between `<!-- table: FOLDER -->` and `<!-- end -->`, where a text has them."""
-    start, end = f"<!-- table: {folder.as_posix()} -->\n", "<!-- end -->"
+def _fill_file(readme: Path, source: Path, tables: str) -> None:
+    if readme.exists() and (filled := fill(readme.read_text(), source, tables)) != readme.read_text():
+        write_text(readme, filled)
+
+
+def benchmark_table(values: dict[str, Any]) -> str:
+    """What `scripts/benchmark.py train` measured: a table of the models' speeds, and one of compile times."""
+    head = ["model", "batch", "parameters", "GFLOP an image", "", "images/s", "GFLOP/s", "of matrix product", "ratio"]
+    rows = [row for name, model in values["models"].items() for row in _benchmark_rows(name, model)]
+    compiled = values["compile_seconds"].items()
+    seconds = markdown(
+        [["preset", "seconds to compile an epoch"], *([name, f"{value:.1f}"] for name, value in compiled)]
+    )
+    return f"{markdown([head, *rows])}\n{seconds}"
+
+
+def _benchmark_rows(name: str, model: dict[str, Any]) -> list[list[str]]:
+    """Ours first, with the least of its ratios to a peer's fastest variant; then each variant with ours over it."""
+    rates, ours = model["images_per_second"], model["images_per_second"]["ae"]
+    rows = []
+    for contestant, rate in rates.items():
+        first = contestant == "ae"
+        about = [f"**{name}**", str(model["batch_size"]), f"{model['parameters']:,}", f"{model['gflop_per_image']:.3f}"]
+        ratio = "" if contestant.startswith("ae") else f"{ours / rate:.2f}"
+        speed = [f"{rate:.1f}", f"{model['gflop_per_second'][contestant]:.0f}"]
+        share = f"{100 * model['share_of_matrix_product'][contestant]:.0f} %"
+        rows.append([*(about if first else [""] * 4), contestant, *speed, share, ratio])
+    return rows
+
+
+def write_benchmark(path: Path, readme: Path = Path("README.md")) -> None:
+    """Writes the table of a benchmark's file into the README that shows it."""
+    _fill_file(readme, path, benchmark_table(json.loads(path.read_text())))
+
+
+def fill(text: str, source: Path, tables: str) -> str:
+    """Puts tables between `<!-- table: SOURCE -->` and `<!-- end -->`, where a text has them."""
+    start, end = f"<!-- table: {source.as_posix()} -->\n", "<!-- end -->"
     before, marker, rest = text.partition(start)
     return before + marker + tables + end + rest.partition(end)[2] if marker else text

@@ -59,7 +59,7 @@ def result(config: Config, data: Data, state: TrainState, history: History, *, c
         "seconds_by_epoch": [round(row["seconds"], 1) for row in history],
         "val_loss_by_epoch": [row["val_loss"] for row in history],
         "hardware": hardware(),
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": versions(),
         "command": command,
     }
 
@@ -77,6 +77,11 @@ def split_reports(config: Config, data: Data, predict: Predict, variables: Any) 
 def count(variables: Any) -> int:
     """The number of values in a tree of arrays."""
     return sum(leaf.size for leaf in jax.tree.leaves(variables))
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that results depend on."""
+    return {name: version(name) for name in PACKAGES}
 
 
 def hardware() -> str:

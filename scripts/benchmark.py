@@ -1,0 +1,366 @@
+"""Measure the training step against PyTorch and Keras on the same machine, in turns."""
+
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from ae import cli
+
+PEERS = Path(__file__).parent / "peers"
+
+RELU, NORM, PUSH, CONCAT = ("relu",), ("norm",), ("push",), ("concat",)
+
+
+def conv(features: int, kernel: int = 3, stride: int = 1) -> tuple[Any, ...]:
+    return ("conv", features, kernel, stride)
+
+
+def up(features: int, kernel: int, stride: int = 2) -> tuple[Any, ...]:
+    return ("conv_transpose", features, kernel, stride)
+
+
+def block(features: int) -> tuple[tuple[Any, ...], ...]:
+    return (conv(features), RELU, conv(features), RELU)
+
+
+# The models as peers are told to build them: in the order of their calls, with the input on a stack of its own.
+LAYERS = {
+    "conv_ae": (
+        *(conv(128, 2), RELU, NORM, conv(256, 2, 2), RELU, NORM, conv(512), RELU, NORM, conv(512, 2, 2), RELU),
+        *(conv(512, 2), RELU, up(512, 2), RELU, NORM, conv(256, 2), RELU, NORM, conv(128, 2), RELU),
+        *(up(128, 2), RELU, conv(64, 2), RELU, NORM, conv(1, 2), RELU),
+    ),
+    "colorizer_ae": (
+        *(conv(64, 3, 2), RELU, conv(128, 3, 2), RELU, conv(256, 3, 2), RELU),
+        *(("flatten",), ("dense", 256), ("dense", 4096), ("unflatten", 4, 4, 256)),
+        *(up(256, 3), RELU, up(128, 3), RELU, up(64, 3), RELU, up(3, 3, 1), ("sigmoid",)),
+    ),
+    "unet": (
+        *(*block(32), PUSH, conv(64, 2, 2), *block(64), PUSH, conv(128, 2, 2), *block(128)),
+        *(up(64, 2), CONCAT, *block(64), up(32, 2), CONCAT, *block(32), conv(3)),
+    ),
+    "pixel_mlp": (
+        *(conv(128, 1), RELU, NORM, conv(256, 1), RELU, NORM, conv(512, 1), RELU, NORM, conv(512, 1), RELU),
+        *(conv(512, 1), RELU, conv(512, 1), RELU, NORM, conv(256, 1), RELU, NORM, conv(128, 1), RELU),
+        *(conv(64, 1), RELU, NORM, conv(1, 1), RELU),
+    ),
+}
+BATCH_SIZES = {"conv_ae": 64, "colorizer_ae": 32, "unet": 32, "pixel_mlp": 64}
+
+
+def train(
+    peers: tuple[Literal["torch", "keras"], ...] = (),
+    models: tuple[Literal["conv_ae", "colorizer_ae", "unet", "pixel_mlp"], ...] = tuple(LAYERS),
+    rounds: int = 5,
+    seconds: float = 3.0,
+    torch_python: Path = Path("peers/torch/bin/python"),
+    keras_python: Path = Path("peers/keras/bin/python"),
+    out: Path = Path("results/benchmark_train.json"),
+) -> None:
+    """Images a second of training steps (forward, backward, Adam; float32), ours and the peers' in turns.
+
+    Args:
+        peers: Whom to compare with; each is run in an environment of its own (see README.md).
+        models: What to train.
+        rounds: How often each is timed; medians count.
+        seconds: How long each timing takes, about.
+        torch_python: Python of PyTorch's environment.
+        keras_python: Python of Keras' and TensorFlow's environment.
+        out: File to write; the table of a README that shows this file is written too.
+    """
+    from ae import report, results
+    from ae.errors import InputError
+    from ae.run import write_text
+
+    pythons = {"torch": torch_python, "keras": keras_python}
+    for peer in peers:
+        if not pythons[peer].exists():
+            raise InputError(f"{pythons[peer]} does not exist: README.md says how to make it, or give --{peer}-python")
+    values = {
+        "command": cli.command(),
+        "hardware": results.hardware(),
+        "rounds": rounds,
+        "versions": results.versions(),
+    }
+    values["compile_seconds"] = compile_seconds()
+    values["models"] = {}
+    for name in models:
+        print(f"\n{name}", flush=True)
+        row, versions = compare(name, {peer: pythons[peer] for peer in peers}, rounds, seconds)
+        values["models"][name] = row
+        values["versions"] |= versions
+        print(report.benchmark_table({**values, "models": {name: row}}))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_text(out, json.dumps(values, indent=2) + "\n")
+    report.write_benchmark(out)
+    print(out)
+
+
+def compile_seconds() -> dict[str, float]:
+    """Seconds that the epoch of each preset takes to compile, without the cache."""
+    import jax
+    from tqdm import tqdm
+
+    from ae.config import PRESETS
+    from ae.train import train_steps
+
+    jax.config.update("jax_enable_compilation_cache", False)
+    seconds = {}
+    for name, config in tqdm(PRESETS.items(), desc="compiling", leave=False):
+        images, state = example(config, config.batch_size)
+        began = time.perf_counter()
+        train_steps.lower(config.program, config.batch_size, state, images, (1, 0), 0, 1, 0, len(images)).compile()
+        seconds[name] = round(time.perf_counter() - began, 1)
+    jax.config.update("jax_enable_compilation_cache", True)
+    return seconds
+
+
+def example(config: Any, images: int) -> tuple[Any, Any]:
+    """(images, state): what training starts from, on noise."""
+    import numpy as np
+
+    from ae import devices
+    from ae.data import Data, Split
+    from ae.tasks import Colorize
+    from ae.train import create_state
+
+    channels = 3 if isinstance(config.task, Colorize) else 1
+    shape = (images, *config.model.input_shape[:2], channels)
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    split = Split("noise", pixels, 0, 1)
+    return devices.replicate((pixels, create_state(config, Data("noise", "1", split, split, split))))
+
+
+def benchmark_config(name: str) -> Any:
+    """The preset, or for the U-Net one like the colorizer's; the pixel MLP in its plain form, as the peers have it."""
+    from ae import models
+    from ae.config import PRESETS
+
+    unet = replace(PRESETS["colorizer_ae"], name="unet", model=models.UNet(outputs=3))
+    plain = replace(PRESETS["pixel_mlp"], model=models.PixelMLP())
+    config = {"unet": unet, "pixel_mlp": plain}.get(name) or PRESETS[name]
+    return replace(config, batch_size=BATCH_SIZES[name])
+
+
+def compare(name: str, pythons: dict[str, Path], rounds: int, seconds: float) -> tuple[dict[str, Any], dict[str, str]]:
+    """(what was measured, the peers' versions)."""
+    config = benchmark_config(name)
+    (bare, epoch), parameters, loss, file = ours(config, LAYERS[name])
+    workers, said = {}, {}
+    try:
+        for peer, python in pythons.items():
+            workers[peer] = Worker(peer, python)
+            said[peer] = workers[peer].ask({"build": str(file), "layers": LAYERS[name]})
+            check(name, peer, said[peer], parameters, loss)
+        timers = {"matrix product": matrix_product, "ae": bare, "ae, whole epoch": epoch}
+        for peer, reply in said.items():
+            timers |= {f"{peer}, {variant}": workers[peer].timer(variant) for variant in reply["variants"]}
+        rates = take_turns(timers, config.batch_size, rounds, seconds)
+    finally:
+        for worker in workers.values():
+            worker.close()
+        file.unlink()
+    row = {"parameters": parameters, "batch_size": config.batch_size} | summarize(
+        rates, gflop(LAYERS[name], config), {peer: [f"{peer}, {v}" for v in said[peer]["variants"]] for peer in pythons}
+    )
+    row["losses"] = {"ae": loss} | {peer: reply["loss"] for peer, reply in said.items()}
+    return row, {key: value for reply in said.values() for key, value in reply["versions"].items()}
+
+
+Timer = Callable[[int], float]  # steps -> seconds
+
+
+def ours(config: Any, layers: Sequence[tuple[Any, ...]]) -> tuple[tuple[Timer, Timer], int, float, Path]:
+    """Timers of bare steps on one batch and of a whole epoch, parameters, loss, and a file of weights and the batch."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+    from jax import lax
+
+    from ae import devices, metrics, progress, train
+    from ae.data import Split
+    from ae.evaluation import examples
+    from ae.results import count
+
+    images, start = example(config, config.batch_size)
+    batch = devices.replicate(examples(config.task, jax.random.key(0), images, jnp.arange(len(images))))
+    key, program = jax.random.key(0), config.program
+    weights = {f"weight_{i}": np.asarray(w) for i, w in enumerate(in_order(start.params, layers))}
+    handle, file = tempfile.mkstemp(suffix=".npz")
+    os.close(handle)
+    np.savez(file, inputs=batch[0], targets=batch[1], **weights)
+    _, scores = jax.jit(train.train_step, static_argnums=0)(program, start, batch, key)
+
+    @jax.jit
+    def steps(state, batch, number):
+        return lax.fori_loop(0, number, lambda _, state: train.train_step(program, state, batch, key)[0], state)
+
+    def bare(number: int) -> float:
+        began = time.perf_counter()
+        jax.block_until_ready(steps(start, batch, number))
+        return time.perf_counter() - began
+
+    def epoch(number: int) -> float:
+        """With data, order, noise, scores and progress."""
+        pixels = devices.replicate(np.tile(np.asarray(images), (number, 1, 1, 1)))
+        state, warm = (jax.tree.map(jnp.copy, start) for _ in range(2))
+        size = config.batch_size
+        jax.block_until_ready(train.train_steps(program, size, warm, pixels, (0, 1), config.seed, 1, 0, size))
+        began = time.perf_counter()
+        with progress.bar("", len(pixels)) as bar:
+            for after in train.train_epoch(config, state, Split("noise", pixels, 0, 1), 1):
+                bar.set_postfix(loss=f"{metrics.means(after.sums)['loss']:.4f}", refresh=False)
+                bar.update(int(after.sums["count"]) - bar.n)
+        return time.perf_counter() - began
+
+    return (bare, epoch), count(start.params), float(scores["loss"].mean()), Path(file)
+
+
+def in_order(params: Any, layers: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """The weights of a model in the order of its layers."""
+    names = {"conv": "Conv", "conv_transpose": "ConvTranspose", "dense": "Dense", "norm": "BatchNorm"}
+    if not any(name.startswith("Conv") for name in params):
+        names["conv"] = "Dense"  # of every pixel: a 1x1 convolution to the peers
+    seen, weights = dict.fromkeys(names.values(), 0), []
+    for kind, *_ in layers:
+        if kind in names:
+            layer = params[f"{names[kind]}_{seen[names[kind]]}"]
+            seen[names[kind]] += 1
+            first = layer.get("kernel", layer.get("scale"))
+            weights += [first[None, None] if kind == "conv" and first.ndim == 2 else first, layer["bias"]]
+    return weights
+
+
+class Worker:
+    """A peer's process (see `peers/worker.py`)."""
+
+    def __init__(self, peer: str, python: Path) -> None:
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (close() closes it)
+        command = [python.absolute(), PEERS / f"{peer}_worker.py"]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._log, "text": True}
+        self._process = subprocess.Popen(command, **pipes)
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        from ae.errors import InputError
+
+        try:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            return json.loads(self._process.stdout.readline())
+        except (BrokenPipeError, json.JSONDecodeError):
+            self._log.seek(0)
+            lines = self._log.read().strip().splitlines() or ["it said nothing"]
+            raise InputError(f"{Path(self._process.args[1]).name} failed: {lines[-1]}") from None
+
+    def timer(self, variant: str) -> Timer:
+        return lambda steps: self.ask({"variant": variant, "steps": steps})["seconds"]
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for file in (self._process.stdin, self._process.stdout, self._log):
+            file.close()
+
+
+def check(name: str, peer: str, reply: dict[str, Any], parameters: int, loss: float) -> None:
+    """That a peer has built the same model."""
+    from ae.errors import InputError
+
+    if reply["parameters"] != parameters:
+        raise InputError(f"{peer}'s {name} has {reply['parameters']:,} parameters, ours {parameters:,}")
+    if abs(reply["loss"] - loss) > 1e-4 * loss:
+        raise InputError(f"{peer}'s {name} has loss {reply['loss']:.6f} on the same weights and batch, ours {loss:.6f}")
+
+
+SIDE = 2048  # of the matrices whose product tells what the machine can do
+
+
+def matrix_product(steps: int) -> float:
+    import jax
+    import jax.numpy as jnp
+
+    matrix = jnp.full((SIDE, SIDE), 1e-3)
+
+    @jax.jit
+    def powers(a, number):
+        return jax.lax.fori_loop(0, number, lambda _, b: a @ b, a)
+
+    jax.block_until_ready(powers(matrix, 1))
+    began = time.perf_counter()
+    jax.block_until_ready(powers(matrix, steps))
+    return time.perf_counter() - began
+
+
+def take_turns(timers: dict[str, Timer], batch_size: int, rounds: int, seconds: float) -> dict[str, list[float]]:
+    """Images (or matrix products) a second of each timer in each round."""
+    from tqdm import tqdm
+
+    steps = {}
+    with tqdm(total=len(timers) * (rounds + 1), leave=False) as bar:
+        for name, timer in timers.items():
+            bar.set_description(f"warming up: {name}")
+            timer(2)  # compiles
+            steps[name] = max(2, round(seconds / (timer(2) / 2)))
+            bar.update()
+        rates = {name: [] for name in timers}
+        for _ in range(rounds):
+            for name, timer in timers.items():
+                bar.set_description(name)
+                rates[name].append(steps[name] * (1 if name == "matrix product" else batch_size) / timer(steps[name]))
+                bar.update()
+    return rates
+
+
+def gflop(layers: Sequence[tuple[Any, ...]], config: Any) -> float:
+    """Billions of additions and multiplications an image: three products a layer, the first's input gradient apart."""
+    height, width, channels = config.model.input_shape
+    total, first, kept = 0, True, []
+    for kind, *options in layers:
+        if kind == "push":
+            kept.append(channels)
+        elif kind == "concat":
+            channels += kept.pop()
+        elif kind == "unflatten":
+            height, width, channels = options
+        elif kind == "flatten":
+            height, width, channels = 1, 1, height * width * channels
+        elif kind in ("conv", "conv_transpose", "dense"):
+            features, kernel, stride = (*options, 1, 1)[:3]
+            if kind == "conv":
+                height, width = height // stride, width // stride
+            total += (2 if first else 3) * 2 * height * width * kernel**2 * channels * features
+            if kind == "conv_transpose":
+                height, width = height * stride, width * stride
+            channels, first = features, False
+    return total / 1e9
+
+
+def summarize(rates: dict[str, list[float]], gflop: float, peers: dict[str, list[str]]) -> dict[str, Any]:
+    """Medians; ratios are the median of the rounds' ratios, to the peer's variant that is fastest in the median."""
+    median = {name: statistics.median(values) for name, values in rates.items()}
+    product = median.pop("matrix product") * 2 * SIDE**3 / 1e9
+
+    def ratio(ours: str, theirs: str) -> float:
+        return statistics.median(a / b for a, b in zip(rates[ours], rates[theirs], strict=True))
+
+    return {
+        "gflop_per_image": gflop,
+        "matrix_product_gflop_per_second": product,
+        "images_per_second": median,
+        "gflop_per_second": {name: rate * gflop for name, rate in median.items()},
+        "share_of_matrix_product": {name: rate * gflop / product for name, rate in median.items()},
+        "epoch_overhead": ratio("ae", "ae, whole epoch") - 1,
+        **{f"ratio_{peer}": ratio("ae", max(names, key=median.get)) for peer, names in peers.items()},
+        "rounds": rates,
+    }
+
+
+if __name__ == "__main__":
+    cli.run({"train": train})
