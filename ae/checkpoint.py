@@ -17,14 +17,23 @@ from ae.errors import InputError
 
 
 class Checkpoints:
-    """Checkpoints in a directory, each a pytree of arrays and a JSON record, under growing numbers."""
+    """Checkpoints in a directory, each a pytree of arrays and a JSON record, under growing numbers.
+
+    Arrays are restored to the host. Of several processes, only the first has checkpoints.
+    """
 
     def __init__(self, directory: Path, *, read_only: bool = False) -> None:
         import orbax.checkpoint as ocp
 
         self._directory = directory.absolute()
         self._args = ocp.args
-        self._checkpointer = ocp.Checkpointer(ocp.CompositeCheckpointHandler())
+        alone = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0}, barrier_sync_key_prefix="ae")
+        handler = ocp.CompositeCheckpointHandler(
+            composite_options=ocp.CompositeOptions(multiprocessing_options=alone),
+            arrays=ocp.StandardCheckpointHandler(multiprocessing_options=alone),
+            record=ocp.JsonCheckpointHandler(multiprocessing_options=alone),
+        )
+        self._checkpointer = ocp.Checkpointer(handler, multiprocessing_options=alone)
         if not read_only:
             self._directory.mkdir(exist_ok=True)
             for path in self._directory.iterdir():
@@ -33,6 +42,7 @@ class Checkpoints:
 
     def save(self, number: int, tree: Any, record: dict[str, Any], *, score: float | None = None) -> None:
         """Writes a checkpoint. Lower scores are better; one without a score is kept until two others have come."""
+        tree = jax.tree.map(np.asarray, tree)
         self._delete(number)  # there is one only if it was damaged
         record = record | {"score": score, "checksums": _checksums(tree)}
         args = self._args.Composite(arrays=self._args.StandardSave(tree), record=self._args.JsonSave(record))
@@ -74,6 +84,7 @@ class Checkpoints:
             return None
 
     def _read(self, number: int, template: Any) -> tuple[Any, dict[str, Any]]:
+        template = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), template)
         args = self._args.Composite(arrays=self._args.StandardRestore(template), record=self._args.JsonRestore())
         restored = self._checkpointer.restore(self._directory / str(number), args=args)
         if restored.record["checksums"] != _checksums(restored.arrays):

@@ -1,7 +1,8 @@
-"""Data parallelism: batches are split over all devices, everything else is on each of them.
+"""Data parallelism: batches are split over all devices of all processes, everything else is on each of them.
 
 The compiler then puts in the sums over devices that losses, gradients and BatchNorm's statistics need, so that a step is the
-same function of the whole batch on any number of devices.
+same function of the whole batch on any number of devices. Processes run the same program: what depends on clocks and signals
+they agree on, and the first of them writes and prints.
 """
 
 from functools import cache
@@ -9,6 +10,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ae.errors import InputError
@@ -19,9 +21,58 @@ def _mesh() -> Mesh:
     return Mesh(np.asarray(jax.devices()), ("data",))
 
 
+def join_processes(coordinator: str | None = None, count: int | None = None, index: int | None = None) -> None:
+    """Makes this process one of several; by default as the cluster's environment says (Slurm, Open MPI, TPU pods).
+
+    `coordinator`: address and free port of the first process. Raises InputError where there is nothing to join.
+    """
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    try:
+        jax.distributed.initialize(coordinator, count, index)
+    except (ValueError, RuntimeError) as error:
+        raise InputError(
+            f"cannot join other processes ({error}): give --coordinator, --processes and --process"
+        ) from error
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes and prints."""
+    return jax.process_index() == 0
+
+
+def from_first(tree: Any) -> Any:
+    """The arrays of a tree as the first process has them."""
+    return tree if jax.process_count() == 1 else multihost_utils.broadcast_one_to_all(tree)
+
+
+def text_from_first(text: str) -> str:
+    """A text as the first process has it."""
+    if jax.process_count() == 1:
+        return text
+    data = np.frombuffer(text.encode(), np.uint8)
+    padded = np.zeros(int(from_first(np.int32(len(data)))), np.uint8)
+    padded[: len(data)] = data[: len(padded)]
+    return bytes(from_first(padded)).decode()
+
+
+def any_process(*flags: bool) -> list[bool]:
+    """For each flag, whether it is set in any process."""
+    if jax.process_count() == 1:
+        return list(flags)
+    return multihost_utils.process_allgather(np.asarray(flags)).any(axis=0).tolist()
+
+
 def replicate(tree: Any) -> Any:
-    """The arrays of a tree, on every device."""
-    return jax.device_put(tree, NamedSharding(_mesh(), PartitionSpec()))
+    """The arrays of a tree, on every device; every process has to have the same."""
+    sharding = NamedSharding(_mesh(), PartitionSpec())
+    if jax.process_count() == 1:
+        return jax.device_put(tree, sharding)
+
+    def put(array: Any) -> jax.Array:
+        array = np.asarray(array)
+        return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
+
+    return jax.tree.map(put, tree)
 
 
 def split(tree: Any) -> Any:

@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ae import figures
+from ae import devices, figures
 from ae.baselines import baselines
 from ae.config import Config
 from ae.data import Data, Split
@@ -86,9 +86,9 @@ def versions() -> dict[str, str]:
 
 def hardware() -> str:
     """The devices in use, as one line."""
-    devices = jax.devices()
-    if devices[0].platform != "cpu":
-        return f"{len(devices)} x {devices[0].device_kind}"
+    device = jax.devices()[0]
+    if device.platform != "cpu":
+        return f"{jax.device_count()} x {device.device_kind}"
     return f"{os.cpu_count()} cores, {_cpu_model()}"
 
 
@@ -138,11 +138,13 @@ def finish(
 ) -> dict[str, Any]:
     """Writes a finished run's result to `metrics.json`, its pictures to `curves.png` and `grid.png`; returns the result."""
     values = result(config, data, state, history, command=command)
+    shown = pictures(predictor(config), state.variables, config.task, data.test)
+    if not devices.is_first():
+        return values
     theirs = values["reference"] if values["reference"].get("data") == data.name else None
     rivals = {name: scores["validation"]["loss"] for name, scores in values["baselines"].items()}
     title = f"{config.name} on {data.name} {data.version}"
     figures.save_curves(folder / "curves.png", config.task, title, history, theirs, rivals)
-    shown = pictures(predictor(config), state.variables, config.task, data.test)
     title = f"{type(config.model).__name__} ({config.name}) on {data.name}: images 10 to 18 of {data.test.name}"
     figures.save_grid(folder / "grid.png", config.task, title, shown)
     write_text(folder / "metrics.json", json.dumps(values, indent=2) + "\n")

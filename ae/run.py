@@ -18,7 +18,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ae import figures
+from ae import devices, figures
 from ae.checkpoint import Checkpoints
 from ae.config import Config, from_dict
 from ae.errors import InputError
@@ -78,10 +78,19 @@ def _check_record(path: Path, config: Config, record: dict[str, Any]) -> None:
 
 
 class Run:
-    """A run directory that is being written, as a context manager. Raises InputError where that cannot be."""
+    """A run directory that is being written, as a context manager. Raises InputError where that cannot be.
+
+    Of several processes the first writes; the others know of the directory what it tells them.
+    """
 
     def __init__(self, path: Path, config: Config, *, resume: bool) -> None:
         self.path, self._config = path, config
+        self._checkpoints = self._open(resume) if devices.is_first() else None
+        self._writer = None
+        self._began = self._saved = time.perf_counter()
+
+    def _open(self, resume: bool) -> Checkpoints:
+        path, config = self.path, self._config
         if (path / "config.json").exists():
             if not resume:
                 raise InputError(f"{path} holds a run already: --resume goes on with it, or choose another --out")
@@ -90,31 +99,34 @@ class Run:
         try:
             path.mkdir(parents=True, exist_ok=True)
             write_text(path / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
-            self._checkpoints = Checkpoints(path / "checkpoints")
+            return Checkpoints(path / "checkpoints")
         except OSError as error:
             raise InputError(f"cannot write to {path} ({error.strerror}): choose another --out") from error
-        self._writer = None
-        self._began = self._saved = time.perf_counter()
 
     def __enter__(self) -> "Run":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._checkpoints.close()
+        if self._checkpoints:
+            self._checkpoints.close()
         if self._writer:
             self._writer.close()
 
     def restore(self, state: Any) -> tuple[Any, History]:
-        """State and history of the last whole checkpoint, or those of the beginning."""
-        restored = self._checkpoints.restore(state)
-        if restored is None:
-            return state, ()
-        state, record = restored
-        _check_record(self.path, self._config, record)
+        """State and history of the last whole checkpoint, or those of the beginning; on every device."""
+        restored = self._restore(state) if self._checkpoints else None
+        state, record = restored or (state, {"elapsed": 0, "history": ()})
+        state = devices.replicate(devices.from_first(state))
+        record = json.loads(devices.text_from_first(json.dumps(record)))
         self._began -= record["elapsed"]
-        history = tuple(record["history"])
-        _write_history(self.path / "history.csv", history)  # it may be a row behind, or ahead
-        return state, history
+        return state, tuple(record["history"])
+
+    def _restore(self, state: Any) -> tuple[Any, dict[str, Any]] | None:
+        restored = self._checkpoints.restore(state)
+        if restored:
+            _check_record(self.path, self._config, restored[1])
+            _write_history(self.path / "history.csv", restored[1]["history"])  # it may be a row behind, or ahead
+        return restored
 
     @property
     def elapsed(self) -> float:
@@ -127,6 +139,9 @@ class Run:
 
     def save(self, state: Any, history: History) -> None:
         """Writes a checkpoint and, at the end of an epoch, the history."""
+        self._saved = time.perf_counter()
+        if not self._checkpoints:
+            return
         ended = int(state.sums["count"]) == 0
         record = {"config": self._config.to_dict(), "history": history, "elapsed": self.elapsed}
         # A step and the end of an epoch each count one, so that the last step of an epoch and its end have two numbers.
@@ -134,10 +149,11 @@ class Run:
         self._checkpoints.save(number, state, record, score=history[-1]["val_loss"] if ended else None)
         if ended:
             _write_history(self.path / "history.csv", history)
-        self._saved = time.perf_counter()
 
     def log(self, history: History, pictures: tuple[jax.Array, jax.Array, jax.Array]) -> None:
         """Prints the last epoch, and writes it to TensorBoard with (inputs, targets, outputs) of sample images."""
+        if not self._checkpoints:
+            return
         row, task = history[-1], self._config.task
         print(
             f"epoch {row['epoch']:3}  loss {row['loss']:.4f}  {task.accuracy_name} {row['accuracy']:.4f}  "

@@ -8,7 +8,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -107,12 +107,23 @@ def train_step(
     return state.replace(step=state.step + 1, params=params, batch_stats=batch_stats, opt_state=opt_state), batch_scores
 
 
+def _training_key(seed: int) -> jax.Array:
+    return jax.random.fold_in(jax.random.key(seed), 1)
+
+
+@partial(jax.jit, static_argnums=2)
+def epoch_order(seed: int, epoch: int, count: int) -> jax.Array:
+    """The order in which an epoch goes through so many images."""
+    return jax.random.permutation(jax.random.fold_in(_training_key(seed), epoch), count)
+
+
 @partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
 def train_steps(
     config: Config,
     size: int,
     state: TrainState,
     images: jax.Array,
+    order: jax.Array,
     place: tuple[int, int],
     seed: int,
     epoch: int,
@@ -124,8 +135,7 @@ def train_steps(
     `place`: the source split of the images, and the index there of the first of them.
     """
     source, start = place
-    key = jax.random.fold_in(jax.random.key(seed), 1)
-    order = jax.random.permutation(jax.random.fold_in(key, epoch), len(images))
+    key = _training_key(seed)
     noise = noise_key(source, seed=seed)
     noise = jax.random.fold_in(noise, epoch) if config.fresh else noise
 
@@ -145,13 +155,14 @@ def train_epoch(config: Config, state: TrainState, split: Split, epoch: int) -> 
     A last batch that is not full is trained on all the same, as Keras does.
     """
     images, place, seed = split.images, (split.source, split.start), config.seed
+    order = devices.replicate(epoch_order(seed, epoch, len(images)))
     size = min(config.batch_size, len(images))
     full, seen = len(images) // size, int(state.sums["count"])
     for first, last in progress.paced(seen // size, full):
-        state = train_steps(config.program, size, state, images, place, seed, epoch, first * size, last * size)
+        state = train_steps(config.program, size, state, images, order, place, seed, epoch, first * size, last * size)
         yield state
     if (rest := len(images) % size) and seen < len(images):
-        state = train_steps(config.program, rest, state, images, place, seed, epoch, full * size, len(images))
+        state = train_steps(config.program, rest, state, images, order, place, seed, epoch, full * size, len(images))
         yield state
 
 
@@ -169,7 +180,7 @@ def fit(
         with tempfile.TemporaryDirectory() as folder:
             return fit(config, data, folder)
     with Run(Path(out), config, resume=resume) as run:
-        state, history = run.restore(devices.replicate(create_state(config, data)))
+        state, history = run.restore(create_state(config, data))
         train, predict = data.train._replace(images=devices.replicate(data.train.images)), predictor(config)
         stop = EarlyStop.after(history, config.patience)
         while not stop.stop and len(history) < config.epochs:
@@ -218,10 +229,11 @@ def _train_epoch(config: Config, run: Run, state: TrainState, history: History, 
             _check_finite(state.sums["loss"], epoch)  # waits for the device
             bar.set_postfix(loss=f"{metrics.means(state.sums)['loss']:.4f}", refresh=False)
             bar.update(int(state.sums["count"]) - bar.n)
-            if interrupted.is_set() or run.save_is_due:
+            stop, save = devices.any_process(interrupted.is_set(), run.save_is_due)
+            if stop or save:
                 _check_finite(optax.tree.norm(state.params), epoch)
                 run.save(state, history)
-            if interrupted.is_set():
+            if stop:
                 raise KeyboardInterrupt
     _check_finite(optax.tree.norm(state.params), epoch)
     return state
@@ -231,8 +243,10 @@ def _score_epoch(
     config: Config, run: Run, state: TrainState, history: History, predict: Predict, data: Data
 ) -> dict[str, Any]:
     """The history's row of an epoch that has been trained."""
+    together = _deferred_interrupts() if jax.process_count() > 1 else nullcontext()  # or the others would wait for ever
     try:
-        validation = evaluate(predict, state.variables, config.task, data.validation, batch_size=config.batch_size)
+        with together:
+            validation = evaluate(predict, state.variables, config.task, data.validation, batch_size=config.batch_size)
     except KeyboardInterrupt:
         run.save(state, history)
         raise
@@ -273,7 +287,7 @@ def _deferred_interrupts() -> Iterator[threading.Event]:
             signal.signal(number, defer)
     try:
         yield event
-        if event.is_set():  # it came after the caller's last look
+        if any(devices.any_process(event.is_set())):  # it came after the caller's last look
             raise KeyboardInterrupt
     finally:
         for number, handler in previous.items():

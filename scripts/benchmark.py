@@ -106,6 +106,7 @@ def train(
 def compile_seconds() -> dict[str, float]:
     """Seconds that the epoch of each preset takes to compile, without the cache."""
     import jax
+    import numpy as np
     from tqdm import tqdm
 
     from ae.config import PRESETS
@@ -114,9 +115,10 @@ def compile_seconds() -> dict[str, float]:
     jax.config.update("jax_enable_compilation_cache", False)
     seconds = {}
     for name, config in tqdm(PRESETS.items(), desc="compiling", leave=False):
-        images, state = example(config, config.batch_size)
+        size = config.batch_size
+        images, state = example(config, size)
         began = time.perf_counter()
-        train_steps.lower(config.program, config.batch_size, state, images, (1, 0), 0, 1, 0, len(images)).compile()
+        train_steps.lower(config.program, size, state, images, np.arange(size), (1, 0), 0, 1, 0, size).compile()
         seconds[name] = round(time.perf_counter() - began, 1)
     jax.config.update("jax_enable_compilation_cache", True)
     return seconds
@@ -212,7 +214,9 @@ def ours(config: Any, layers: Sequence[tuple[Any, ...]]) -> tuple[tuple[Timer, T
         pixels = devices.replicate(np.tile(np.asarray(images), (number, 1, 1, 1)))
         state, warm = (jax.tree.map(jnp.copy, start) for _ in range(2))
         size = config.batch_size
-        jax.block_until_ready(train.train_steps(program, size, warm, pixels, (0, 1), config.seed, 1, 0, size))
+        jax.block_until_ready(
+            train.train_steps(program, size, warm, pixels, np.arange(size), (0, 1), config.seed, 1, 0, size)
+        )
         began = time.perf_counter()
         with progress.bar("", len(pixels)) as bar:
             for after in train.train_epoch(config, state, Split("noise", pixels, 0, 1), 1):

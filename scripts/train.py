@@ -17,8 +17,12 @@ def main(
     epochs: int | None = None,
     limit: int | None = None,
     seed: int | None = None,
+    distributed: bool = False,
+    coordinator: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None,
+    processes: int | None = None,
+    process: int | None = None,
 ) -> None:
-    """Train a preset.
+    """Train a preset, on all devices of this machine or of several processes.
 
     Args:
         preset: Name of a preset (pixel_mlp, conv_ae, colorizer_ae, or one of them with _quick), or a file that defines
@@ -30,9 +34,16 @@ def main(
         epochs: Train for so many epochs at most.
         limit: Use only so many images of each split.
         seed: Seed of weights, order and training noise.
+        distributed: This is one of several processes, which the cluster's environment describes (Slurm, Open MPI, TPU
+            pods); every one of them is started with the same command.
+        coordinator: Elsewhere: address and free port of the first process, the same for all.
+        processes: Elsewhere: how many processes there are.
+        process: Elsewhere: which of them this is, from 0.
     """
-    from ae import fit, load_data, on_sample, override, report, results
+    from ae import devices, fit, load_data, on_sample, override, report, results
 
+    if distributed or coordinator:
+        devices.join_processes(coordinator, processes, process)
     config = cli.load_preset(preset)
     config = on_sample(config) if data == "sample" else override(config, data=data or config.data)
     given = {"epochs": epochs, "limit": limit, "seed": seed}
@@ -40,11 +51,13 @@ def main(
     out = out or Path("runs") / config.name
 
     loaded = load_data(config, data_dir)
-    print(results.summary(config, loaded))
+    if devices.is_first():
+        print(results.summary(config, loaded))
     state, history = fit(config, loaded, out, resume=resume)
     values = results.finish(out, config, loaded, state, history, command=cli.command())
-    print(report.table([values]))
-    print(f"{out}: metrics.json, history.csv, curves.png, grid.png")
+    if devices.is_first():
+        print(report.table([values]))
+        print(f"{out}: metrics.json, history.csv, curves.png, grid.png")
 
 
 if __name__ == "__main__":

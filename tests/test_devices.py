@@ -1,5 +1,6 @@
 import json
 import os
+import socket
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -14,35 +15,67 @@ from ae import devices
 from ae.config import PRESETS
 from ae.data import Data, Split, load_data
 from ae.errors import InputError
+from ae.models import UNet
+from ae.tasks import Colorize
 from ae.train import create_state, fit, train_steps
 
 LOSSES = """
 import json, sys
+from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import jax
 from dataclasses import replace
+from ae import devices
+if len(sys.argv) > 3:
+    devices.join_processes(sys.argv[3], 2, int(sys.argv[4]))
 from conftest import TINY, tiny_data
 from ae.train import fit
 data = tiny_data(train=45)
-state, history = fit(replace(TINY, epochs=4, patience=4), data)
-assert len(state.params["Conv_0"]["kernel"].devices()) == jax.device_count()
+run = Path(sys.argv[2])
+fit(replace(TINY, epochs=2, patience=4), data, run)
+state, history = fit(replace(TINY, epochs=4, patience=4), data, run, resume=True)
+assert len(state.params["Conv_0"]["kernel"].sharding.device_set) == jax.device_count()
 print(json.dumps([jax.device_count(), int(state.step), [[row["loss"], row["val_loss"]] for row in history]]))
 """
 
 
-def losses(count):
+def start(out, count, *arguments):
     environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}
-    command = python("-c", LOSSES, Path(__file__).parent)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    command = python("-c", LOSSES, Path(__file__).parent, out, *arguments)
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
-def test_eight_devices_train_as_one_does():
-    """Twenty-four steps, a batch at the end of each epoch that divides over no devices, and validation."""
-    one, eight = losses(1), losses(8)
-    assert (one[0], eight[0]) == (1, 8)
-    assert one[1] == eight[1] == 24
-    np.testing.assert_allclose(one[2], eight[2], atol=1e-5)
+def losses(process):
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0
+    return json.loads(output.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def one_device(tmp_path_factory):
+    count, steps, values = losses(start(tmp_path_factory.mktemp("one") / "run", 1))
+    assert (count, steps) == (1, 24)
+    return values
+
+
+def test_eight_devices_train_as_one_does(one_device, tmp_path):
+    """Twenty-four steps, a batch at the end of each epoch that divides over no devices, validation, and a resume."""
+    count, steps, values = losses(start(tmp_path / "run", 8))
+    assert (count, steps) == (8, 24)
+    np.testing.assert_allclose(values, one_device, atol=1e-5)
+
+
+def test_two_processes_train_as_one_does(one_device, tmp_path):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    outs = [tmp_path / f"process{i}" for i in range(2)]
+    both = [losses(process) for process in [start(outs[i], 1, address, i) for i in range(2)]]
+    assert both[0] == both[1]
+    assert both[0][:2] == [2, 24]
+    np.testing.assert_allclose(both[0][2], one_device, atol=1e-5)
+    assert (outs[0] / "history.csv").exists()
+    assert not outs[1].exists()  # the first process writes, and no other
 
 
 def test_a_batch_that_does_not_divide_is_refused(monkeypatch):
@@ -53,20 +86,22 @@ def test_a_batch_that_does_not_divide_is_refused(monkeypatch):
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
-@pytest.mark.parametrize(("name", "convolutions"), [("pixel_mlp", 0), ("conv_ae", 32), ("colorizer_ae", 20)])
+@pytest.mark.parametrize(
+    ("name", "convolutions"), [("pixel_mlp", 0), ("conv_ae", 32), ("colorizer_ae", 20), ("unet", 44)]
+)
 def test_accelerators_get_plain_convolutions(name, convolutions, platform):
     """Three a layer (output, input's gradient, kernel's gradient), but for the input's gradient of the first."""
-    config = PRESETS[name]
+    config = (PRESETS | {"unet": replace(PRESETS["colorizer_ae"], model=UNet(outputs=3))})[name]
     height, width, _ = config.model.input_shape
-    images = np.zeros((64, height, width, 3 if name == "colorizer_ae" else 1), np.uint8)
+    images = np.zeros((64, height, width, 3 if isinstance(config.task, Colorize) else 1), np.uint8)
     split = Split("train", images, 0, 1)
     state = jax.eval_shape(lambda: create_state(config, Data(name, "1", split, split, split)))
     exported = jax.export.export(train_steps, platforms=[platform])(
-        config.program, 32, state, jnp.asarray(images), (1, 0), 0, 1, 0, 64
+        config.program, 32, state, jnp.asarray(images), jnp.arange(64), (1, 0), 0, 1, 0, 64
     )
     text = exported.mlir_module()
     assert text.count("stablehlo.convolution") == convolutions
-    if name != "pixel_mlp":  # matrix products are those of the dense layers, and no convolution in disguise
+    if convolutions:  # matrix products are those of the dense layers, and no convolution in disguise
         assert text.count("stablehlo.dot_general") == 3 * (name == "colorizer_ae") * 2
 
 
@@ -79,7 +114,9 @@ def test_bfloat16_trains_as_float32_does(name):
     for dtype in ("float32", "bfloat16"):
         precise = replace(config, dtype=dtype).program
         state = create_state(precise, data)
-        state = train_steps(precise, 16, state, jnp.asarray(data.train.images[:1600]), (1, 0), 0, 1, 0, 1600)
+        state = train_steps(
+            precise, 16, state, jnp.asarray(data.train.images[:1600]), jnp.arange(1600), (1, 0), 0, 1, 0, 1600
+        )
         assert {leaf.dtype for leaf in jax.tree.leaves(state.variables)} == {jnp.dtype("float32")}
         means.append(float(state.sums["loss"]) / int(state.sums["count"]))
     assert means[1] != means[0]
