@@ -2,6 +2,7 @@
 
 import logging
 import os
+import platform
 import runpy
 import shlex
 import sys
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ae.config import Config
 
+TUNABLES = "GLIBC_TUNABLES"
+
 
 def run(main: Callable[..., None] | dict[str, Callable[..., None]], *, interrupted: str = "interrupted") -> None:
     """Parses the command line for `main`, or for one of several by name, and calls it; Ctrl-C prints `interrupted`."""
@@ -20,6 +23,7 @@ def run(main: Callable[..., None] | dict[str, Callable[..., None]], *, interrupt
 
     from ae.errors import InputError, TrainingError
 
+    _use_huge_pages()
     cache = Path(platformdirs.user_cache_dir("ae"))
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache / "compiled"))  # so that the second start is fast
     logging.getLogger("absl").setLevel(logging.ERROR)  # tfds and orbax talk of what users need not know
@@ -32,6 +36,16 @@ def run(main: Callable[..., None] | dict[str, Callable[..., None]], *, interrupt
         sys.exit(_fail(f"error: {error}", 2))
     except KeyboardInterrupt:
         sys.exit(_fail(interrupted, 130))
+
+
+def _use_huge_pages() -> None:
+    """Starts the program again with glibc's tunable for huge pages, which is read at the start only.
+
+    XLA's temporary arrays are mapped anew at each call: in small pages, their page faults take a tenth of a step on a CPU.
+    """
+    if platform.libc_ver()[0] == "glibc" and TUNABLES not in os.environ:
+        os.environ[TUNABLES] = "glibc.malloc.hugetlb=1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def command() -> str:

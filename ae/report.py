@@ -160,13 +160,24 @@ def _benchmark_rows(name: str, model: dict[str, Any]) -> list[list[str]]:
     return rows
 
 
-def write_benchmark(path: Path, readme: Path = Path("README.md")) -> None:
-    """Writes the table of a benchmark's file into the README that shows it."""
-    _fill_file(readme, path, benchmark_table(json.loads(path.read_text())))
+def ablation_table(values: dict[str, Any]) -> str:
+    """What `scripts/benchmark.py ablation` measured: images a second of each model, and the share of the whole's."""
+    models = values["models"]
+    head = ["images/s", *models]
+    parts = next(iter(models.values()))["images_per_second"]
+
+    def cell(model: dict[str, Any], part: str) -> str:
+        return f"{model['images_per_second'][part]:.1f}" + (f" ({model['ratio'][part]:.2f})" if part != "all" else "")
+
+    return markdown([head, *([part, *(cell(model, part) for model in models.values())] for part in parts)])
 
 
-def fill(text: str, source: Path, tables: str) -> str:
-    """Puts tables between `<!-- table: SOURCE -->` and `<!-- end -->`, where a text has them."""
-    start, end = f"<!-- table: {source.as_posix()} -->\n", "<!-- end -->"
-    before, marker, rest = text.partition(start)
-    return before + marker + tables + end + rest.partition(end)[2] if marker else text
+BENCHMARKS = {"benchmark_train": benchmark_table, "benchmark_ablation": ablation_table}
+
+
+def write_benchmark(path: Path, texts: Sequence[Path] = (Path("README.md"), Path("ae/conv.py"))) -> None:
+    """Writes the table of a benchmark's file into the texts that show it."""
+    if path.stem in BENCHMARKS:
+        table = BENCHMARKS[path.stem](json.loads(path.read_text()))
+        for text in texts:
+            _fill_file(text, path, table)

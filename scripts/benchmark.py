@@ -1,4 +1,4 @@
-"""Measure the training step against PyTorch and Keras on the same machine, in turns."""
+"""Measure training steps in turns on the same machine: against PyTorch and Keras, and without parts of our own."""
 
 import json
 import os
@@ -52,7 +52,9 @@ LAYERS = {
         *(conv(64, 1), RELU, NORM, conv(1, 1), RELU),
     ),
 }
-BATCH_SIZES = {"conv_ae": 64, "colorizer_ae": 32, "unet": 32, "pixel_mlp": 64}
+Timer = Callable[[int], float]  # steps -> seconds
+
+BATCH_SIZES = {"conv_ae": 64, "colorizer_ae": 32, "unet": 32, "pixel_mlp": 8}
 
 
 def train(
@@ -77,7 +79,6 @@ def train(
     """
     from ae import report, results
     from ae.errors import InputError
-    from ae.run import write_text
 
     pythons = {"torch": torch_python, "keras": keras_python}
     for peer in peers:
@@ -97,6 +98,102 @@ def train(
         values["models"][name] = row
         values["versions"] |= versions
         print(report.benchmark_table({**values, "models": {name: row}}))
+    save(values, out)
+
+
+Model = Literal["conv_ae", "colorizer_ae", "unet"]
+
+
+def ablation(
+    models: tuple[Model, ...] = ("conv_ae", "colorizer_ae", "unet"),
+    rounds: int = 5,
+    seconds: float = 3.0,
+    out: Path = Path("results/benchmark_ablation.json"),
+) -> None:
+    """Images a second of training steps on a CPU without one part of the convolutions at a time.
+
+    Args:
+        models: What to train.
+        rounds: How often each is timed; medians count.
+        seconds: How long each timing takes, about.
+        out: File to write; the tables that show it are written too.
+    """
+    from ae import report, results
+
+    values = {
+        "command": cli.command(),
+        "hardware": results.hardware(),
+        "rounds": rounds,
+        "versions": results.versions(),
+    }
+    values["models"] = {name: without_parts(name, rounds, seconds) for name in models}
+    print(report.ablation_table(values))
+    save(values, out)
+
+
+def without_parts(name: str, rounds: int, seconds: float) -> dict[str, Any]:
+    """Images a second with all parts of `ae.conv` and without each of them, and each over the first."""
+    from unittest import mock
+
+    from ae import conv
+
+    own = {f"_{name}_on_cpu": getattr(conv, f"_{name}_by_lax") for name in ("input_gradient", "kernel_gradient")}
+    parts = {
+        "all": {},
+        "tiles of 2 on large maps too": {"LARGE": float("inf")},
+        "a product for each tap instead of Winograd's": {"WINOGRAD": {}},
+        "thin sides like others": {"THIN": 0},
+        "XLA's own": own | {"_output_on_cpu": conv._lax},
+    }
+    config, timers = benchmark_config(name), {}
+    for part, changes in parts.items():
+        with mock.patch.multiple(conv, **changes):
+            timers[part] = compiled_steps(config, looped=part != "XLA's own")
+    rates = take_turns(timers, config.batch_size, rounds, seconds)
+    return {
+        "batch_size": config.batch_size,
+        "images_per_second": {part: statistics.median(values) for part, values in rates.items()},
+        "ratio": {part: median_ratio(values, rates["all"]) for part, values in rates.items()},
+        "rounds": rates,
+    }
+
+
+def compiled_steps(config: Any, *, looped: bool) -> Timer:
+    """Steps on one batch, compiled here and now; inside a loop, where XLA's own gradients are slower still, or called."""
+    import jax
+    import jax.numpy as jnp
+    from jax import lax
+
+    from ae.evaluation import examples
+    from ae.train import train_step
+
+    images, start = example(config, config.batch_size)
+    batch, key = examples(config.task, jax.random.key(0), images, jnp.arange(len(images))), jax.random.key(0)
+
+    def steps(state, batch, number):
+        return lax.fori_loop(0, number, lambda _, state: train_step(config.program, state, batch, key)[0], state)
+
+    def step(state, batch, number):
+        return train_step(config.program, state, batch, key)[0]
+
+    compiled = jax.jit(steps if looped else step).lower(start, batch, 1).compile()
+
+    def timer(number: int) -> float:
+        began = time.perf_counter()
+        state = start
+        for _ in range(1 if looped else number):
+            state = compiled(state, batch, number)
+        jax.block_until_ready(state)
+        return time.perf_counter() - began
+
+    return timer
+
+
+def save(values: dict[str, Any], out: Path) -> None:
+    """Writes the file, and the tables that show it."""
+    from ae import report
+    from ae.run import write_text
+
     out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, json.dumps(values, indent=2) + "\n")
     report.write_benchmark(out)
@@ -176,9 +273,6 @@ def compare(name: str, pythons: dict[str, Path], rounds: int, seconds: float) ->
     return row, {key: value for reply in said.values() for key, value in reply["versions"].items()}
 
 
-Timer = Callable[[int], float]  # steps -> seconds
-
-
 def ours(config: Any, layers: Sequence[tuple[Any, ...]]) -> tuple[tuple[Timer, Timer], int, float, Path]:
     """Timers of bare steps on one batch and of a whole epoch, parameters, loss, and a file of weights and the batch."""
     import jax
@@ -249,7 +343,8 @@ class Worker:
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (close() closes it)
         command = [python.absolute(), PEERS / f"{peer}_worker.py"]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._log, "text": True}
-        self._process = subprocess.Popen(command, **pipes)
+        usual = {key: value for key, value in os.environ.items() if key != cli.TUNABLES}  # which is for XLA
+        self._process = subprocess.Popen(command, env=usual, **pipes)
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         from ae.errors import InputError
@@ -311,7 +406,7 @@ def take_turns(timers: dict[str, Timer], batch_size: int, rounds: int, seconds: 
         for name, timer in timers.items():
             bar.set_description(f"warming up: {name}")
             timer(2)  # compiles
-            steps[name] = max(2, round(seconds / (timer(2) / 2)))
+            steps[name] = max(1, round(seconds / (timer(2) / 2)))
             bar.update()
         rates = {name: [] for name in timers}
         for _ in range(rounds):
@@ -351,20 +446,24 @@ def summarize(rates: dict[str, list[float]], gflop: float, peers: dict[str, list
     median = {name: statistics.median(values) for name, values in rates.items()}
     product = median.pop("matrix product") * 2 * SIDE**3 / 1e9
 
-    def ratio(ours: str, theirs: str) -> float:
-        return statistics.median(a / b for a, b in zip(rates[ours], rates[theirs], strict=True))
-
     return {
         "gflop_per_image": gflop,
         "matrix_product_gflop_per_second": product,
         "images_per_second": median,
         "gflop_per_second": {name: rate * gflop for name, rate in median.items()},
         "share_of_matrix_product": {name: rate * gflop / product for name, rate in median.items()},
-        "epoch_overhead": ratio("ae", "ae, whole epoch") - 1,
-        **{f"ratio_{peer}": ratio("ae", max(names, key=median.get)) for peer, names in peers.items()},
+        "epoch_overhead": median_ratio(rates["ae"], rates["ae, whole epoch"]) - 1,
+        **{
+            f"ratio_{peer}": median_ratio(rates["ae"], rates[max(names, key=median.get)])
+            for peer, names in peers.items()
+        },
         "rounds": rates,
     }
 
 
+def median_ratio(ours: list[float], theirs: list[float]) -> float:
+    return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+
+
 if __name__ == "__main__":
-    cli.run({"train": train})
+    cli.run({"train": train, "ablation": ablation})

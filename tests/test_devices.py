@@ -107,17 +107,24 @@ def test_accelerators_get_plain_convolutions(name, convolutions, platform):
 
 @pytest.mark.parametrize("name", ["conv_ae_quick", "colorizer_ae_quick"])
 def test_bfloat16_trains_as_float32_does(name):
-    """The mean loss of a hundred steps within 2 %, with parameters and statistics in float32."""
+    """The mean loss of a hundred steps within 1 %, with parameters and statistics in float32.
+
+    From a state after a hundred steps: in the first ones the loss falls so steeply that even a learning rate larger by
+    1e-4 of itself moves their mean by up to 4 %.
+    """
     config = replace(PRESETS[name], batch_size=16)
     data = load_data(config)
-    means = []
+    images = jnp.asarray(np.resize(data.train.images, (3200, *data.train.images.shape[1:])))
+
+    def train(dtype, state, first, last):
+        program = replace(config, dtype=dtype).program
+        return train_steps(program, 16, state, images, jnp.arange(3200), (1, 0), 0, 1, first, last)
+
+    start = train("float32", create_state(config, data), 0, 1600)
+    before, means = float(start.sums["loss"]), []
     for dtype in ("float32", "bfloat16"):
-        precise = replace(config, dtype=dtype).program
-        state = create_state(precise, data)
-        state = train_steps(
-            precise, 16, state, jnp.asarray(data.train.images[:1600]), jnp.arange(1600), (1, 0), 0, 1, 0, 1600
-        )
+        state = train(dtype, jax.tree.map(jnp.copy, start), 1600, 3200)
         assert {leaf.dtype for leaf in jax.tree.leaves(state.variables)} == {jnp.dtype("float32")}
-        means.append(float(state.sums["loss"]) / int(state.sums["count"]))
+        means.append((float(state.sums["loss"]) - before) / 1600)
     assert means[1] != means[0]
-    assert means[1] == pytest.approx(means[0], rel=0.02)
+    assert means[1] == pytest.approx(means[0], rel=0.01)

@@ -39,10 +39,10 @@ def test_help_comes_at_once(run, script):
     seconds = []
     for _ in range(3):
         began = time.perf_counter()
-        done = run(script, "--help")
+        done = run(script, *(["train"] if script == "benchmark.py" else []), "--help")
         seconds.append(time.perf_counter() - began)
     assert min(seconds) < 2
-    assert "--data-dir" in done.stdout
+    assert "--out" in done.stdout
 
 
 def test_train_evaluate_resume(run, tmp_path):

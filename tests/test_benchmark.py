@@ -1,0 +1,109 @@
+import importlib.util
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+from conftest import ROOT
+
+from ae.errors import InputError
+from ae.results import count
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    spec = importlib.util.spec_from_file_location("benchmark", ROOT / "scripts/benchmark.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["conv_ae", "colorizer_ae", "unet", "pixel_mlp"])
+def test_peers_are_told_to_build_our_models(benchmark, name):
+    """Every weight has a layer, of its shape, in the order of the calls."""
+    model = benchmark.benchmark_config(name).model
+    params = jax.eval_shape(model.init, jax.random.key(0), jax.numpy.zeros((1, *model.input_shape)))["params"]
+    layers = benchmark.LAYERS[name]
+    weights = benchmark.in_order(params_as_zeros(params), layers)
+    assert sum(weight.size for weight in weights) == count(params)
+    kernels = [weight for weight in weights if weight.ndim > 1]
+    asked = [options for kind, *options in layers if kind in ("conv", "conv_transpose", "dense")]
+    for kernel, (features, *size) in zip(kernels, asked, strict=True):
+        assert features in kernel.shape[-2:]
+        assert not size or kernel.shape[:2] == (size[0], size[0])
+
+
+def params_as_zeros(params):
+    return jax.tree.map(lambda leaf: jax.numpy.zeros(leaf.shape), params)
+
+
+def test_work_is_counted_as_the_direct_algorithm_does_it(benchmark):
+    """Three products of each layer; ConvAE's are 1,158 million multiplications and additions an image."""
+    assert benchmark.gflop(benchmark.LAYERS["conv_ae"], benchmark.benchmark_config("conv_ae")) == pytest.approx(
+        3.473, abs=5e-3
+    )
+    assert benchmark.gflop((("dense", 5),), benchmark.benchmark_config("unet")) == 2 * 2 * 32 * 32 * 5 / 1e9
+
+
+def test_medians_and_ratios_are_of_the_rounds(benchmark):
+    rates = {
+        "matrix product": [10.0, 10.0, 10.0],
+        "ae": [30.0, 20.0, 40.0],
+        "ae, whole epoch": [30.0, 19.0, 40.0],
+        "torch, eager": [15.0, 20.0, 16.0],
+        "torch, compiled": [10.0, 11.0, 90.0],
+    }
+    row = benchmark.summarize(rates, 2.0, {"torch": ["torch, eager", "torch, compiled"]})
+    assert row["images_per_second"]["torch, eager"] == 16
+    assert row["ratio_torch"] == 2  # in the rounds 2, 1 and 2.5
+    assert row["epoch_overhead"] == 0
+    assert row["gflop_per_second"]["ae"] == 60
+    assert row["share_of_matrix_product"]["ae"] == pytest.approx(60 / (10 * 2 * 2048**3 / 1e9))
+
+
+WORKER = """
+from worker import serve
+def build(layers, weights, inputs, targets):
+    return {"parameters": sum(w.size for w in weights), "loss": float((inputs - targets).mean())}, {"slow": lambda: None}
+serve(build)
+"""
+
+
+@pytest.fixture
+def worker(benchmark, tmp_path, monkeypatch):
+    shutil.copy(ROOT / "scripts/peers/worker.py", tmp_path)
+    (tmp_path / "fake_worker.py").write_text(WORKER)
+    monkeypatch.setattr(benchmark, "PEERS", tmp_path)
+    worker = benchmark.Worker("fake", Path(sys.executable))
+    yield worker
+    worker.close()
+
+
+def test_a_worker_builds_and_runs(benchmark, worker, tmp_path):
+    import numpy as np
+
+    file = tmp_path / "weights.npz"
+    np.savez(file, inputs=np.ones((2, 3)), targets=np.zeros((2, 3)), weight_0=np.ones((3, 3)), weight_1=np.ones(3))
+    reply = worker.ask({"build": str(file), "layers": []})
+    assert reply == {"parameters": 12, "loss": 1.0, "variants": ["slow"]}
+    assert worker.timer("slow")(3) >= 0
+    benchmark.check("model", "fake", reply, 12, 1.00009)
+    with pytest.raises(InputError, match="has loss 1.000000 on the same weights and batch, ours 1.000200"):
+        benchmark.check("model", "fake", reply, 12, 1.0002)
+    with pytest.raises(InputError, match="has 12 parameters, ours 13"):
+        benchmark.check("model", "fake", reply, 13, 1.0)
+
+
+def test_what_a_worker_dies_of_is_said(worker):
+    with pytest.raises(InputError, match=r"fake_worker.py failed: .*nowhere.npz"):
+        worker.ask({"build": "nowhere.npz", "layers": []})
+
+
+def test_committed_figures_are_at_least_what_is_promised():
+    """At least 1.1 times the fastest peer, and an epoch that costs at most 3 % more than its steps."""
+    models = json.loads((ROOT / "results/benchmark_train.json").read_text())["models"]
+    for name in ("conv_ae", "colorizer_ae", "unet"):
+        assert min(models[name]["ratio_torch"], models[name]["ratio_keras"]) >= 1.1
+        assert models[name]["epoch_overhead"] <= 0.03
