@@ -18,12 +18,13 @@ TUNABLES = "GLIBC_TUNABLES"
 
 def run(main: Callable[..., None] | dict[str, Callable[..., None]], *, interrupted: str = "interrupted") -> None:
     """Parses the command line for `main`, or for one of several by name, and calls it; Ctrl-C prints `interrupted`."""
+    _use_huge_pages()
+
     import platformdirs
     import tyro
 
     from ae.errors import InputError, TrainingError
 
-    _use_huge_pages()
     cache = Path(platformdirs.user_cache_dir("ae"))
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache / "compiled"))  # so that the second start is fast
     logging.getLogger("absl").setLevel(logging.ERROR)  # tfds and orbax talk of what users need not know

@@ -181,3 +181,10 @@ def write_benchmark(path: Path, texts: Sequence[Path] = (Path("README.md"), Path
         table = BENCHMARKS[path.stem](json.loads(path.read_text()))
         for text in texts:
             _fill_file(text, path, table)
+
+
+def fill(text: str, source: Path, tables: str) -> str:
+    """Puts tables between `<!-- table: SOURCE -->` and `<!-- end -->`, where a text has them."""
+    start, end = f"<!-- table: {source.as_posix()} -->\n", "<!-- end -->"
+    before, marker, rest = text.partition(start)
+    return before + marker + tables + end + rest.partition(end)[2] if marker else text

@@ -130,7 +130,7 @@ def test_quick_denoisers_beat_their_noisy_input(folder):
 def test_committed_tables_equal_the_json(text):
     content = text.read_text()
     sources = re.findall(r"<!-- table: (\S+) -->", content)
-    assert sources or text.parent.parent == ROOT / "results" or text.parent == ROOT / "results"
+    assert sources or text != ROOT / "README.md"
     for source in map(Path, sources):
         if source.suffix == ".json":
             table = report.BENCHMARKS[source.stem](json.loads((ROOT / source).read_text()))
