@@ -37,7 +37,6 @@ from jax import lax
 
 NHWC = ("NHWC", "HWIO", "NHWC")
 Pair = tuple[int, int]
-
 Padding = list[Pair]
 
 THIN = 8  # with so few channels, a matrix product for each tap has too few rows or columns
@@ -112,8 +111,7 @@ def _input_gradient_on_cpu(g: jax.Array, w: jax.Array, strides: Pair, size: Pair
         patches = lax.dot_general(_matrix(g), _matrix(w), (((1,), (1,)), ((), ())))
         return _from_patches(patches.reshape(*g.shape[:3], -1), strides, size, padding)
     if strides == (1, 1):  # another convolution, with the kernel turned by half a turn
-        mirrored = [(k - 1 - low, k - 1 - high) for k, (low, high) in zip(w.shape[:2], padding, strict=True)]
-        return _output_on_cpu(g, w[::-1, ::-1].swapaxes(2, 3), strides, mirrored)
+        return _output_on_cpu(g, w[::-1, ::-1].swapaxes(2, 3), strides, _mirrored(w.shape[:2], padding))
     return _input_gradient_by_winograd(g, w, _axes(size, w.shape[:2], strides, padding))
 
 
@@ -124,12 +122,15 @@ def _kernel_gradient_on_cpu(x: jax.Array, g: jax.Array, strides: Pair, kernel: P
     if x.shape[3] <= THIN or (g.shape[3] <= THIN and strides != (1, 1)):
         return (_matrix(_windows(x, kernel, strides, padding)).T @ _matrix(g)).reshape(shape)
     if g.shape[3] <= THIN:  # the windows of g are thinner than those of x
-        mirrored = [(k - 1 - low, k - 1 - high) for k, (low, high) in zip(kernel, padding, strict=True)]
-        turned = (_matrix(x).T @ _matrix(_windows(g, kernel, (1, 1), mirrored))).reshape(
-            x.shape[3], *kernel, g.shape[3]
-        )
+        windows = _windows(g, kernel, (1, 1), _mirrored(kernel, padding))
+        turned = (_matrix(x).T @ _matrix(windows)).reshape(x.shape[3], *kernel, g.shape[3])
         return turned.transpose(1, 2, 0, 3)[::-1, ::-1]
     return _kernel_gradient_by_winograd(x, g, _axes(x.shape[1:3], kernel, strides, padding))
+
+
+def _mirrored(kernel: Pair, padding: Padding) -> Padding:
+    """The padding with which a convolution of stride one is turned back."""
+    return [(k - 1 - low, k - 1 - high) for k, (low, high) in zip(kernel, padding, strict=True)]
 
 
 def _matrix(x: jax.Array) -> jax.Array:
@@ -167,13 +168,15 @@ def _from_patches(patches: jax.Array, patch: Pair, size: Pair, padding: Padding)
 def _windows(x: jax.Array, kernel: Pair, strides: Pair, padding: Padding) -> jax.Array:
     """The pixels under the kernel at each place ("im2col"): [B, H, W, C] -> [B, H / sh, W / sw, kh * kw * C]."""
     x = _pad(x, padding)
-    ends = [(n - k) // s * s + 1 for n, k, s in zip(x.shape[1:3], kernel, strides, strict=True)]
-    taps = [
-        lax.slice(x, (0, i, j, 0), (len(x), i + ends[0], j + ends[1], x.shape[3]), (1, *strides, 1))
-        for i in range(kernel[0])
-        for j in range(kernel[1])
-    ]
+    count = [(n - k) // s + 1 for n, k, s in zip(x.shape[1:3], kernel, strides, strict=True)]
+    taps = [_every(x, (i, j), strides, count) for i in range(kernel[0]) for j in range(kernel[1])]
     return jnp.concatenate(taps, axis=-1)
+
+
+def _every(x: jax.Array, first: Pair, steps: Pair, count: Pair) -> jax.Array:
+    """Pixels of images at regular places, from the first: [B, *count, C]."""
+    ends = [f + (n - 1) * s + 1 for f, n, s in zip(first, count, steps, strict=True)]
+    return lax.slice(x, (0, *first, 0), (len(x), *ends, x.shape[3]), (1, *steps, 1))
 
 
 def _output_by_shifts(x: jax.Array, w: jax.Array, padding: Padding) -> jax.Array:
@@ -329,12 +332,7 @@ def _tiles(x: jax.Array, low: Pair, reach: Pair, steps: Pair, count: Pair) -> Gr
     """The pixels (i, j) of all tiles of an image, each [B, *count, C]. A tile reaches over `reach` pixels."""
     length = [(n - 1) * s + r for n, s, r in zip(count, steps, reach, strict=True)]
     x = _pad(x, [(lo, n - lo - size) for lo, n, size in zip(low, length, x.shape[1:3], strict=True)])
-    ends = [(n - 1) * s + 1 for n, s in zip(count, steps, strict=True)]
-
-    def pixels(i: int, j: int) -> jax.Array:
-        return lax.slice(x, (0, i, j, 0), (len(x), i + ends[0], j + ends[1], x.shape[3]), (1, *steps, 1))
-
-    return [[pixels(i, j) for j in range(reach[1])] for i in range(reach[0])]
+    return [[_every(x, (i, j), steps, count) for j in range(reach[1])] for i in range(reach[0])]
 
 
 def _untile(grid: Grid, low: Pair, steps: Pair, size: Pair) -> jax.Array:

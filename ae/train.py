@@ -186,11 +186,8 @@ def fit(
         while not stop.stop and len(history) < config.epochs:
             state = _train_epoch(config, run, state, history, train)
             row = _score_epoch(config, run, state, history, predict, data)
-            state, history, stop = (
-                state.replace(sums=devices.replicate(_zero_sums())),
-                (*history, row),
-                stop.update(row["val_loss"]),
-            )
+            history, stop = (*history, row), stop.update(row["val_loss"])
+            state = state.replace(sums=devices.replicate(_zero_sums()))
             run.save(state, history)
             run.log(history, pictures(predict, state.variables, config.task, data.validation))
     return state, history

@@ -30,7 +30,7 @@ def block(features: int) -> tuple[tuple[Any, ...], ...]:
     return (conv(features), RELU, conv(features), RELU)
 
 
-# The models as peers are told to build them: in the order of their calls, with the input on a stack of its own.
+# The models as peers are told to build them, in the order of their calls; `push` keeps what passes, `concat` joins it again.
 LAYERS = {
     "conv_ae": (
         *(conv(128, 2), RELU, NORM, conv(256, 2, 2), RELU, NORM, conv(512), RELU, NORM, conv(512, 2, 2), RELU),
@@ -52,14 +52,16 @@ LAYERS = {
         *(conv(64, 1), RELU, NORM, conv(1, 1), RELU),
     ),
 }
-Timer = Callable[[int], float]  # steps -> seconds
-
 BATCH_SIZES = {"conv_ae": 64, "colorizer_ae": 32, "unet": 32, "pixel_mlp": 8}
+
+Peer = Literal["torch", "keras"]
+Model = Literal["conv_ae", "colorizer_ae", "unet", "pixel_mlp"]
+Timer = Callable[[int], float]  # steps -> seconds
 
 
 def train(
-    peers: tuple[Literal["torch", "keras"], ...] = (),
-    models: tuple[Literal["conv_ae", "colorizer_ae", "unet", "pixel_mlp"], ...] = tuple(LAYERS),
+    peers: tuple[Peer, ...] = (),
+    models: tuple[Model, ...] = tuple(LAYERS),
     rounds: int = 5,
     seconds: float = 3.0,
     torch_python: Path = Path("peers/torch/bin/python"),
@@ -77,21 +79,14 @@ def train(
         keras_python: Python of Keras' and TensorFlow's environment.
         out: File to write; the table of a README that shows this file is written too.
     """
-    from ae import report, results
+    from ae import report
     from ae.errors import InputError
 
     pythons = {"torch": torch_python, "keras": keras_python}
     for peer in peers:
         if not pythons[peer].exists():
             raise InputError(f"{pythons[peer]} does not exist: README.md says how to make it, or give --{peer}-python")
-    values = {
-        "command": cli.command(),
-        "hardware": results.hardware(),
-        "rounds": rounds,
-        "versions": results.versions(),
-    }
-    values["compile_seconds"] = compile_seconds()
-    values["models"] = {}
+    values = conditions(rounds) | {"compile_seconds": compile_seconds(), "models": {}}
     for name in models:
         print(f"\n{name}", flush=True)
         row, versions = compare(name, {peer: pythons[peer] for peer in peers}, rounds, seconds)
@@ -101,7 +96,12 @@ def train(
     save(values, out)
 
 
-Model = Literal["conv_ae", "colorizer_ae", "unet"]
+def conditions(rounds: int) -> dict[str, Any]:
+    """What a measurement was made with."""
+    from ae import results
+
+    about = {"command": cli.command(), "hardware": results.hardware(), "versions": results.versions()}
+    return about | {"rounds": rounds}
 
 
 def ablation(
@@ -118,15 +118,9 @@ def ablation(
         seconds: How long each timing takes, about.
         out: File to write; the tables that show it are written too.
     """
-    from ae import report, results
+    from ae import report
 
-    values = {
-        "command": cli.command(),
-        "hardware": results.hardware(),
-        "rounds": rounds,
-        "versions": results.versions(),
-    }
-    values["models"] = {name: without_parts(name, rounds, seconds) for name in models}
+    values = conditions(rounds) | {"models": {name: without_parts(name, rounds, seconds) for name in models}}
     print(report.ablation_table(values))
     save(values, out)
 
@@ -137,6 +131,7 @@ def without_parts(name: str, rounds: int, seconds: float) -> dict[str, Any]:
 
     from ae import conv
 
+    config, timers = benchmark_config(name), {}
     own = {f"_{name}_on_cpu": getattr(conv, f"_{name}_by_lax") for name in ("input_gradient", "kernel_gradient")}
     parts = {
         "all": {},
@@ -145,7 +140,6 @@ def without_parts(name: str, rounds: int, seconds: float) -> dict[str, Any]:
         "thin sides like others": {"THIN": 0},
         "XLA's own": own | {"_output_on_cpu": conv._lax},
     }
-    config, timers = benchmark_config(name), {}
     for part, changes in parts.items():
         with mock.patch.multiple(conv, **changes):
             timers[part] = compiled_steps(config, looped=part != "XLA's own")
@@ -158,8 +152,8 @@ def without_parts(name: str, rounds: int, seconds: float) -> dict[str, Any]:
     }
 
 
-def compiled_steps(config: Any, *, looped: bool) -> Timer:
-    """Steps on one batch, compiled here and now; inside a loop, where XLA's own gradients are slower still, or called."""
+def compiled_steps(config: Any, *, looped: bool = True) -> Timer:
+    """Steps on one batch, compiled here and now: as one loop, or (XLA's own gradients are faster so) called one by one."""
     import jax
     import jax.numpy as jnp
     from jax import lax
@@ -278,7 +272,6 @@ def ours(config: Any, layers: Sequence[tuple[Any, ...]]) -> tuple[tuple[Timer, T
     import jax
     import jax.numpy as jnp
     import numpy as np
-    from jax import lax
 
     from ae import devices, metrics, progress, train
     from ae.data import Split
@@ -294,23 +287,12 @@ def ours(config: Any, layers: Sequence[tuple[Any, ...]]) -> tuple[tuple[Timer, T
     np.savez(file, inputs=batch[0], targets=batch[1], **weights)
     _, scores = jax.jit(train.train_step, static_argnums=0)(program, start, batch, key)
 
-    @jax.jit
-    def steps(state, batch, number):
-        return lax.fori_loop(0, number, lambda _, state: train.train_step(program, state, batch, key)[0], state)
-
-    def bare(number: int) -> float:
-        began = time.perf_counter()
-        jax.block_until_ready(steps(start, batch, number))
-        return time.perf_counter() - began
-
     def epoch(number: int) -> float:
         """With data, order, noise, scores and progress."""
         pixels = devices.replicate(np.tile(np.asarray(images), (number, 1, 1, 1)))
         state, warm = (jax.tree.map(jnp.copy, start) for _ in range(2))
-        size = config.batch_size
-        jax.block_until_ready(
-            train.train_steps(program, size, warm, pixels, np.arange(size), (0, 1), config.seed, 1, 0, size)
-        )
+        size, order = config.batch_size, train.epoch_order(config.seed, 1, len(pixels))
+        jax.block_until_ready(train.train_steps(program, size, warm, pixels, order, (0, 1), config.seed, 1, 0, size))
         began = time.perf_counter()
         with progress.bar("", len(pixels)) as bar:
             for after in train.train_epoch(config, state, Split("noise", pixels, 0, 1), 1):
@@ -318,7 +300,7 @@ def ours(config: Any, layers: Sequence[tuple[Any, ...]]) -> tuple[tuple[Timer, T
                 bar.update(int(after.sums["count"]) - bar.n)
         return time.perf_counter() - began
 
-    return (bare, epoch), count(start.params), float(scores["loss"].mean()), Path(file)
+    return (compiled_steps(config), epoch), count(start.params), float(scores["loss"].mean()), Path(file)
 
 
 def in_order(params: Any, layers: Sequence[tuple[Any, ...]]) -> list[Any]:
@@ -446,13 +428,13 @@ def summarize(rates: dict[str, list[float]], gflop: float, peers: dict[str, list
     """Medians; ratios are the median of the rounds' ratios, to the peer's variant that is fastest in the median."""
     median = {name: statistics.median(values) for name, values in rates.items()}
     product = median.pop("matrix product") * 2 * SIDE**3 / 1e9
-
     return {
         "gflop_per_image": gflop,
         "matrix_product_gflop_per_second": product,
         "images_per_second": median,
         "gflop_per_second": {name: rate * gflop for name, rate in median.items()},
         "share_of_matrix_product": {name: rate * gflop / product for name, rate in median.items()},
+        "ratio": {name: median_ratio(rates["ae"], rates[name]) for name in median},
         "epoch_overhead": median_ratio(rates["ae"], rates["ae, whole epoch"]) - 1,
         **{
             f"ratio_{peer}": median_ratio(rates["ae"], rates[max(names, key=median.get)])

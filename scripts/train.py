@@ -42,7 +42,7 @@ def main(
     """
     from ae import devices, fit, load_data, on_sample, override, report, results
 
-    if distributed or coordinator:
+    if distributed or coordinator or processes is not None or process is not None:
         devices.join_processes(coordinator, processes, process)
     config = cli.load_preset(preset)
     config = on_sample(config) if data == "sample" else override(config, data=data or config.data)
