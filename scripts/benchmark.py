@@ -291,7 +291,7 @@ def ours(config: Any, layers: Sequence[tuple[Any, ...]]) -> tuple[tuple[Timer, T
         """With data, order, noise, scores and progress."""
         pixels = devices.replicate(np.tile(np.asarray(images), (number, 1, 1, 1)))
         state, warm = (jax.tree.map(jnp.copy, start) for _ in range(2))
-        size, order = config.batch_size, train.epoch_order(config.seed, 1, len(pixels))
+        size, order = config.batch_size, devices.replicate(train.epoch_order(config.seed, 1, len(pixels)))
         jax.block_until_ready(train.train_steps(program, size, warm, pixels, order, (0, 1), config.seed, 1, 0, size))
         began = time.perf_counter()
         with progress.bar("", len(pixels)) as bar:
