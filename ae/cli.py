@@ -26,7 +26,9 @@ def run(main: Callable[..., None] | dict[str, Callable[..., None]], *, interrupt
     from ae.errors import InputError, TrainingError
 
     cache = Path(platformdirs.user_cache_dir("ae"))
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache / "compiled"))  # so that the second start is fast
+    # The second start is to be fast, and a hundred small programs take seconds too.
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache / "compiled"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     logging.getLogger("absl").setLevel(logging.ERROR)  # tfds and orbax talk of what users need not know
     try:
         if isinstance(main, dict):

@@ -2,9 +2,12 @@
 
 import json
 import os
+import pty
 import statistics
 import subprocess
+import sys
 import tempfile
+import termios
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -86,7 +89,7 @@ def train(
     for peer in peers:
         if not pythons[peer].exists():
             raise InputError(f"{pythons[peer]} does not exist: README.md says how to make it, or give --{peer}-python")
-    values = conditions(rounds) | {"compile_seconds": compile_seconds(), "models": {}}
+    values = conditions(rounds) | {"start_seconds": start_seconds(), "compile_seconds": compile_seconds(), "models": {}}
     for name in models:
         print(f"\n{name}", flush=True)
         row, versions = compare(name, {peer: pythons[peer] for peer in peers}, rounds, seconds)
@@ -107,10 +110,10 @@ def conditions(rounds: int) -> dict[str, Any]:
 def ablation(
     models: tuple[Model, ...] = ("conv_ae", "colorizer_ae", "unet"),
     rounds: int = 5,
-    seconds: float = 3.0,
+    seconds: float = 2.0,
     out: Path = Path("results/benchmark_ablation.json"),
 ) -> None:
-    """Images a second of training steps on a CPU without one part of the convolutions at a time.
+    """Images a second of training steps on a CPU without one part at a time, or with what did not pay.
 
     Args:
         models: What to train.
@@ -136,13 +139,16 @@ def without_parts(name: str, rounds: int, seconds: float) -> dict[str, Any]:
     parts = {
         "all": {},
         "tiles of 2 on large maps too": {"LARGE": float("inf")},
+        "tiles of 4 on small maps too": {"LARGE": 0},
         "a product for each tap instead of Winograd's": {"WINOGRAD": {}},
         "thin sides like others": {"THIN": 0},
-        "XLA's own": own | {"_output_on_cpu": conv._lax},
+        "others like thin sides": {"THIN": float("inf")},
+        "a call for each step": {},
+        "XLA's own, a call for each step": own | {"_output_on_cpu": conv._lax},
     }
     for part, changes in parts.items():
         with mock.patch.multiple(conv, **changes):
-            timers[part] = compiled_steps(config, looped=part != "XLA's own")
+            timers[part] = compiled_steps(config, looped="a call for each step" not in part)
     rates = take_turns(timers, config.batch_size, rounds, seconds)
     return {
         "batch_size": config.batch_size,
@@ -215,6 +221,41 @@ def compile_seconds() -> dict[str, float]:
     return seconds
 
 
+def start_seconds() -> dict[str, dict[str, float]]:
+    """Seconds from the start of `train.py` to its first step: with an empty compilation cache, and then with a full one."""
+    from ae.config import REFERENCE
+
+    seconds = {}
+    for config in REFERENCE:
+        with tempfile.TemporaryDirectory() as cache:
+            first, *others = [until_first_step(config.name, cache) for _ in range(4)]
+        seconds[config.name] = {"first": round(first, 1), "second": round(statistics.median(others), 1)}
+    return seconds
+
+
+def until_first_step(preset: str, cache: str) -> float:
+    """Starts `train.py` on a terminal of its own, and waits for its progress bar, which comes with the first step."""
+    terminal, other_end = pty.openpty()
+    termios.tcsetwinsize(other_end, (24, 80))
+    with tempfile.TemporaryDirectory() as folder, open(terminal, "rb", buffering=0) as shown:
+        began = time.perf_counter()
+        command = [sys.executable, Path(__file__).with_name("train.py"), preset]
+        process = subprocess.Popen(
+            [*command, "--data", "sample", "--out", f"{folder}/run"],
+            env=usual_environment() | {"JAX_COMPILATION_CACHE_DIR": cache},
+            stdout=subprocess.DEVNULL,
+            stderr=other_end,
+        )
+        os.close(other_end)
+        text = b""
+        while b"epoch 1/" not in text:
+            text += shown.read(1024)  # fails where the process has ended
+        seconds = time.perf_counter() - began
+        process.kill()
+        process.wait()
+    return seconds
+
+
 def example(config: Any, images: int) -> tuple[Any, Any]:
     """(images, state): what training starts from, on noise."""
     import numpy as np
@@ -252,10 +293,12 @@ def compare(name: str, pythons: dict[str, Path], rounds: int, seconds: float) ->
             workers[peer] = Worker(peer, python)
             said[peer] = workers[peer].ask({"build": str(file), "layers": LAYERS[name]})
             check(name, peer, said[peer], parameters, loss)
-        timers = {"matrix product": matrix_product, "ae": bare, "ae, whole epoch": epoch}
+        timers = {"matrix product": matrix_product, "ae": bare}
         for peer, reply in said.items():
             timers |= {f"{peer}, {variant}": workers[peer].timer(variant) for variant in reply["variants"]}
         rates = take_turns(timers, config.batch_size, rounds, seconds)
+        own = {"steps": bare, "epoch": epoch}  # which differ by less than the machine's noise
+        epochs = take_turns(own, config.batch_size, 2 * rounds + 1, seconds)
     finally:
         for worker in workers.values():
             worker.close()
@@ -263,6 +306,7 @@ def compare(name: str, pythons: dict[str, Path], rounds: int, seconds: float) ->
     row = {"parameters": parameters, "batch_size": config.batch_size} | summarize(
         rates, gflop(LAYERS[name], config), {peer: [f"{peer}, {v}" for v in said[peer]["variants"]] for peer in pythons}
     )
+    row |= {"epoch_overhead": median_ratio(epochs["steps"], epochs["epoch"]) - 1, "epoch_rounds": epochs}
     row["losses"] = {"ae": loss} | {peer: reply["loss"] for peer, reply in said.items()}
     return row, {key: value for reply in said.values() for key, value in reply["versions"].items()}
 
@@ -318,6 +362,11 @@ def in_order(params: Any, layers: Sequence[tuple[Any, ...]]) -> list[Any]:
     return weights
 
 
+def usual_environment() -> dict[str, str]:
+    """The environment without the huge pages of this process, which are for XLA."""
+    return {key: value for key, value in os.environ.items() if key != cli.TUNABLES}
+
+
 class Worker:
     """A peer's process (see `peers/worker.py`)."""
 
@@ -325,8 +374,7 @@ class Worker:
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (close() closes it)
         command = [python.absolute(), PEERS / f"{peer}_worker.py"]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._log, "text": True}
-        usual = {key: value for key, value in os.environ.items() if key != cli.TUNABLES}  # which is for XLA
-        self._process = subprocess.Popen(command, env=usual, **pipes)
+        self._process = subprocess.Popen(command, env=usual_environment(), **pipes)
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         from ae.errors import InputError
@@ -435,7 +483,6 @@ def summarize(rates: dict[str, list[float]], gflop: float, peers: dict[str, list
         "gflop_per_second": {name: rate * gflop for name, rate in median.items()},
         "share_of_matrix_product": {name: rate * gflop / product for name, rate in median.items()},
         "ratio": {name: median_ratio(rates["ae"], rates[name]) for name in median},
-        "epoch_overhead": median_ratio(rates["ae"], rates["ae, whole epoch"]) - 1,
         **{
             f"ratio_{peer}": median_ratio(rates["ae"], rates[max(names, key=median.get)])
             for peer, names in peers.items()

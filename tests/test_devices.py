@@ -20,22 +20,36 @@ from ae.tasks import Colorize
 from ae.train import create_state, fit, train_steps
 
 LOSSES = """
-import json, sys
+import itertools, json, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import jax
 from dataclasses import replace
 from ae import devices
-if len(sys.argv) > 3:
-    devices.join_processes(sys.argv[3], 2, int(sys.argv[4]))
 from conftest import TINY, tiny_data
 from ae.train import fit
-data = tiny_data(train=45)
-run = Path(sys.argv[2])
-fit(replace(TINY, epochs=2, patience=4), data, run)
+
+def interrupt_in_second_epoch():
+    calls, usual = itertools.count(), devices.any_process
+    def any_process(*flags):
+        if next(calls) == 8:
+            signal.raise_signal(signal.SIGTERM)
+        return usual(*flags)
+    devices.any_process = any_process
+
+if len(sys.argv) > 3:
+    devices.join_processes(sys.argv[3], 2, int(sys.argv[4]))
+    if sys.argv[4] == "1":
+        interrupt_in_second_epoch()
+data, run, interrupted = tiny_data(train=45), Path(sys.argv[2]), False
+try:
+    fit(replace(TINY, epochs=2, patience=4), data, run)
+except KeyboardInterrupt:
+    interrupted = True
 state, history = fit(replace(TINY, epochs=4, patience=4), data, run, resume=True)
 assert len(state.params["Conv_0"]["kernel"].sharding.device_set) == jax.device_count()
-print(json.dumps([jax.device_count(), int(state.step), [[row["loss"], row["val_loss"]] for row in history]]))
+values = [[row["loss"], row["val_loss"]] for row in history]
+print(json.dumps([jax.device_count(), int(state.step), interrupted, values]))
 """
 
 
@@ -53,27 +67,28 @@ def losses(process):
 
 @pytest.fixture(scope="module")
 def one_device(tmp_path_factory):
-    count, steps, values = losses(start(tmp_path_factory.mktemp("one") / "run", 1))
+    count, steps, _, values = losses(start(tmp_path_factory.mktemp("one") / "run", 1))
     assert (count, steps) == (1, 24)
     return values
 
 
 def test_eight_devices_train_as_one_does(one_device, tmp_path):
     """Twenty-four steps, a batch at the end of each epoch that divides over no devices, validation, and a resume."""
-    count, steps, values = losses(start(tmp_path / "run", 8))
+    count, steps, _, values = losses(start(tmp_path / "run", 8))
     assert (count, steps) == (8, 24)
     np.testing.assert_allclose(values, one_device, atol=1e-5)
 
 
 def test_two_processes_train_as_one_does(one_device, tmp_path):
+    """SIGTERM in the second stops both after a checkpoint, and they go on from there."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
     outs = [tmp_path / f"process{i}" for i in range(2)]
     both = [losses(process) for process in [start(outs[i], 1, address, i) for i in range(2)]]
     assert both[0] == both[1]
-    assert both[0][:2] == [2, 24]
-    np.testing.assert_allclose(both[0][2], one_device, atol=1e-5)
+    assert both[0][:3] == [2, 24, True]
+    np.testing.assert_allclose(both[0][3], one_device, atol=1e-5)
     assert (outs[0] / "history.csv").exists()
     assert not outs[1].exists()  # the first process writes, and no other
 
