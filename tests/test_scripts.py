@@ -2,13 +2,17 @@ import csv
 import json
 import os
 import re
+import runpy
 import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
 from conftest import ROOT, python
 from PIL import Image
+
+from ae import cli
 
 SCRIPTS = [path.name for path in (ROOT / "scripts").glob("*.py")]
 
@@ -24,6 +28,27 @@ def run(tmp_path):
         return done
 
     return run
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+    """Runs a script as `run` does, in this process, which has loaded and compiled most of it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(cli.TUNABLES, "")  # or it starts itself again
+
+    def call(script, *args, status=0):
+        script = str(ROOT / "scripts" / script)
+        monkeypatch.setattr(sys, "argv", [script, *args])
+        code = 0
+        try:
+            runpy.run_path(script, run_name="__main__")
+        except SystemExit as end:
+            code = end.code or 0
+        done = subprocess.CompletedProcess(sys.argv, code, *capsys.readouterr())
+        assert code == status, done.stderr
+        return done
+
+    return call
 
 
 def refused(done, *words):
@@ -45,7 +70,7 @@ def test_help_comes_at_once(run, script):
     assert "--out" in done.stdout
 
 
-def test_train_evaluate_resume(run, tmp_path):
+def test_train_evaluate_resume(run, call, tmp_path):
     arguments = ("pixel_mlp_quick", "--limit", "40", "--out", "run")
     first = run("train.py", *arguments, "--epochs", "1")
     assert "18,785 parameters, 18,353 of them trained" in first.stdout
@@ -58,28 +83,28 @@ def test_train_evaluate_resume(run, tmp_path):
     for picture in ("curves.png", "grid.png"):
         assert np.asarray(Image.open(tmp_path / "run" / picture).convert("L")).std() > 10
 
-    refused(run("train.py", *arguments, status=2), "holds a run already", "--resume", "--out")
+    refused(call("train.py", *arguments, status=2), "holds a run already", "--resume", "--out")
     refused(
-        run("train.py", "conv_ae_quick", "--out", "run", "--resume", status=2),
+        call("train.py", "conv_ae_quick", "--out", "run", "--resume", status=2),
         "run of pixel_mlp_quick, not of conv_ae_quick",
     )
 
-    again = run("train.py", *arguments, "--epochs", "2", "--resume")
+    again = call("train.py", *arguments, "--epochs", "2", "--resume")
     assert "epoch   2" in again.stdout
     assert "epoch   1" not in again.stdout
     with (tmp_path / "run/history.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["epoch"], row["validation"]) for row in rows] == [("1", "validation[:40]"), ("2", "validation[:40]")]
 
-    scored = run("evaluate.py", "run", "--out", "scores.json")
+    scored = call("evaluate.py", "run", "--out", "scores.json")
     metrics = json.loads((tmp_path / "run/metrics.json").read_text())
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert scores["scores"]["pixel_mlp_quick"] == {k: v for k, v in metrics["test"].items() if k != "split"}
     assert "noisy input" in scored.stdout
     refused(
-        run("evaluate.py", "run", "--preset", "conv_ae_quick", status=2), "is a run of pixel_mlp_quick, not of conv_ae"
+        call("evaluate.py", "run", "--preset", "conv_ae_quick", status=2), "is a run of pixel_mlp_quick, not of conv_ae"
     )
-    refused(run("evaluate.py", "run", "--out", "absent/scores.json", status=2), "absent")
+    refused(call("evaluate.py", "run", "--out", "absent/scores.json", status=2), "absent")
 
 
 @pytest.mark.parametrize(
@@ -94,10 +119,10 @@ def test_train_evaluate_resume(run, tmp_path):
         (["empty.py"], ["has no Config named PRESET"]),
     ],
 )
-def test_bad_input_is_one_line(run, tmp_path, arguments, words):
+def test_bad_input_is_one_line(call, tmp_path, arguments, words):
     (tmp_path / "empty.py").write_text("")
     (tmp_path / "wild.py").write_text("import ae\nPRESET = ae.preset('pixel_mlp_quick', learning_rate=1e30)\n")
-    refused(run("train.py", *arguments, status=2), *words)
+    refused(call("train.py", *arguments, status=2), *words)
 
 
 def test_without_network_and_data_the_ways_out_are_named(run):
@@ -109,24 +134,24 @@ def test_without_network_and_data_the_ways_out_are_named(run):
     assert "--data-dir names a folder that has it, --data sample needs no download" in error
 
 
-def test_evaluate_refuses_what_is_no_run(run, tmp_path):
-    refused(run("evaluate.py", "absent", status=2), "absent is not a run directory")
+def test_evaluate_refuses_what_is_no_run(call, tmp_path):
+    refused(call("evaluate.py", "absent", status=2), "absent is not a run directory")
     (tmp_path / "started").mkdir()
-    config = run("train.py", "pixel_mlp_quick", "--limit", "8", "--epochs", "1", "--out", "whole")
+    config = call("train.py", "pixel_mlp_quick", "--limit", "8", "--epochs", "1", "--out", "whole")
     assert config.returncode == 0
     text = (tmp_path / "whole/config.json").read_text()
     (tmp_path / "started/config.json").write_text(text)
-    refused(run("evaluate.py", "started", status=2), "no checkpoint yet")
+    refused(call("evaluate.py", "started", status=2), "no checkpoint yet")
     (tmp_path / "started/config.json").write_text(text[:100])
-    refused(run("evaluate.py", "started", status=2), "config.json is damaged")
+    refused(call("evaluate.py", "started", status=2), "config.json is damaged")
     (tmp_path / "started/config.json").write_text(text.replace('"patience"', '"patients"'))
-    refused(run("evaluate.py", "started", status=2), "unknown field 'patients' of Config")
+    refused(call("evaluate.py", "started", status=2), "unknown field 'patients' of Config")
 
 
-def test_reproduce_writes_tables_that_can_be_made_again(run, tmp_path):
+def test_reproduce_writes_tables_that_can_be_made_again(call, tmp_path):
     arguments = ("--quick", "--limit", "32", "--epochs", "1", "--seeds", "2", "--only", "pixel_mlp_quick")
-    first = run("reproduce.py", *arguments, "--out", "a", "--runs", "runs_a")
-    run("reproduce.py", *arguments, "--out", "b", "--runs", "runs_b")
+    first = call("reproduce.py", *arguments, "--out", "a", "--runs", "runs_a")
+    call("reproduce.py", *arguments, "--out", "b", "--runs", "runs_b")
     a, b = (json.loads((tmp_path / name / "pixel_mlp_quick.json").read_text()) for name in "ab")
     for key in ("train", "validation", "test", "by_seed", "spread", "val_loss_by_epoch"):
         assert a[key] == b[key]
@@ -137,20 +162,20 @@ def test_reproduce_writes_tables_that_can_be_made_again(run, tmp_path):
     assert {path.name for path in (tmp_path / "a").iterdir()} == {
         "README.md", "pixel_mlp_quick.json", "pixel_mlp_quick_curves.png", "pixel_mlp_quick_grid.png",
     }  # fmt: skip
-    again = run("reproduce.py", *arguments, "--out", "a", "--runs", "runs_a")  # goes on with finished runs
+    again = call("reproduce.py", *arguments, "--out", "a", "--runs", "runs_a")  # goes on with finished runs
     assert "epoch   1" not in again.stdout
 
 
-def test_the_readmes_example_trains(run, tmp_path):
+def test_the_readmes_example_trains(call, tmp_path):
     """A model and a task in a file of one's own, with the loop, the tables and the pictures of the package."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     (example,) = [block for block in blocks if "PRESET = " in block]
     (tmp_path / "my_model.py").write_text(example)
     limits = ("--limit", "64", "--epochs", "2")
-    done = run("train.py", "my_model.py", "--data", "sample", *limits, "--out", "run")
+    done = call("train.py", "my_model.py", "--data", "sample", *limits, "--out", "run")
     assert "epoch   2" in done.stdout
-    refused(run("evaluate.py", "run", status=2), "name the file", "--preset")
-    assert "| **" not in run("evaluate.py", "run", "--preset", "my_model.py").stderr
+    refused(call("evaluate.py", "run", status=2), "name the file", "--preset")
+    assert "| **" not in call("evaluate.py", "run", "--preset", "my_model.py").stderr
 
 
 def test_the_readmes_python_runs(tmp_path):
