@@ -294,7 +294,7 @@ def benchmark_config(name: str) -> Any:
 def compare(name: str, pythons: dict[str, Path], rounds: int, seconds: float) -> tuple[dict[str, Any], dict[str, str]]:
     """(what was measured, the peers' versions)."""
     config = benchmark_config(name)
-    (bare, epoch), parameters, loss, file = ours(config, LAYERS[name])
+    bare, parameters, loss, file = ours(config, LAYERS[name])
     workers, said = {}, {}
     try:
         for peer, python in pythons.items():
@@ -305,8 +305,7 @@ def compare(name: str, pythons: dict[str, Path], rounds: int, seconds: float) ->
         for peer, reply in said.items():
             timers |= {f"{peer}, {variant}": workers[peer].timer(variant) for variant in reply["variants"]}
         rates = take_turns(timers, config.batch_size, rounds, seconds)
-        own = {"steps": bare, "epoch": epoch}  # which differ by less than the machine's noise
-        epochs = take_turns(own, config.batch_size, 2 * rounds + 1, seconds)
+        overhead = epoch_overhead(config, bare, 20 * seconds)
     finally:
         for worker in workers.values():
             worker.close()
@@ -314,19 +313,48 @@ def compare(name: str, pythons: dict[str, Path], rounds: int, seconds: float) ->
     row = {"parameters": parameters, "batch_size": config.batch_size} | summarize(
         rates, gflop(LAYERS[name], config), {peer: [f"{peer}, {v}" for v in said[peer]["variants"]] for peer in pythons}
     )
-    row |= {"epoch_overhead": median_ratio(epochs["steps"], epochs["epoch"]) - 1, "epoch_rounds": epochs}
+    row["epoch_overhead"] = overhead
     row["losses"] = {"ae": loss} | {peer: reply["loss"] for peer, reply in said.items()}
     return row, {key: value for reply in said.values() for key, value in reply["versions"].items()}
 
 
-def ours(config: Any, layers: Sequence[tuple[Any, ...]]) -> tuple[tuple[Timer, Timer], int, float, Path]:
-    """Timers of bare steps on one batch and of a whole epoch, parameters, loss, and a file of weights and the batch."""
+def epoch_overhead(config: Any, bare: Timer, seconds: float) -> float:
+    """What data, order, noise, scores and progress add to bare steps, as a share of them.
+
+    An epoch that takes about so many seconds, in turns with bare steps call by call, and the median over the calls: the
+    difference is smaller than the machine's noise from one second to another.
+    """
     import jax
     import jax.numpy as jnp
     import numpy as np
 
     from ae import devices, metrics, progress, train
     from ae.data import Split
+
+    size, steps = config.batch_size, round(seconds / (bare(4) / 4))
+    images, start = example(config, size)
+    split = Split("noise", devices.replicate(np.tile(images, (steps, 1, 1, 1))), 0, 1)
+    next(train.train_epoch(config, jax.tree.map(jnp.copy, start), split, 1))  # compiles
+    ratios = []
+    with progress.bar("epoch", len(split.images)) as bar:
+        began = time.perf_counter()
+        for state in train.train_epoch(config, start, split, 1):
+            done = int(state.sums["count"]) - bar.n
+            bar.set_postfix(loss=f"{metrics.means(state.sums)['loss']:.4f}", refresh=False)
+            bar.update(done)
+            took = time.perf_counter() - began
+            ratios.append(took / bare(done // size))
+            began = time.perf_counter()
+    return statistics.median(ratios) - 1
+
+
+def ours(config: Any, layers: Sequence[tuple[Any, ...]]) -> tuple[Timer, int, float, Path]:
+    """A timer of bare steps on one batch, parameters, loss, and a file of weights and the batch."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from ae import devices, train
     from ae.evaluation import examples
     from ae.results import count
 
@@ -339,20 +367,7 @@ def ours(config: Any, layers: Sequence[tuple[Any, ...]]) -> tuple[tuple[Timer, T
     np.savez(file, inputs=batch[0], targets=batch[1], **weights)
     _, scores = jax.jit(train.train_step, static_argnums=0)(program, start, batch, key)
 
-    def epoch(number: int) -> float:
-        """With data, order, noise, scores and progress."""
-        pixels = devices.replicate(np.tile(np.asarray(images), (number, 1, 1, 1)))
-        state, warm = (jax.tree.map(jnp.copy, start) for _ in range(2))
-        size, order = config.batch_size, devices.replicate(train.epoch_order(config.seed, 1, len(pixels)))
-        jax.block_until_ready(train.train_steps(program, size, warm, pixels, order, (0, 1), config.seed, 1, 0, size))
-        began = time.perf_counter()
-        with progress.bar("", len(pixels)) as bar:
-            for after in train.train_epoch(config, state, Split("noise", pixels, 0, 1), 1):
-                bar.set_postfix(loss=f"{metrics.means(after.sums)['loss']:.4f}", refresh=False)
-                bar.update(int(after.sums["count"]) - bar.n)
-        return time.perf_counter() - began
-
-    return (compiled_steps(config), epoch), count(start.params), float(scores["loss"].mean()), Path(file)
+    return compiled_steps(config), count(start.params), float(scores["loss"].mean()), Path(file)
 
 
 def in_order(params: Any, layers: Sequence[tuple[Any, ...]]) -> list[Any]:
