@@ -16,10 +16,7 @@ and XLA computes them once for both.
 Thin sides. A matrix product with three columns is slow: the output is one product for all taps at once, whose columns are
 then shifted and added; the kernel's gradient is a product with the windows of the thinner side ("im2col").
 
-Images a second of training steps, of all and with one part changed (`scripts/benchmark.py ablation`; in brackets the share):
-
-<!-- table: results/benchmark_ablation.json -->
-<!-- end -->
+`scripts/benchmark.py ablation` measures what each part gives, and some variants that do not pay.
 
 Tried without gain: Winograd in chunks of 2 to 16 images that fit the cache (the kernel is transformed anew each time);
 tiles of 4 for strides; one batched product for all pixels of a tile (gathering them costs more than is

@@ -145,7 +145,7 @@ def without_parts(name: str, rounds: int, seconds: float) -> dict[str, Any]:
         "XLA's own, a call for each step": own | {"_output_on_cpu": conv._lax},
     }
     for part, changes in parts.items():
-        with mock.patch.multiple(conv, **changes):
+        with mock.patch.dict(vars(conv), changes):
             timers[part] = compiled_steps(config, looped="a call for each step" not in part)
     rates = take_turns(timers, config.batch_size, rounds, seconds)
     return {

@@ -72,12 +72,9 @@ def test_what_was_measured_is_what_is_promised():
     assert all(row["epoch_overhead"] <= 0.03 for row in values["models"].values())
 
 
-@pytest.mark.parametrize(("text", "name"), [("README.md", "benchmark_train"), ("ae/conv.py", "benchmark_ablation")])
-def test_tables_are_the_files(text, name):
-    path, text = ROOT / f"results/{name}.json", (ROOT / text).read_text()
-    table = report.BENCHMARKS[name](json.loads(path.read_text()))
-    assert table in text
-    assert report.fill(text, path.relative_to(ROOT), table) == text
+def test_the_readmes_table_is_the_file():
+    path, text = ROOT / "results/benchmark_train.json", (ROOT / "README.md").read_text()
+    assert report.benchmark_table(json.loads(path.read_text())) in text
 
 
 WORKER = """
