@@ -16,13 +16,13 @@ and XLA computes them once for both.
 Thin sides. A matrix product with three columns is slow: the output is one product for all taps at once, whose columns are
 then shifted and added; the kernel's gradient is a product with the windows of the thinner side ("im2col").
 
-`scripts/benchmark.py ablation` measures what each part gives, and some variants that do not pay.
+`scripts/benchmark.py ablation` measures what each part gives.
 
 Tried without gain: Winograd in chunks of 2 to 16 images that fit the cache (the kernel is transformed anew each time);
-tiles of 4 for strides; one batched product for all pixels of a tile (gathering them costs more than is
-saved); explicit stages within the transforms (XLA's fusion is as good); the input's gradient as the
-transpose of Winograd's output where the stride is one (overlapping tiles are slow to add). The rounding error is
-about 1e-6 of the largest output, 1e-5 with tiles of 4.
+tiles of 4 on maps of 14 and for strides; one batched product for all pixels of a tile (gathering them costs more than is
+saved); im2col everywhere; explicit stages within the transforms (XLA's fusion is as good); the input's gradient as the
+transpose of Winograd's output where the stride is one (overlapping tiles are slow to add). The rounding error is about 1e-6
+of the largest output, 1e-5 with tiles of 4.
 """
 
 from collections.abc import Callable, Sequence

@@ -111,7 +111,8 @@ PREAMBLE = """# Results
 Written by the command that each JSON file names. PSNR has peak 1: "pooled" is that of the mean error, "mean" the mean over
 the images, each at most 80 dB. SSIM has a Gaussian window (11x11, sigma 1.5). Binary accuracy cannot count pixels strictly
 between 0 and 1; categorical accuracy is the share of pixels whose largest channel is right. The reference, and our presets
-that reproduce it, validate on test images; the others do not. The last weights are scored, not the best.
+that reproduce it, validate on test images; the others do not. The last weights are scored, not the best. Minutes are
+wall-clock time, with whatever else the machine was doing.
 
 """
 

@@ -75,7 +75,7 @@ def train(
         peers: Whom to compare with; each is run in an environment of its own (see README.md).
         models: What to train.
         rounds: How often each is timed; medians count.
-        seconds: How long each timing takes, about.
+        seconds: How long each timing takes, about; that of an epoch's overhead, which is small, forty times as long.
         torch_python: Python of PyTorch's environment.
         keras_python: Python of Keras' and TensorFlow's environment.
         out: File to write; the table of a README that shows this file is written too.
@@ -247,6 +247,8 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 def until_first_step(preset: str, cache: str) -> float:
     """Seconds from the start of `train.py` till its first step runs."""
+    from ae.errors import InputError
+
     with tempfile.TemporaryDirectory() as folder:
         arguments = [Path(__file__).with_name("train.py"), preset, "--data", "sample", "--out", f"{folder}/run"]
         began = time.perf_counter()
@@ -257,7 +259,7 @@ def until_first_step(preset: str, cache: str) -> float:
             text=True,
         )
         if "started\n" not in process.stdout:
-            raise RuntimeError(f"train.py {preset} has ended without a step")
+            raise InputError(f"train.py {preset} has ended without a step: start it by hand to see why")
         seconds = time.perf_counter() - began
         process.kill()
         process.communicate()
@@ -331,7 +333,7 @@ def epoch_overhead(config: Any, bare: Timer, seconds: float) -> float:
     from ae import devices, metrics, progress, train
     from ae.data import Split
 
-    size, steps = config.batch_size, round(seconds / (bare(4) / 4))
+    size, steps = config.batch_size, max(1, round(seconds / (bare(4) / 4)))
     images, start = example(config, size)
     split = Split("noise", devices.replicate(np.tile(images, (steps, 1, 1, 1))), 0, 1)
     next(train.train_epoch(config, jax.tree.map(jnp.copy, start), split, 1))  # compiles

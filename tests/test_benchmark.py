@@ -72,6 +72,12 @@ def test_what_was_measured_is_what_is_promised():
     assert all(row["epoch_overhead"] <= 0.03 for row in values["models"].values())
 
 
+@pytest.mark.xfail(strict=True, reason="conv_ae took 5.1 s when this was measured")
+def test_a_second_start_takes_under_five_seconds():
+    values = json.loads((ROOT / "results/benchmark_train.json").read_text())
+    assert all(seconds["second"] < 5 for seconds in values["start_seconds"].values())
+
+
 def test_the_readmes_table_is_the_file():
     path, text = ROOT / "results/benchmark_train.json", (ROOT / "README.md").read_text()
     assert report.benchmark_table(json.loads(path.read_text())) in text
