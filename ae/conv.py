@@ -20,9 +20,9 @@ then shifted and added; the kernel's gradient is a product with the windows of t
 
 Tried without gain: Winograd in chunks of 2 to 16 images that fit the cache (the kernel is transformed anew each time);
 tiles of 4 on maps of 14 and for strides; one batched product for all pixels of a tile (gathering them costs more than is
-saved); im2col everywhere; explicit stages within the transforms (XLA's fusion is as good); the input's gradient as the
-transpose of Winograd's output where the stride is one (overlapping tiles are slow to add). The rounding error is about 1e-6
-of the largest output, 1e-5 with tiles of 4.
+saved); im2col everywhere; stages of the transforms kept apart from XLA's fusion, other than those of the outputs of large
+tiles; the input's gradient as the transpose of Winograd's output where the stride is one (overlapping tiles are slow to
+add). The rounding error is about 1e-6 of the largest output, 1e-5 with tiles of 4.
 """
 
 from collections.abc import Callable, Sequence
@@ -50,20 +50,24 @@ def _lax(x: jax.Array, w: jax.Array, strides: Pair) -> jax.Array:
     return lax.conv_general_dilated(x, w, strides, "SAME", dimension_numbers=NHWC)
 
 
-# The three products. x [B, H, W, I], w [kh, kw, I, O], g and the output [B, H / strides, W / strides, O].
+# The three products. x [B, H, W, I], w [kh, kw, I, O], g and the output [B, H / strides, W / strides, O]. Under jit they are
+# traced once for each shape: to be summed up, initialised and trained, a model is traced three times at each start.
 
 
+@partial(jax.jit, static_argnames="strides", inline=True)
 def _output(x: jax.Array, w: jax.Array, strides: Pair) -> jax.Array:
     cpu = partial(_output_on_cpu, strides=strides)
     return lax.platform_dependent(x, w, cpu=_in_float32(cpu), default=partial(_lax, strides=strides))
 
 
+@partial(jax.jit, static_argnames=("strides", "size"), inline=True)
 def _input_gradient(g: jax.Array, w: jax.Array, strides: Pair, size: Pair) -> jax.Array:
     cpu = partial(_input_gradient_on_cpu, strides=strides, size=size)
     default = partial(_input_gradient_by_lax, strides=strides, size=size)
     return lax.platform_dependent(g, w, cpu=_in_float32(cpu), default=default)
 
 
+@partial(jax.jit, static_argnames=("strides", "kernel"), inline=True)
 def _kernel_gradient(x: jax.Array, g: jax.Array, strides: Pair, kernel: Pair) -> jax.Array:
     cpu = partial(_kernel_gradient_on_cpu, strides=strides, kernel=kernel)
     default = partial(_kernel_gradient_by_lax, strides=strides, kernel=kernel)
@@ -269,15 +273,14 @@ def _axes(size: Pair, kernel: Pair, strides: Pair, padding: Padding) -> Axes:
 
 def _output_by_winograd(x: jax.Array, w: jax.Array, axes: Axes) -> jax.Array:
     products = _products(_transformed_inputs(x, axes), _transformed_kernel(w, axes), (1, 0))
-    tiles = _combine_grid([axis.outputs for axis in axes], products)
-    return _untile(tiles, (0, 0), [axis.tile for axis in axes], [axis.size_out for axis in axes])
+    tile = [axis.tile for axis in axes]
+    return _assembled(products, [axis.outputs for axis in axes], (0, 0), tile, [axis.size_out for axis in axes])
 
 
 def _input_gradient_by_winograd(g: jax.Array, w: jax.Array, axes: Axes) -> jax.Array:
     products = _products(_transformed_gradient(g, axes), _transformed_kernel(w, axes), (1, 1))
-    tiles = _combine_grid([axis.inputs.T for axis in axes], products)
-    steps = [axis.tile * axis.stride for axis in axes]
-    return _untile(tiles, [axis.low for axis in axes], steps, [axis.size for axis in axes])
+    low, steps = [axis.low for axis in axes], [axis.tile * axis.stride for axis in axes]
+    return _assembled(products, [axis.inputs.T for axis in axes], low, steps, [axis.size for axis in axes])
 
 
 def _kernel_gradient_by_winograd(x: jax.Array, g: jax.Array, axes: Axes) -> jax.Array:
@@ -335,10 +338,17 @@ def _tiles(x: jax.Array, low: Pair, reach: Pair, steps: Pair, count: Pair) -> Gr
     return [[_every(x, (i, j), steps, count) for j in range(reach[1])] for i in range(reach[0])]
 
 
-def _untile(grid: Grid, low: Pair, steps: Pair, size: Pair) -> jax.Array:
-    """The transpose of `_tiles`: what tiles share is added."""
-    rows = [_overlap(row, 2, low[1], steps[1], size[1]) for row in grid]
-    return _overlap(rows, 1, low[0], steps[0], size[0])
+def _assembled(grid: Grid, matrices: list[np.ndarray], low: Pair, steps: Pair, size: Pair) -> jax.Array:
+    """The image of the tiles rows @ grid @ columns.T, the transpose of `_tiles`: what tiles share is added."""
+    rows, columns = matrices
+    lines = [[_combine(column, line) for column in columns] for line in grid]
+    lines = [_overlap(line, 2, low[1], steps[1], size[1]) for line in lines]
+    if len(lines) > 5:  # of large tiles: XLA would compute each line anew for each row of pixels
+        lines = _kept_apart(lines)
+    return _overlap([_combine(row, lines) for row in rows], 1, low[0], steps[0], size[0])
+
+
+_kept_apart = lax.optimization_barrier
 
 
 def _overlap(parts: list[jax.Array], axis: int, low: int, step: int, size: int) -> jax.Array:

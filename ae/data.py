@@ -4,6 +4,7 @@
 user's cache directory, named after data set, version, split and checksum, and memory-mapped from then on.
 """
 
+import importlib.util
 import json
 import os
 import re
@@ -174,12 +175,18 @@ def _download(name: str, root: Path) -> Path:
 # Data that comes with the dependencies
 
 
+def _packaged(file: str) -> Path:
+    """A file within a package, which is not imported: that takes a second."""
+    package, _, path = file.partition("/")
+    return Path(importlib.util.find_spec(package).origin).parent / path
+
+
 def _sample_digits() -> dict[str, np.ndarray]:
     """The 1,797 handwritten digits of scikit-learn (8x8, 17 gray levels), set in 28x28 as MNIST's are."""
     from PIL import Image
-    from sklearn.datasets import load_digits
 
-    digits = (load_digits().images * (255 / 16)).round().astype(np.uint8)
+    rows = np.loadtxt(_packaged("sklearn/datasets/data/digits.csv.gz"), delimiter=",")  # 64 pixels and a label
+    digits = (rows[:, :64].reshape(-1, 8, 8) * (255 / 16)).round().astype(np.uint8)
     digits = np.stack([Image.fromarray(digit).resize((20, 20), Image.Resampling.BICUBIC) for digit in digits])
     images = np.pad(digits, [(0, 0), (4, 4), (4, 4)])[..., None]
     return {"train": images[:1280], "validation": images[1280:1536], "test": images[1536:]}
@@ -206,15 +213,12 @@ def _sample_photos() -> dict[str, np.ndarray]:
 
 
 def _crops(scenes: tuple[str, ...], size: int = 32) -> np.ndarray:
-    import importlib.util
-
     import imageio.v3 as iio
     from PIL import Image
 
     crops = []
     for scene in scenes:
-        package, _, path = scene.partition("/")
-        photo = Image.fromarray(iio.imread(Path(importlib.util.find_spec(package).origin).parent / path))
+        photo = Image.fromarray(iio.imread(_packaged(scene)))
         for scale in (1, 2, 4):
             image, step = np.asarray(photo.reduce(scale)), size // scale
             windows = np.lib.stride_tricks.sliding_window_view(image, (size, size), axis=(0, 1))[::step, ::step]

@@ -130,12 +130,15 @@ def without_parts(name: str, rounds: int, seconds: float) -> dict[str, Any]:
     """Images a second with all parts of `ae.conv` and without each of them, and each over the first."""
     from unittest import mock
 
+    import jax
+
     from ae import conv
 
     config, timers = benchmark_config(name), {}
     own = {f"_{name}_on_cpu": getattr(conv, f"_{name}_by_lax") for name in ("input_gradient", "kernel_gradient")}
     parts = {
         "all": {},
+        "stages of the outputs of large tiles not kept apart": {"_kept_apart": lambda lines: lines},
         "tiles of 2 on large maps too": {"LARGE": float("inf")},
         "tiles of 4 on small maps too": {"LARGE": 0},
         "a product for each tap instead of Winograd's": {"WINOGRAD": {}},
@@ -145,6 +148,7 @@ def without_parts(name: str, rounds: int, seconds: float) -> dict[str, Any]:
         "XLA's own, a call for each step": own | {"_output_on_cpu": conv._lax},
     }
     for part, changes in parts.items():
+        jax.clear_caches()  # of what was traced with other parts
         with mock.patch.dict(vars(conv), changes):
             timers[part] = compiled_steps(config, looped="a call for each step" not in part)
     rates = take_turns(timers, config.batch_size, rounds, seconds)
