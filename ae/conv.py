@@ -20,8 +20,8 @@ then shifted and added; the kernel's gradient is a product with the windows of t
 
 Tried without gain: Winograd in chunks of 2 to 16 images that fit the cache (the kernel is transformed anew each time);
 tiles of 4 on maps of 14 and for strides; one batched product for all pixels of a tile (gathering them costs more than is
-saved); im2col everywhere; stages of the transforms kept apart from XLA's fusion, other than those of the outputs of large
-tiles; the input's gradient as the transpose of Winograd's output where the stride is one (overlapping tiles are slow to
+saved); im2col everywhere; stages within the transforms kept apart by force (XLA's fusion is as good); tiles of 4 for 2x2
+kernels; the input's gradient as the transpose of Winograd's output where the stride is one (overlapping tiles are slow to
 add). The rounding error is about 1e-6 of the largest output, 1e-5 with tiles of 4.
 """
 
@@ -342,13 +342,8 @@ def _assembled(grid: Grid, matrices: list[np.ndarray], low: Pair, steps: Pair, s
     """The image of the tiles rows @ grid @ columns.T, the transpose of `_tiles`: what tiles share is added."""
     rows, columns = matrices
     lines = [[_combine(column, line) for column in columns] for line in grid]
-    lines = [_overlap(line, 2, low[1], steps[1], size[1]) for line in lines]
-    if len(lines) > 5:  # of large tiles: XLA would compute each line anew for each row of pixels
-        lines = _kept_apart(lines)
+    lines = [_overlap(line, 2, low[1], steps[1], size[1]) for line in lines]  # before rows: then XLA computes each once
     return _overlap([_combine(row, lines) for row in rows], 1, low[0], steps[0], size[0])
-
-
-_kept_apart = lax.optimization_barrier
 
 
 def _overlap(parts: list[jax.Array], axis: int, low: int, step: int, size: int) -> jax.Array:

@@ -138,7 +138,6 @@ def without_parts(name: str, rounds: int, seconds: float) -> dict[str, Any]:
     own = {f"_{name}_on_cpu": getattr(conv, f"_{name}_by_lax") for name in ("input_gradient", "kernel_gradient")}
     parts = {
         "all": {},
-        "stages of the outputs of large tiles not kept apart": {"_kept_apart": lambda lines: lines},
         "tiles of 2 on large maps too": {"LARGE": float("inf")},
         "tiles of 4 on small maps too": {"LARGE": 0},
         "a product for each tap instead of Winograd's": {"WINOGRAD": {}},
