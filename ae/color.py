@@ -14,3 +14,41 @@ def luma(rgb: jax.Array, weights: tuple[float, float, float] = BT601) -> jax.Arr
     if rgb.shape[-1] != 3:
         raise InputError(f"expected RGB images [..., 3], got {rgb.shape}")
     return jnp.sum(rgb * jnp.asarray(weights, rgb.dtype), axis=-1, keepdims=True)
+
+
+def rgb_to_chroma(rgb: jax.Array, weights: tuple[float, float, float] = BT601) -> jax.Array:
+    """Chroma Cb, Cr [..., 2] in [-0.5, 0.5] of RGB [..., 3] in [0, 1]."""
+    red, _, blue = weights
+    difference = rgb - luma(rgb, weights)
+    return jnp.stack([difference[..., 2] / (2 * (1 - blue)), difference[..., 0] / (2 * (1 - red))], axis=-1)
+
+
+def ycbcr_to_rgb(luma: jax.Array, chroma: jax.Array, weights: tuple[float, float, float] = BT601) -> jax.Array:
+    """RGB [..., 3] of luma [..., 1] in [0, 1] and chroma Cb, Cr [..., 2] in [-0.5, 0.5]; its luma is the given one.
+
+    Where chroma is too strong for the luma, values are outside [0, 1].
+    """
+    red, green, blue = weights
+    cb, cr = chroma[..., :1], chroma[..., 1:]
+    r, b = luma + 2 * (1 - red) * cr, luma + 2 * (1 - blue) * cb
+    return jnp.concatenate([r, (luma - red * r - blue * b) / green, b], axis=-1)
+
+
+def into_gamut(luma: jax.Array, chroma: jax.Array, weights: tuple[float, float, float] = BT601) -> jax.Array:
+    """Chroma [..., 2], made weaker where RGB would leave [0, 1] otherwise: hue and luma [..., 1] stay."""
+    difference = ycbcr_to_rgb(luma, chroma, weights) - luma
+    room = jnp.where(difference > 0, 1 - luma, luma)
+    strength = room / jnp.maximum(jnp.abs(difference), room + 1e-12)
+    return chroma * strength.min(axis=-1, keepdims=True)
+
+
+def colourfulness(rgb: jax.Array) -> jax.Array:
+    """How colourful images are: RGB [..., H, W, 3] in [0, 1] -> [...]; gray is 0, vivid about 100.
+
+    From Hasler and Suesstrunk, "Measuring colourfulness in natural images" (2003), with its signed differences of channels:
+    tools that take their absolute value give lower figures.
+    """
+    r, g, b = jnp.moveaxis(255 * rgb, -1, 0)
+    opponents = jnp.stack([r - g, (r + g) / 2 - b])
+    deviation, mean = opponents.std(axis=(-2, -1)), opponents.mean(axis=(-2, -1))
+    return jnp.hypot(*deviation) + 0.3 * jnp.hypot(*mean)

@@ -11,6 +11,9 @@ from ae import models, tasks
 from ae.errors import InputError
 from ae.tasks import Task
 
+SCHEDULES = ("constant", "one-cycle")
+PARTS = ("model", "task", "train_task")  # the fields that are objects
+
 
 @dataclass(frozen=True)
 class Config:
@@ -20,11 +23,14 @@ class Config:
     model: nn.Module  # maps inputs [B, H, W, C] to outputs; fields must be numbers, strings, booleans or tuples of them
     task: Task  # makes (input, target) of a clean image, and scores outputs
     data: str  # "mnist", "cifar100", "sample-digits" or "sample-photos"
+    train_task: Task | None = None  # what to learn from, where it is not what is scored: mirrored images, mixed noise
     train_split: str = "train"  # in the notation of tfds: "train", "train[:55000]", "test[9000:]"
     validation_split: str = "test"  # early stopping looks at it
     test_split: str = "test"  # scored once, at the end
     batch_size: int = 32
     learning_rate: float = 1e-3  # of Adam
+    schedule: str = "constant"  # of the learning rate, or "one-cycle": up to it, then down, within `epochs`
+    average: float = 0.0  # decay of a running average of the weights, which then predicts; 0: the weights themselves do
     epochs: int = 100  # at most
     patience: int = 2  # stop when so many epochs in a row do not beat the best validation loss
     dtype: str = "float32"  # that the model computes in; "bfloat16" is for accelerators. Parameters are float32
@@ -32,16 +38,21 @@ class Config:
     seed: int = 0  # of weights, order and training noise; validation and test noise never change
     limit: int | None = None  # use only so many images of each split
 
+    def __post_init__(self) -> None:
+        if self.schedule not in SCHEDULES:
+            raise InputError(f"unknown schedule {self.schedule!r}; there are {', '.join(SCHEDULES)}")
+
     @property
     def program(self) -> "Config":
         """The same for all runs that one compiled program serves: without names, seed and lengths."""
         blank = {"name": "", "data": "", "train_split": "", "validation_split": "", "test_split": ""}
-        return replace(self, **blank, epochs=0, patience=0, seed=0, limit=None)
+        epochs = 0 if self.schedule == "constant" else self.epochs
+        return replace(self, **blank, epochs=epochs, patience=0, seed=0, limit=None)
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as JSON values; model and task as `{"class": name, **fields}`."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return values | {"model": _describe(self.model), "task": _describe(self.task)}
+        return values | {key: _describe(values[key]) for key in PARTS if values[key] is not None}
 
 
 def from_dict(values: Mapping[str, Any], preset: Config | None = None) -> Config:
@@ -50,9 +61,9 @@ def from_dict(values: Mapping[str, Any], preset: Config | None = None) -> Config
     Classes are looked up in `ae.models` and `ae.tasks`, and beside them only the two of `preset`, so that a file can never
     name code to run. Raises InputError for unknown fields and classes.
     """
-    own = [preset.model, preset.task] if preset else []
+    own = [getattr(preset, key) for key in PARTS] if preset else []
     known = {type(value).__name__: type(value) for value in own} | vars(models) | vars(tasks)
-    parts = {key: _build(values[key], known) for key in ("model", "task") if key in values}
+    parts = {key: _build(values[key], known) for key in PARTS if values.get(key) is not None}
     return _checked(Config, {**values, **parts})
 
 

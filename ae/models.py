@@ -1,10 +1,11 @@
-"""The reference's autoencoders, and a U-Net, as pure flax.linen modules.
+"""The reference's autoencoders and our own models, as pure flax.linen modules.
 
 Every model maps images [B, H, W, C] in [0, 1] to images of the same height and width:
 `model.apply(variables, x, train=False)`, and in training `model.apply(variables, x, train=True, mutable=["batch_stats"])`.
-The reference's layers are Keras': "same" padding, glorot-uniform kernels, zero biases, BatchNorm after the activation.
+All layers are Keras': "same" padding, glorot-uniform kernels, zero biases; the reference has BatchNorm after the activation.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 
@@ -12,6 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ae.color import into_gamut, ycbcr_to_rgb
 from ae.conv import Conv, ConvTranspose
 from ae.errors import InputError
 from ae.norm import BatchNorm
@@ -104,30 +106,118 @@ class ColorizerAE(nn.Module):
 
 
 class UNet(nn.Module):
-    """U-Net with 3x3 convolutions (Ronneberger et al., 2015), [B, H, W, C] -> [B, H, W, outputs].
+    """U-Net with 3x3 convolutions (Ronneberger et al., 2015), [B, H, W, C] -> [B, H, W, outputs], of any size.
 
-    Each level halves height and width, which have to be divisible by 2 ** (levels - 1).
+    Outputs are cut to [0, 1], but not in training, where what is cut would not learn.
     """
 
-    widths: tuple[int, ...] = (32, 64, 128)
+    widths: tuple[int, ...] = (32, 64, 128)  # of the levels, each half as high and wide as the one before
     outputs: int = 1
+    residual: bool = False  # compute what to add to the input
 
     input_shape = (32, 32, 1)
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
-        def block(width: int, x: jax.Array) -> jax.Array:
-            for _ in range(2):
-                x = nn.relu(Conv(width, (3, 3))(x))
-            return x
+        inputs, x = x, _padded(x, 2 ** (len(self.widths) - 1))
+        x = Conv(self.outputs, (3, 3))(_levels(self.widths, x))
+        x = x[:, : inputs.shape[1], : inputs.shape[2]] + (inputs if self.residual else 0)
+        return x if train else jnp.clip(x, 0, 1)
 
-        *outer, _ = self.widths
-        skipped = []
-        for width, below in pairwise(self.widths):
-            skipped.append(block(width, x))
-            x = Conv(below, (2, 2), (2, 2))(skipped[-1])
-        x = block(self.widths[-1], x)
-        for width in reversed(outer):
-            x = ConvTranspose(width, (2, 2), (2, 2))(x)
-            x = block(width, jnp.concatenate([skipped.pop(), x], axis=-1))
-        return Conv(self.outputs, (3, 3))(x)
+
+class ChromaUNet(nn.Module):
+    """Colorizer that keeps the luma it is given, gray [B, H, W, 1] -> RGB [B, H, W, 3], of any size.
+
+    A U-Net on patches of 2x2 pixels computes Cb and Cr (BT.601), whose least detail is rarely seen.
+    """
+
+    widths: tuple[int, ...] = (48, 96, 192)  # of the levels, the first half as high and wide as the image
+
+    input_shape = (32, 32, 1)
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        padded = _padded(x, 2 ** len(self.widths))
+        features = _levels(self.widths, Conv(self.widths[0], (2, 2), (2, 2))(padded))
+        chroma = ConvTranspose(2, (2, 2), (2, 2))(features)[:, : x.shape[1], : x.shape[2]]
+        return ycbcr_to_rgb(x, chroma if train else into_gamut(x, chroma))
+
+
+def _levels(widths: tuple[int, ...], x: jax.Array) -> jax.Array:
+    """The levels of a U-Net: [B, H, W, C] -> [B, H, W, widths[0]]; layers of the module that calls it."""
+
+    def block(width: int, x: jax.Array) -> jax.Array:
+        for _ in range(2):
+            x = nn.relu(Conv(width, (3, 3))(x))
+        return x
+
+    skipped = []
+    for width, below in pairwise(widths):
+        skipped.append(block(width, x))
+        x = Conv(below, (2, 2), (2, 2))(skipped[-1])
+    x = block(widths[-1], x)
+    for width in reversed(widths[:-1]):
+        x = ConvTranspose(width, (2, 2), (2, 2))(x)
+        x = block(width, jnp.concatenate([skipped.pop(), x], axis=-1))
+    return x
+
+
+def _padded(x: jax.Array, multiple: int) -> jax.Array:
+    """Images [B, H, W, C] with their last rows and columns repeated up to the next multiple."""
+    rows, columns = (-size % multiple for size in x.shape[1:3])
+    return jnp.pad(x, [(0, 0), (0, rows), (0, columns), (0, 0)], mode="edge") if rows or columns else x
+
+
+class DenseAE(nn.Module):
+    """Autoencoder of whole images with a few latent numbers (Hinton and Salakhutdinov, 2006), [B, 28, 28, 1] -> the same.
+
+    `encode` and `decode` are its two halves: `model.apply(variables, images, method="encode")`.
+    """
+
+    latent: int = 32
+    widths: tuple[int, ...] = (512, 256)
+
+    input_shape = (28, 28, 1)
+
+    def setup(self) -> None:
+        self.encoder = [dense(width) for width in (*self.widths, self.latent)]
+        self.decoder = [dense(width) for width in (*reversed(self.widths), 28 * 28)]
+
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        return self.decode(self.encode(x))
+
+    def encode(self, x: jax.Array) -> jax.Array:
+        """Images [B, 28, 28, 1] -> latents [B, latent]."""
+        if x.shape[1:] != self.input_shape:
+            raise InputError(f"expected gray images [B, 28, 28, 1], got {x.shape}")
+        return _dense_layers(self.encoder, x.reshape(len(x), -1))
+
+    def decode(self, latents: jax.Array) -> jax.Array:
+        """Latents [B, latent] -> images [B, 28, 28, 1]."""
+        return nn.sigmoid(_dense_layers(self.decoder, latents)).reshape(-1, *self.input_shape)
+
+
+def _dense_layers(layers: Sequence[nn.Module], x: jax.Array) -> jax.Array:
+    *hidden, last = layers
+    for layer in hidden:
+        x = nn.relu(layer(x))
+    return last(x)
+
+
+class KerasIODenoiser(nn.Module):
+    """The convolutional denoiser of the Keras documentation (keras.io/examples/vision/autoencoder; Valdarrama, 2021).
+
+    [B, H, W, 1] -> [B, H, W, 1]; height and width divisible by 4.
+    """
+
+    width: int = 32
+
+    input_shape = (28, 28, 1)
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        for _ in range(2):
+            x = nn.max_pool(nn.relu(Conv(self.width, (3, 3))(x)), (2, 2), (2, 2))
+        for _ in range(2):
+            x = nn.relu(ConvTranspose(self.width, (3, 3), (2, 2))(x))
+        return nn.sigmoid(Conv(1, (3, 3))(x))

@@ -1,4 +1,4 @@
-"""Adam as Keras has it."""
+"""Adam as Keras has it, and learning rates."""
 
 from functools import partial
 
@@ -7,8 +7,18 @@ import jax.numpy as jnp
 import optax
 
 
+def learning_rate(schedule: str, peak: float, steps: int, step: jax.Array) -> float | jax.Array:
+    """The learning rate of a step, of a run of so many steps.
+
+    "one-cycle" (Smith and Topin, 2018): up to the peak in a fifth of the run, then down to a thousandth of where it began.
+    """
+    if schedule == "constant":
+        return peak
+    return optax.cosine_onecycle_schedule(steps, peak, pct_start=0.2, div_factor=25, final_div_factor=1000)(step)
+
+
 def keras_adam(
-    learning_rate: float, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-7
+    learning_rate: float | jax.Array, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-7
 ) -> optax.GradientTransformation:
     """Adam (Kingma and Ba, 2015) as Keras computes it.
 

@@ -60,11 +60,24 @@ def table(results: Sequence[dict[str, Any]]) -> str:
 
 def _baseline_rows(results: Sequence[dict[str, Any]]) -> list[list[str]]:
     rows = {
-        (name, result["data"]["name"]): [name, result["data"]["name"], "", "", "", *_scores(scores), ""]
+        (name, result["data"]["name"]): [
+            _fitted(name, scores),
+            result["data"]["name"],
+            "",
+            "",
+            "",
+            *_scores(scores),
+            "",
+        ]
         for result in results
         for name, scores in result["baselines"].items()
     }
     return list(rows.values())
+
+
+def _fitted(name: str, scores: dict[str, Any]) -> str:
+    """A baseline's name, with the parameters that were fitted."""
+    return ", ".join([name, *(f"{key} {value:g}" for key, value in scores.get("fitted", {}).items())])
 
 
 def _model_row(result: dict[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ import platform
 import shutil
 import statistics
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from ae import devices, figures
-from ae.baselines import baselines
+from ae.baselines import fitted
 from ae.config import Config
 from ae.data import Data, Split
 from ae.errors import InputError
@@ -51,9 +52,7 @@ def result(config: Config, data: Data, state: TrainState, history: History, *, c
         "accuracy_name": config.task.accuracy_name,
         "train": {"split": data.train.name, "loss": last["loss"], "accuracy": last["accuracy"]},
         **split_reports(config, data, predictor(config), state.variables),
-        "baselines": {
-            name: split_reports(config, data, predict, {}) for name, predict in baselines(config.task).items()
-        },
+        "baselines": baseline_reports(config, data),
         "reference": reported(config.name),
         "wall_seconds": round(last["seconds"], 1),
         "seconds_by_epoch": [round(row["seconds"], 1) for row in history],
@@ -72,6 +71,16 @@ def split_reports(config: Config, data: Data, predict: Predict, variables: Any) 
 
     validation = one(data.validation)
     return {"validation": validation, "test": validation if data.test.name == data.validation.name else one(data.test)}
+
+
+def baseline_reports(config: Config, data: Data) -> dict[str, dict[str, Any]]:
+    """The scores of each baseline of the task, and the parameters that were fitted where they are few."""
+    reports = {}
+    for name, task, predict, variables in fitted(config.task, data.train):
+        reports[name] = split_reports(replace(config, task=task), data, predict, variables)
+        if isinstance(variables, dict):
+            reports[name]["fitted"] = variables
+    return reports
 
 
 def count(variables: Any) -> int:

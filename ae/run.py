@@ -50,9 +50,10 @@ def read_config(path: Path, preset: Config | None = None) -> Config:
 
 
 def differences(ours: Config, theirs: Config) -> list[str]:
-    """In which fields, other than the number of epochs, two configurations differ."""
+    """In which fields two configurations differ; a run may be longer, unless its schedule depends on its length."""
     a, b = ours.to_dict(), theirs.to_dict()
-    return [f"{key} is {b[key]}, not {a[key]}" for key in a if a[key] != b[key] and key != "epochs"]
+    free = ("epochs",) if ours.schedule == "constant" else ()
+    return [f"{key} is {b[key]}, not {a[key]}" for key in a if a[key] != b[key] and key not in free]
 
 
 def read_checkpoint(path: Path, config: Config, template: Any, *, best: bool = False) -> tuple[Any, History]:

@@ -40,13 +40,17 @@ class Denoise(Task):
     """Takes Gaussian noise away: clip(image + sigma * N(0, 1), 0, 1) -> image."""
 
     sigma: float = 0.3  # standard deviation of the noise, for images in [0, 1]
+    least_sigma: float | None = None  # of noise whose level is drawn for each image, evenly from here to `sigma`
 
     labels: ClassVar = ("noisy", "clean", "denoised")
     accuracy_name: ClassVar = "binary accuracy"
 
     def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
-        noise = self.sigma * jax.random.normal(key, image.shape, image.dtype)
-        return jnp.clip(image + noise, 0, 1), image
+        sigma = self.sigma
+        if self.least_sigma is not None:
+            key, level_key = jax.random.split(key)
+            sigma = jax.random.uniform(level_key, (), image.dtype, self.least_sigma, self.sigma)
+        return jnp.clip(image + sigma * jax.random.normal(key, image.shape, image.dtype), 0, 1), image
 
     def accuracy(self, output: jax.Array, target: jax.Array) -> jax.Array:
         return metrics.binary_accuracy(output, target)
@@ -56,10 +60,14 @@ class Denoise(Task):
 class Colorize(Task):
     """Gives colour back: luma [H, W, 1] (BT.601) -> RGB [H, W, 3]."""
 
+    mirrored: bool = False  # left and right exchanged in half of the images, by chance
+
     labels: ClassVar = ("gray", "true", "colorized")
     accuracy_name: ClassVar = "categorical accuracy"
 
     def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
+        if self.mirrored:
+            image = jnp.where(jax.random.bernoulli(key), image[:, ::-1], image)
         return luma(image), image
 
     def accuracy(self, output: jax.Array, target: jax.Array) -> jax.Array:

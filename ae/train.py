@@ -25,7 +25,7 @@ from ae.config import Config
 from ae.data import Data, Split
 from ae.errors import TrainingError
 from ae.evaluation import TRAINING_SCORES, Predict, evaluate, examples, noise_key, pictures, scores
-from ae.optimizer import keras_adam
+from ae.optimizer import keras_adam, learning_rate
 from ae.run import History, Run, read_checkpoint
 
 
@@ -37,12 +37,13 @@ class TrainState:
     params: Any
     batch_stats: Any  # BatchNorm's running statistics; empty for models without
     opt_state: Any
+    average: Any  # of the weights over the last steps; empty unless the configuration asks for it
     sums: dict[str, jax.Array]  # of the scores in the epoch under way, before each update
 
     @property
     def variables(self) -> dict[str, Any]:
-        """What `model.apply` takes."""
-        return {"params": self.params, "batch_stats": self.batch_stats}
+        """What `model.apply` takes to predict."""
+        return {"params": self.average or self.params, "batch_stats": self.batch_stats}
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def create_state(config: Config, data: Data) -> TrainState:
     variables = jax.jit(config.model.init)(key, inputs)
     params = variables["params"]
     opt_state = keras_adam(config.learning_rate).init(params)
-    return TrainState(jnp.int32(0), params, variables.get("batch_stats", {}), opt_state, _zero_sums())
+    average = jax.tree.map(jnp.copy, params) if config.average else {}
+    return TrainState(jnp.int32(0), params, variables.get("batch_stats", {}), opt_state, average, _zero_sums())
 
 
 def _zero_sums() -> dict[str, jax.Array]:
@@ -87,24 +89,33 @@ def _zero_sums() -> dict[str, jax.Array]:
 
 
 def train_step(
-    config: Config, state: TrainState, batch: tuple[jax.Array, jax.Array], key: jax.Array
+    config: Config,
+    state: TrainState,
+    batch: tuple[jax.Array, jax.Array],
+    key: jax.Array,
+    rate: float | jax.Array | None = None,
 ) -> tuple[TrainState, dict[str, jax.Array]]:
     """One update on a batch (inputs, targets), each [B, H, W, C]: (new state, scores [B] before the update).
 
-    `key` is for models that draw random numbers, as dropout does.
+    `key` is for models that draw random numbers, as dropout does. `rate`: learning rate, if not the configuration's.
     """
     inputs, targets = batch
 
     def mean_loss(params):
         variables = state.variables | {"params": params}
         output, updates = apply(config, variables, inputs, train=True, mutable=["batch_stats"], rngs={"dropout": key})
-        batch_scores = scores(config.task, TRAINING_SCORES, output, targets)
+        batch_scores = scores(config.train_task or config.task, TRAINING_SCORES, output, targets)
         return batch_scores["loss"].mean(), (batch_scores, updates.get("batch_stats", state.batch_stats))
 
     (_, (batch_scores, batch_stats)), gradients = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
-    updates, opt_state = keras_adam(config.learning_rate).update(gradients, state.opt_state)
+    optimizer = keras_adam(config.learning_rate if rate is None else rate)
+    updates, opt_state = optimizer.update(gradients, state.opt_state)
     params = optax.apply_updates(state.params, updates)
-    return state.replace(step=state.step + 1, params=params, batch_stats=batch_stats, opt_state=opt_state), batch_scores
+    changes = {"params": params, "batch_stats": batch_stats, "opt_state": opt_state}
+    if config.average:
+        share = jnp.maximum(1 - config.average, 1 / (state.step + 1))  # at first the mean of all weights so far
+        changes["average"] = optax.incremental_update(params, state.average, share)
+    return state.replace(step=state.step + 1, **changes), batch_scores
 
 
 def _training_key(seed: int) -> jax.Array:
@@ -138,11 +149,13 @@ def train_steps(
     key = _training_key(seed)
     noise = noise_key(source, seed=seed)
     noise = jax.random.fold_in(noise, epoch) if config.fresh else noise
+    steps = config.epochs * -(-len(images) // config.batch_size)
 
     def step(i, state):
         index = lax.dynamic_slice_in_dim(order, first + i * size, size)
-        batch = devices.split(examples(config.task, noise, images[index], start + index))
-        state, batch_scores = train_step(config, state, batch, jax.random.fold_in(key, state.step))
+        batch = devices.split(examples(config.train_task or config.task, noise, images[index], start + index))
+        rate = learning_rate(config.schedule, config.learning_rate, steps, state.step)
+        state, batch_scores = train_step(config, state, batch, jax.random.fold_in(key, state.step), rate)
         sums = metrics.masked_sums(batch_scores, jnp.ones(size, bool))
         return state.replace(sums=jax.tree.map(jnp.add, state.sums, sums))
 

@@ -31,7 +31,7 @@ def main(
         out: Also write the scores to this JSON file.
     """
     from ae import load_data, measure, on_sample, override, predictor
-    from ae.baselines import baselines
+    from ae.baselines import fitted
     from ae.report import scores_table
     from ae.run import read_config, write_text
     from ae.train import restore
@@ -43,11 +43,11 @@ def main(
     state, history = restore(run, config, loaded, best=checkpoint == "best")
     print(f"{run}: {config.name}, {checkpoint} checkpoint, after {len(history)} epochs; {loaded.name} {images.name}")
 
-    def score(predict, variables):
-        return measure(predict, variables, config.task, images, batch_size=config.batch_size)
-
-    rows = {name: score(predict, {}) for name, predict in baselines(config.task).items()}
-    rows[config.name] = score(predictor(config), state.variables)
+    rivals = [*fitted(config.task, loaded.train), (config.name, config.task, predictor(config), state.variables)]
+    rows = {
+        name: measure(predict, variables, task, images, batch_size=config.batch_size)
+        for name, task, predict, variables in rivals
+    }
     print(scores_table(rows, config.task.accuracy_name))
     if out:
         values = {"run": str(run), "data": loaded.name, "version": loaded.version, "split": images.name, "scores": rows}

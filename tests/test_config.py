@@ -5,6 +5,7 @@ from conftest import TINY
 
 from ae.config import PRESETS, from_dict, on_sample, override, preset
 from ae.errors import InputError
+from ae.tasks import Denoise
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -24,6 +25,16 @@ def test_unknown_presets_and_fields_are_named():
     model = {"class": "ConvAE", "depth": 3}
     with pytest.raises(InputError, match="unknown field 'depth' of ConvAE; it has encoder, decoder, momentum"):
         from_dict(PRESETS["conv_ae"].to_dict() | {"model": model})
+
+
+def test_a_task_to_learn_from_survives_json():
+    config = override(TINY, train_task=Denoise(sigma=0.6, least_sigma=0.0))
+    assert from_dict(json.loads(json.dumps(config.to_dict())), TINY) == config
+
+
+def test_unknown_schedules_are_named():
+    with pytest.raises(InputError, match="unknown schedule 'cosine'; there are constant, one-cycle"):
+        override(TINY, schedule="cosine")
 
 
 def test_missing_fields_are_an_error():

@@ -6,9 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ae.color import luma
 from ae.config import PRESETS
 from ae.keras_weights import from_keras
-from ae.models import ColorizerAE, ConvAE, PixelMLP
+from ae.models import ChromaUNet, ColorizerAE, ConvAE, DenseAE, KerasIODenoiser, PixelMLP, UNet
 from ae.train import TrainState, keras_adam, train_step
 
 EIGHTH = {  # as wide as the models whose outputs Keras computed
@@ -29,6 +30,7 @@ def count(tree):
         (PixelMLP(), 1_132_289, 1_128_833),
         (ConvAE(), 5_220_801, 5_217_345),
         (ColorizerAE(), 3_431_811, 3_431_811),
+        (KerasIODenoiser(), 28_353, 28_353),
     ],
 )
 def test_parameter_counts_are_the_references(model, everything, trained):
@@ -59,6 +61,56 @@ def test_initial_weights_are_glorot_uniform_with_zero_biases(name):
             limit = np.sqrt(6 / (np.prod(window) * (a + b)))
             assert 0.5 * limit < float(jnp.abs(layer["kernel"]).max()) <= limit
         assert not layer["bias"].any()
+
+
+def random_variables(model, shape):
+    """Weights that are no longer those of the beginning, whose biases are zero."""
+    variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros(shape))
+    return jax.tree.map(lambda w: w + 0.1 * jax.random.normal(jax.random.key(w.size), w.shape), variables)
+
+
+@pytest.mark.parametrize("size", [(17, 23), (1, 5)])
+def test_unets_take_any_size(size):
+    x = jax.random.uniform(jax.random.key(1), (2, *size, 1))
+    denoiser = UNet(widths=(4, 8), residual=True)
+    output = jax.jit(denoiser.apply)(random_variables(denoiser, (1, 8, 8, 1)), x)
+    assert output.shape == x.shape
+    assert 0 <= float(output.min()) <= float(output.max()) <= 1
+    colorizer = ChromaUNet(widths=(4, 8))
+    output = jax.jit(colorizer.apply)(random_variables(colorizer, (1, 8, 8, 1)), x)
+    assert output.shape == (2, *size, 3)
+    np.testing.assert_allclose(luma(output), x, atol=1e-5)
+    assert -1e-6 <= float(output.min()) <= float(output.max()) <= 1 + 1e-6
+    assert float((output.max(-1) - output.min(-1)).max()) > 0.01  # there is colour
+
+
+def test_padding_does_not_change_what_is_far_from_it():
+    model = UNet(widths=(4, 8))
+    variables = random_variables(model, (1, 8, 8, 1))
+    x = jax.random.uniform(jax.random.key(1), (1, 40, 40, 1))
+    apply = jax.jit(partial(model.apply, train=True))
+    whole, cut = apply(variables, x), apply(variables, x[:, :, :39])
+    np.testing.assert_allclose(cut[:, :, :24], whole[:, :, :24], atol=1e-5)
+
+
+def test_a_residual_unet_adds_to_its_input():
+    x = jax.random.uniform(jax.random.key(1), (1, 8, 8, 1))
+    variables = random_variables(UNet(widths=(4, 8)), x.shape)
+    plain, residual = (
+        jax.jit(partial(UNet(widths=(4, 8), residual=residual).apply, train=True))(variables, x)
+        for residual in (False, True)
+    )
+    np.testing.assert_allclose(residual, x + plain, atol=1e-6)
+
+
+def test_dense_autoencoder_is_its_two_halves():
+    model, x = DenseAE(latent=8, widths=(32, 16)), jax.random.uniform(jax.random.key(1), (3, 28, 28, 1))
+    variables = random_variables(model, x.shape)
+    latents = model.apply(variables, x, method="encode")
+    assert latents.shape == (3, 8)
+    np.testing.assert_allclose(model.apply(variables, latents, method="decode"), model.apply(variables, x), atol=1e-6)
+    with pytest.raises(ValueError, match="28, 28, 1"):
+        model.apply(variables, x[:, :27])
 
 
 def test_colorizer_refuses_other_sizes():
@@ -151,7 +203,7 @@ def test_levels_train_as_the_plain_path_does(rounded):
     plain, by_levels, variables, batch = rounded
     step = jax.jit(train_step, static_argnums=0)
     params = variables["params"]
-    start = TrainState(jnp.int32(0), params, variables["batch_stats"], keras_adam(1e-3).init(params), {})
+    start = TrainState(jnp.int32(0), params, variables["batch_stats"], keras_adam(1e-3).init(params), {}, {})
     a = b = start
     for _ in range(4):
         a, plain_scores = step(plain, a, batch, jax.random.key(0))

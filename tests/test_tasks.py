@@ -42,3 +42,22 @@ def test_examples_are_in_the_unit_range():
     _, targets = examples(Denoise(), jax.random.key(0), images, jnp.arange(2))
     assert targets.dtype == jnp.float32
     np.testing.assert_array_equal(targets.ravel(), [0, 1])
+
+
+def test_noise_levels_are_drawn_for_each_image():
+    images = np.full((200, 16, 16, 1), 128, np.uint8)
+    inputs, _ = examples(Denoise(sigma=0.2, least_sigma=0.0), jax.random.key(0), images, jnp.arange(200))
+    levels = inputs.std(axis=(1, 2, 3))
+    assert float(levels.min()) < 0.02
+    assert 0.18 < float(levels.max()) < 0.22
+    assert float(levels.mean()) == pytest.approx(0.1, abs=0.01)
+
+
+def test_half_of_the_images_are_mirrored():
+    images = np.random.default_rng(0).integers(0, 256, (200, 2, 3, 3), dtype=np.uint8)
+    inputs, targets = examples(Colorize(mirrored=True), jax.random.key(0), images, jnp.arange(200))
+    np.testing.assert_allclose(luma(targets), inputs, atol=1e-6)
+    original = np.isclose(targets, images / 255, atol=1e-6).all((1, 2, 3))
+    mirrored = np.isclose(targets, images[:, :, ::-1] / 255, atol=1e-6).all((1, 2, 3))
+    assert (original ^ mirrored).all()
+    assert 70 < original.sum() < 130

@@ -16,7 +16,9 @@ from conftest import TINY, equal_trees, python, tiny_data
 from ae import progress, run, train
 from ae.errors import InputError, TrainingError
 from ae.evaluation import evaluate, examples, noise_key
+from ae.optimizer import learning_rate
 from ae.reference import REPORTED
+from ae.tasks import Denoise
 from ae.train import EarlyStop, create_state, fit, keras_adam, predictor, restore, train_epoch, train_step
 
 
@@ -73,6 +75,45 @@ def test_adam_adds_epsilon_before_the_bias_correction():
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
         w = w - 1e-3 * np.sqrt(1 - 0.999**t) / (1 - 0.9**t) * m / (np.sqrt(v) + 1e-7)
     np.testing.assert_allclose(params["w"], w, rtol=1e-6)
+
+
+def test_one_cycle_goes_up_and_down():
+    rates = [float(learning_rate("one-cycle", 0.5, 100, step)) for step in range(101)]
+    assert rates[0] == pytest.approx(0.5 / 25)
+    assert np.argmax(rates) == 20
+    assert rates[20] == pytest.approx(0.5)
+    assert rates[-1] < 1e-4
+    assert learning_rate("constant", 0.5, 100, 7) == 0.5
+
+
+def test_a_schedule_moves_the_weights_as_far_as_its_rate(tiny, data):
+    """Adam's first step is as long as the learning rate, for every weight that has a gradient."""
+    train = data.train._replace(images=jnp.asarray(data.train.images[:8]))
+    config = replace(tiny, schedule="one-cycle", learning_rate=0.1, epochs=10)
+    before = create_state(config, data)
+    *_, after = train_epoch(config, jax.tree.map(jnp.copy, before), train, 1)
+    moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), before.params, after.params)
+    assert moved["Conv_1"]["kernel"] == pytest.approx(0.1 / 25, rel=0.01)
+
+
+def test_the_average_of_the_weights_predicts(tiny, data):
+    config = replace(tiny, average=0.99)
+    state = create_state(config, data)
+    batch = examples(tiny.task, noise_key(1), data.train.images[:8], jnp.arange(8))
+    seen = []
+    for _ in range(4):
+        state, _ = train_step(config, state, batch, jax.random.key(0))
+        seen.append(state.params)
+    mean = jax.tree.map(lambda *weights: np.mean(weights, axis=0), *seen)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), mean, state.variables["params"])
+
+
+def test_training_learns_from_its_own_task(tiny, data):
+    train = data.train._replace(images=jnp.asarray(data.train.images))
+    config = replace(tiny, task=Denoise(sigma=0.9), train_task=tiny.task)
+    *_, expected = train_epoch(tiny, create_state(tiny, data), train, 1)
+    *_, state = train_epoch(config, create_state(config, data), train, 1)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), expected.params, state.params)
 
 
 def test_a_step_is_pure_and_jit_changes_nothing(tiny, data):

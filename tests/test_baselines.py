@@ -1,0 +1,95 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.ndimage import median_filter
+from skimage.restoration import denoise_nl_means
+
+from ae import baselines
+from ae.baselines import fitted
+from ae.config import PRESETS
+from ae.data import Split, load_data
+from ae.evaluation import evaluate, examples, noise_key
+from ae.tasks import Colorize, Denoise
+
+
+def by_name(task, train):
+    return {name: (seen, predict, variables) for name, seen, predict, variables in fitted(task, train)}
+
+
+def digits(count=300):
+    """Bars of random width and brightness: images with something to be learnt."""
+    rng = np.random.default_rng(0)
+    images = np.zeros((count, 12, 12, 1), np.uint8)
+    for image in images:
+        image[:, 4 : 5 + rng.integers(4)] = rng.integers(128, 256)
+    return Split("train", images, 0, 1)
+
+
+def test_median_filter_is_scipys():
+    images = np.random.default_rng(0).random((3, 9, 7, 1)).astype(np.float32)
+    expected = [median_filter(image[..., 0], 3, mode="nearest")[..., None] for image in images]
+    np.testing.assert_array_equal(baselines.median_filter({}, images), expected)
+
+
+def test_the_map_of_single_pixels_is_the_conditional_mean():
+    task, train = Denoise(), digits()
+    variables = baselines.fit_means_of_levels(task, train)
+    inputs, targets = examples(task, noise_key(1), train.images, jnp.arange(len(train.images)))
+    level = np.round(np.asarray(inputs) * 255)
+    for chosen in (0, 100, 255):
+        assert float(variables[chosen, 0]) == pytest.approx(np.asarray(targets)[level == chosen].mean(), rel=1e-4)
+
+
+def test_no_affine_map_is_better_than_the_fitted_one():
+    task, train = Denoise(), digits()
+    inputs, targets = examples(task, noise_key(1), train.images, jnp.arange(len(train.images)))
+    x = np.asarray(inputs, np.float64).reshape(len(inputs), -1)
+    x, y = np.hstack([x, np.ones((len(x), 1))]), np.asarray(targets, np.float64).reshape(len(targets), -1)
+    ridge = baselines.RIDGE * len(x) * np.eye(x.shape[1])
+    best = np.linalg.solve(x.T @ x + ridge, x.T @ y)
+    output = baselines.affine_map(baselines.fit_affine_map(task, train), inputs)
+    np.testing.assert_allclose(output.reshape(y.shape), x @ best, atol=1e-3)
+
+
+def test_non_local_means_is_scikit_images():
+    images = np.random.default_rng(0).random((2, 12, 12, 1)).astype(np.float32)
+    variables = {"h": 0.3, "patch_size": 3, "patch_distance": 6}
+    output = jax.jit(baselines.non_local_means)(variables, images)
+    expected = [denoise_nl_means(image[..., 0], h=0.3, patch_size=3, patch_distance=6) for image in images]
+    np.testing.assert_allclose(output[..., 0], expected, atol=1e-6)
+
+
+def test_fitted_baselines_beat_their_input():
+    train = digits()
+    loss = {
+        name: evaluate(predict, variables, seen, train)["loss"]
+        for name, (seen, predict, variables) in by_name(Denoise(), train).items()
+    }
+    assert max(loss, key=loss.get) == "noisy input"
+    assert min(loss, key=loss.get) == "best affine map of the whole image"
+
+
+def test_the_oracle_knows_the_mean_chroma():
+    colour = np.random.default_rng(0).integers(64, 192, (20, 1, 1, 3), np.uint8)
+    train = Split("train", np.repeat(np.repeat(colour, 8, 1), 8, 2), 0, 1)
+    seen, predict, variables = by_name(Colorize(), train)["gray and the image's true mean chroma (an oracle)"]
+    assert evaluate(predict, variables, seen, train)["loss"] < 1e-6
+
+
+@pytest.mark.usefixtures("decoded")
+@pytest.mark.parametrize(
+    ("preset", "known"),
+    [
+        ("conv_ae", {"noisy": 0.0466, "single pixel": 0.0268, "median": 0.0192, "affine": 0.0089}),
+        ("colorizer_ae", {"gray copy": 0.01044, "each gray level": 0.00936, "oracle": 0.00433}),
+    ],
+)
+def test_baselines_have_the_known_errors(preset, known, tfds_dir):
+    config = PRESETS[preset]
+    data = load_data(config, tfds_dir)
+    rows = by_name(config.task, data.train._replace(images=data.train.images[:20000]))
+    for part, mse in known.items():
+        seen, predict, variables = next(row for name, row in rows.items() if part in name)
+        error = evaluate(predict, variables, seen, data.test)["loss"]
+        assert error == pytest.approx(mse, rel=0.02), part
