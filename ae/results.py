@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from ae import devices, figures
 from ae.baselines import fitted
 from ae.config import Config
+from ae.conv import Conv, ConvTranspose
 from ae.data import Data, Split
 from ae.errors import InputError
 from ae.evaluation import Predict, examples, measure, pictures
@@ -44,6 +45,7 @@ def result(config: Config, data: Data, state: TrainState, history: History, *, c
         "data": {"name": data.name, "version": data.version, "train_images": len(data.train.images)},
         "parameters": everything,
         "trained_parameters": count(state.params),
+        "multiply_adds": multiply_adds(config.model, _example_input(config, data).shape[1:]),
         "seeds": [config.seed],
         "epochs": len(history),
         "stopped_early": stop.stop,
@@ -88,6 +90,29 @@ def count(variables: Any) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(variables))
 
 
+TRANSPOSED = (ConvTranspose, nn.ConvTranspose)
+MULTIPLYING = (*TRANSPOSED, Conv, nn.Conv, nn.Dense)
+
+
+def multiply_adds(model: nn.Module, shape: tuple[int, int, int]) -> int:
+    """Products of a weight and a value that the layers compute for one input [H, W, C]."""
+    if getattr(model, "pixel_levels", None):  # which computes each value once for a whole batch
+        model = model.clone(pixel_levels=None)
+    total = 0
+
+    def add(layer, args, kwargs, context):
+        nonlocal total
+        output = layer(*args, **kwargs)
+        if context.method_name == "__call__" and isinstance(context.module, MULTIPLYING):
+            places = args[0] if isinstance(context.module, TRANSPOSED) else output
+            total += places.size // places.shape[-1] * context.module.variables["params"]["kernel"].size
+        return output
+
+    with nn.intercept_methods(add):
+        jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, *shape)))
+    return total
+
+
 def versions() -> dict[str, str]:
     """Of the packages that results depend on."""
     return {name: version(name) for name in PACKAGES}
@@ -122,10 +147,9 @@ def summary(config: Config, data: Data) -> str:
             layers.append((context.module.path[0], output.shape[1:]))
         return output
 
-    key, image = jax.random.key(0), jnp.asarray(data.train.images[:1])
-    inputs, _ = examples(config.task, key, image, jnp.arange(1))
+    inputs = _example_input(config, data)
     with nn.intercept_methods(record):
-        variables = jax.eval_shape(config.model.init, key, inputs)
+        variables = jax.eval_shape(config.model.init, jax.random.key(0), inputs)
     sizes = {name: count([tree.get(name, {}) for tree in variables.values()]) for name, _ in layers}
     lines = [f"{config.name}: {describe_model(config.to_dict())}", f"  {'input':<18}{inputs.shape[1:]}"]
     lines += [f"  {name:<18}{shape!s:<16}{sizes[name]:>12,}" for name, shape in layers]
@@ -136,6 +160,11 @@ def summary(config: Config, data: Data) -> str:
     if data.validation.source == data.test.source:
         lines.append("Test images choose the epoch, as in the reference: test scores are no independent check.")
     return "\n".join(lines)
+
+
+def _example_input(config: Config, data: Data) -> jax.Array:
+    """[1, H, W, C]"""
+    return examples(config.task, jax.random.key(0), jnp.asarray(data.train.images[:1]), jnp.arange(1))[0]
 
 
 def _roles(data: Data) -> Iterator[tuple[str, Split]]:

@@ -10,6 +10,7 @@ from ae.color import luma
 from ae.config import PRESETS
 from ae.keras_weights import from_keras
 from ae.models import ChromaUNet, ColorizerAE, ConvAE, DenseAE, KerasIODenoiser, PixelMLP, UNet
+from ae.results import multiply_adds
 from ae.train import TrainState, keras_adam, train_step
 
 EIGHTH = {  # as wide as the models whose outputs Keras computed
@@ -61,6 +62,18 @@ def test_initial_weights_are_glorot_uniform_with_zero_biases(name):
             limit = np.sqrt(6 / (np.prod(window) * (a + b)))
             assert 0.5 * limit < float(jnp.abs(layer["kernel"]).max()) <= limit
         assert not layer["bias"].any()
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "expected"),
+    [
+        (PixelMLP(pixel_levels=4096), (28, 28, 1), 784 * 1_122_496),
+        (KerasIODenoiser(), (28, 28, 1), 9 * 32 * 784 + 9 * 1024 * 196 + 9 * 1024 * 49 + 9 * 1024 * 196 + 9 * 32 * 784),
+        (DenseAE(latent=8), (28, 28, 1), 2 * (784 * 512 + 512 * 256 + 256 * 8)),
+    ],
+)
+def test_multiply_adds_are_those_of_the_layers(model, shape, expected):
+    assert multiply_adds(model, shape) == expected
 
 
 def random_variables(model, shape):
