@@ -20,6 +20,7 @@ import platformdirs
 from ae import progress
 from ae.config import Config
 from ae.errors import InputError
+from ae.reference import VALIDATED_ON
 
 
 class Split(NamedTuple):
@@ -32,13 +33,14 @@ class Split(NamedTuple):
 
 
 class Data(NamedTuple):
-    """The three splits of a run."""
+    """The splits of a run."""
 
     name: str
     version: str
     train: Split
     validation: Split
     test: Split
+    compared: Split | None = None  # what the reference reports on, where that is not what the run validates on
 
 
 def load_data(config: Config, data_dir: str | Path | None = None) -> Data:
@@ -48,10 +50,12 @@ def load_data(config: Config, data_dir: str | Path | None = None) -> Data:
     Raises InputError if it is not there and cannot be downloaded, or is not in the array_record format.
     """
     specs = config.train_split, config.validation_split, config.test_split
+    compared = VALIDATED_ON.get(config.data, config.validation_split)
     if config.data in SAMPLES:
         version, sources = "1", SAMPLES[config.data]()
     else:
-        version, sources = _load_tfds(config.data, {_parse(spec)[0] for spec in specs}, data_dir)
+        version, sources = _load_tfds(config.data, {_parse(spec)[0] for spec in (*specs, compared)}, data_dir)
+    specs = specs if compared == config.validation_split else (*specs, compared)
     return Data(config.data, version, *(_cut(sources, spec, config.limit) for spec in specs))
 
 

@@ -42,6 +42,10 @@ REPORTED: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+VALIDATED_ON = {figures["data"]: figures["validation"] for figures in REPORTED.values()}
+"""The images that the reference reports on, by data set: tables give the loss of every model on them."""
+
+
 def reported(preset: str) -> dict[str, Any]:
     """The reference's figures for a preset or its quick form; empty where the reference has no such model."""
     return REPORTED.get(preset.removesuffix("_quick"), {})

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ae.reference import REPORTED
 from ae.run import write_text
 
 
@@ -20,14 +21,15 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
     paths = (path for path in sorted(folder.glob("*.json")) if not path.name.startswith("benchmark"))
     results = [json.loads(path.read_text()) for path in paths]
     return sorted(
-        results, key=lambda result: (_task(result) != "Denoise", _task(result), -result["validation"]["loss"])
+        results,
+        key=lambda result: (result["config"]["task"]["class"] != "Denoise", _group(result), -_compared(result)["loss"]),
     )
 
 
 SCORES = {"mse": "MSE", "psnr_pooled": "PSNR pooled", "psnr_mean": "PSNR mean", "ssim": "SSIM"}
 DIGITS = {"loss": 4, "accuracy": 4, "mse": 5, "psnr_pooled": 2, "psnr_mean": 2, "ssim": 3}
-COLUMNS = ("", "data", "parameters", "epochs", "loss", "validated on", "val. loss", "val. accuracy", "tested on",
-           *SCORES.values(), "minutes")  # fmt: skip
+COLUMNS = ("", "parameters", "multiply-adds", "epochs", "minutes", "to the reference's loss", "chosen on", "training loss",
+           "loss", "accuracy", *SCORES.values())  # fmt: skip
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
@@ -42,37 +44,32 @@ def scores_table(rows: dict[str, dict[str, float]], accuracy_name: str) -> str:
     return markdown([head, *([name, *(f"{row[key]:.{DIGITS[key]}f}" for key in DIGITS)] for name, row in rows.items())])
 
 
-def _task(result: dict[str, Any]) -> str:
-    return result["config"]["task"]["class"]
+def _group(result: dict[str, Any]) -> tuple[str, str]:
+    """What a table is of: a task and a data set."""
+    return result["config"]["task"]["class"], result["data"]["name"]
 
 
 def table(results: Sequence[dict[str, Any]]) -> str:
-    """One Markdown table a task: its baselines, then each model with the reference's figures below it."""
+    """One Markdown table a task and data set: its baselines, then each model, and the reference's figures below ours."""
     tables = []
-    for task in dict.fromkeys(map(_task, results)):
-        members = [result for result in results if _task(result) == task]
-        accuracy_name = members[0]["accuracy_name"]
-        head = [accuracy_name.join(column.rsplit("accuracy", 1)) for column in COLUMNS]
+    for group in dict.fromkeys(map(_group, results)):
+        members = [result for result in results if _group(result) == group]
+        compared, test = _compared(members[0])["split"], members[0]["test"]["split"]
+        title = (
+            f"{group[1]}: loss and {members[0]['accuracy_name']} on {compared}, the scores after them on {test}.\n\n"
+        )
         models = (row for result in members for row in (_model_row(result), *_reference_rows(result)))
-        tables.append(markdown([head, *_baseline_rows(members), *models]))
+        tables.append(title + markdown([COLUMNS, *_baseline_rows(members), *models]))
     return "\n".join(tables)
 
 
+def _compared(scores: dict[str, Any]) -> dict[str, Any]:
+    return scores.get("compared", scores["validation"])
+
+
 def _baseline_rows(results: Sequence[dict[str, Any]]) -> list[list[str]]:
-    rows = {
-        (name, result["data"]["name"]): [
-            _fitted(name, scores),
-            result["data"]["name"],
-            "",
-            "",
-            "",
-            *_scores(scores),
-            "",
-        ]
-        for result in results
-        for name, scores in result["baselines"].items()
-    }
-    return list(rows.values())
+    rows = {name: scores for result in results for name, scores in result["baselines"].items()}
+    return [[_fitted(name, scores), *[""] * 7, *_scores(scores)] for name, scores in rows.items()]
 
 
 def _fitted(name: str, scores: dict[str, Any]) -> str:
@@ -84,13 +81,24 @@ def _model_row(result: dict[str, Any]) -> list[str]:
     spread = result.get("spread", {})
     return [
         f"**{result['preset']}**",
-        result["data"]["name"],
         f"{result['parameters']:,}",
+        f"{result['multiply_adds'] / 1e6:.1f} M" if "multiply_adds" in result else "",
         str(result["epochs"]),
+        f"{result['wall_seconds'] / 60:.1f}",
+        _minutes_to_the_references_loss(result),
+        result["validation"]["split"],
         _number("loss", result["train"], spread.get("train")),
         *_scores(result, spread),
-        f"{result['wall_seconds'] / 60:.1f}",
     ]
+
+
+def _minutes_to_the_references_loss(result: dict[str, Any]) -> str:
+    """After which epoch's minutes the validation loss was at most what the reference reports for its best model."""
+    losses = [figures["val_loss"] for figures in REPORTED.values() if figures["data"] == result["data"]["name"]]
+    epochs = zip(result["seconds_by_epoch"], result["val_loss_by_epoch"], strict=True)
+    reached = (seconds for seconds, loss in epochs if losses and round(loss, 4) <= min(losses))
+    seconds = next(reached, None)
+    return f"{seconds / 60:.1f}" if seconds else ""
 
 
 def _reference_rows(result: dict[str, Any]) -> list[list[str]]:
@@ -98,18 +106,18 @@ def _reference_rows(result: dict[str, Any]) -> list[list[str]]:
     theirs, ours = result["reference"], result["data"]["name"]
     if not theirs:
         return []
-    name = "reference" if ours == theirs["data"] else "reference, **on other data**"
+    name = "reference" if ours == theirs["data"] else f"reference, **on other data: {theirs['data']}**"
     epochs = f"{theirs['epoch']} of {theirs['epochs']}"
     loss, val_loss, val_accuracy = (f"{theirs[key]:.4f}" for key in ("loss", "val_loss", "val_accuracy"))
-    return [[name, theirs["data"], "", epochs, loss, theirs["validation"], val_loss, val_accuracy, *[""] * 6]]
+    return [[name, "", "", epochs, "", "", theirs["validation"], loss, val_loss, val_accuracy, *[""] * len(SCORES)]]
 
 
 def _scores(result: dict[str, Any], spread: dict[str, Any] | None = None) -> list[str]:
-    cells = []
-    for split, names in (("validation", ("loss", "accuracy")), ("test", SCORES)):
-        numbers = (_number(name, result[split], (spread or {}).get(split)) for name in names)
-        cells += [result[split]["split"], *numbers]
-    return cells
+    spread = spread or {}
+    compared = [
+        _number(name, _compared(result), _compared(spread) if spread else None) for name in ("loss", "accuracy")
+    ]
+    return [*compared, *(_number(name, result["test"], spread.get("test")) for name in SCORES)]
 
 
 def _number(name: str, scores: dict[str, Any], spread: dict[str, Any] | None = None) -> str:
@@ -123,9 +131,11 @@ PREAMBLE = """# Results
 
 Written by the command that each JSON file names. PSNR has peak 1: "pooled" is that of the mean error, "mean" the mean over
 the images, each at most 80 dB. SSIM has a Gaussian window (11x11, sigma 1.5). Binary accuracy cannot count pixels strictly
-between 0 and 1; categorical accuracy is the share of pixels whose largest channel is right. The reference, and our presets
-that reproduce it, validate on test images; the others do not. The last weights are scored, not the best. Minutes are
-wall-clock time, with whatever else the machine was doing.
+between 0 and 1; categorical accuracy is the share of pixels whose largest channel is right. Loss and accuracy are given on
+the images that the reference reports on. It chooses its epoch on them, and so do our presets that reproduce it; what each
+was chosen on is in the table. The last weights are scored, not the best. Minutes are wall-clock time, with whatever else the
+machine was doing; those to the reference's loss count till the end of the first epoch whose loss, on the images it is chosen
+on, is at most what the reference reports for its best model.
 
 """
 

@@ -66,13 +66,17 @@ def result(config: Config, data: Data, state: TrainState, history: History, *, c
 
 
 def split_reports(config: Config, data: Data, predict: Predict, variables: Any) -> dict[str, dict[str, Any]]:
-    """Scores on the validation and the test split, each with the split's name."""
+    """Scores on the validation and the test split and on what the reference reports on, each with the split's name.
 
-    def one(split: Split) -> dict[str, Any]:
-        return {"split": split.name} | measure(predict, variables, config.task, split, batch_size=config.batch_size)
-
-    validation = one(data.validation)
-    return {"validation": validation, "test": validation if data.test.name == data.validation.name else one(data.test)}
+    A split with two parts is scored once.
+    """
+    splits = {"validation": data.validation, "test": data.test, "compared": data.compared or data.validation}
+    named = {split.name: split for split in splits.values()}
+    reports = {
+        name: {"split": name} | measure(predict, variables, config.task, split, batch_size=config.batch_size)
+        for name, split in named.items()
+    }
+    return {part: reports[split.name] for part, split in splits.items()}
 
 
 def baseline_reports(config: Config, data: Data) -> dict[str, dict[str, Any]]:
@@ -207,7 +211,7 @@ def over_seeds(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     first = dict(results[0], seeds=[seed for result in results for seed in result["seeds"]])
     if len(results) == 1:
         return first
-    splits = ("train", "validation", "test")
+    splits = ("train", "validation", "test", "compared")
     first["by_seed"] = [{split: result[split] for split in splits} for result in results]
     first["spread"] = {split: _spread([result[split] for result in results]) for split in splits}
     return first

@@ -78,18 +78,24 @@ def test_several_seeds_give_mean_and_spread(result):
 
 def test_the_table_carries_baseline_model_and_reference(result):
     result |= {"reference": reported("pixel_mlp_quick"), "wall_seconds": 90.0}
-    lines = report.table([result]).splitlines()
+    title, _, head, _, *lines = report.table([result]).splitlines()
+    assert title == "tiny: loss and binary accuracy on validation, the scores after them on test."
     names = [report._fitted(name, scores) for name, scores in result["baselines"].items()]
     assert len(names) > 3
-    assert [line.split("|")[1].strip() for line in lines[2:]] == [
+    assert [line.split("|")[1].strip() for line in lines] == [
         *names,
         "**tiny**",
-        "reference, **on other data**",
+        "reference, **on other data: mnist**",
     ]
-    assert len({line.count("|") for line in lines}) == 1
-    assert f"| {result['train']['loss']:.4f} | validation | {result['validation']['loss']:.4f} |" in lines[-2]
-    assert lines[-2].endswith("| 1.5 |")
-    assert "| 5 of 7 | 0.0269 | test[:9000] | 0.0270 | 0.8058 |" in lines[-1]
+    assert len({line.count("|") for line in (head, *lines)}) == 1
+    assert f"| 1.5 |  | validation | {result['train']['loss']:.4f} | {result['compared']['loss']:.4f} |" in lines[-2]
+    assert "| 5 of 7 |  |  | test[:9000] | 0.0269 | 0.0270 | 0.8058 |" in lines[-1]
+
+
+def test_the_table_says_when_the_references_loss_was_reached(result):
+    result["data"]["name"] = "mnist"
+    result |= {"seconds_by_epoch": [60, 120, 180], "val_loss_by_epoch": [0.01, 0.00474, 0.004]}
+    assert "| 2.0 | validation |" in report.table([result])
 
 
 def test_tables_fill_the_readme_that_shows_the_folder(result, tmp_path):
