@@ -13,8 +13,9 @@ _HOMES = {
     "errors": ("InputError", "TrainingError"),
     "evaluation": ("evaluate", "measure"),
     "keras_weights": ("from_keras",),
-    "models": ("PixelMLP", "ConvAE", "ColorizerAE", "UNet"),
+    "models": ("PixelMLP", "ConvAE", "ColorizerAE", "UNet", "ChromaUNet", "DenseAE", "KerasIODenoiser"),
     "optimizer": ("keras_adam",),
+    "pretrained": ("load_pretrained", "read_weights"),
     "tasks": ("Task", "Denoise", "Colorize"),
     "train": ("EarlyStop", "TrainState", "fit", "predictor", "train_step"),
 }

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import sys
-import tempfile
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +19,7 @@ import platformdirs
 from ae import progress
 from ae.config import Config
 from ae.errors import InputError
+from ae.files import written_whole
 from ae.reference import VALIDATED_ON
 
 
@@ -118,22 +118,16 @@ def _cached(directory: Path, source: str, info: int) -> np.ndarray:
         path.unlink(missing_ok=True)
     images = _decode(directory, source)
     try:
-        _write_atomically(cache, f"{stem}-{zlib.crc32(images):08x}.npy", images)
+        _write_array(cache / f"{stem}-{zlib.crc32(images):08x}.npy", images)
     except OSError as error:
         print(f"cannot keep the decoded images in {cache}: {error}; the next start will decode again", file=sys.stderr)
     return images
 
 
-def _write_atomically(folder: Path, name: str, images: np.ndarray) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, suffix=".tmp", delete=False) as file:
-        try:
-            np.save(file, images, allow_pickle=False)
-            file.close()
-            os.replace(file.name, folder / name)
-        except BaseException:
-            os.unlink(file.name)
-            raise
+def _write_array(path: Path, images: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as temporary, temporary.open("wb") as file:
+        np.save(file, images, allow_pickle=False)
 
 
 def _decode(directory: Path, source: str, batch: int = 1000) -> np.ndarray:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ae.files import write_text
 from ae.reference import REPORTED
-from ae.run import write_text
 
 
 def describe_model(config: dict[str, Any]) -> str:

@@ -22,9 +22,9 @@ from ae.conv import Conv, ConvTranspose
 from ae.data import Data, Split
 from ae.errors import InputError
 from ae.evaluation import Predict, examples, measure, pictures
+from ae.files import write_text, written_whole
 from ae.reference import reported
 from ae.report import describe_model
-from ae.run import write_text
 from ae.train import EarlyStop, History, TrainState, predictor
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy", "dm-pix")
@@ -199,8 +199,8 @@ def publish(results: Sequence[dict[str, Any]], *, pictures: Path, out: Path) -> 
     try:
         out.mkdir(parents=True, exist_ok=True)
         for picture in ("curves.png", "grid.png"):
-            shutil.copy(pictures / picture, out / f".{name}_{picture}.tmp")
-            (out / f".{name}_{picture}.tmp").replace(out / f"{name}_{picture}")
+            with written_whole(out / f"{name}_{picture}") as temporary:
+                shutil.copy(pictures / picture, temporary)
         write_text(out / f"{name}.json", json.dumps(over_seeds(results), indent=2) + "\n")
     except OSError as error:
         raise InputError(f"cannot write to {out} ({error.strerror}): choose another --out") from error

@@ -10,7 +10,6 @@ metrics.json, curves.png, grid.png    once it is finished (see `ae.results`)
 import csv
 import io
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -22,18 +21,12 @@ from ae import devices, figures
 from ae.checkpoint import Checkpoints
 from ae.config import Config, from_dict
 from ae.errors import InputError
+from ae.files import write_text
 
 CHECKPOINT_SECONDS = 180  # between two checkpoints within an epoch
 
 History = tuple[dict[str, Any], ...]
 """A row an epoch: epoch, loss, accuracy, val_loss, val_accuracy, which split validation is, and seconds since the start."""
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)
 
 
 def read_config(path: Path, preset: Config | None = None) -> Config:

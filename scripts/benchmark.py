@@ -193,7 +193,7 @@ def compiled_steps(config: Any, *, looped: bool = True) -> Timer:
 def save(values: dict[str, Any], out: Path) -> None:
     """Writes the file, and the tables that show it."""
     from ae import report
-    from ae.run import write_text
+    from ae.files import write_text
 
     out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, json.dumps(values, indent=2) + "\n")

@@ -32,8 +32,9 @@ def main(
     """
     from ae import load_data, measure, on_sample, override, predictor
     from ae.baselines import fitted
+    from ae.files import write_text
     from ae.report import scores_table
-    from ae.run import read_config, write_text
+    from ae.run import read_config
     from ae.train import restore
 
     config = read_config(run, cli.load_preset(preset) if preset else None)

@@ -1,0 +1,114 @@
+"""Trained weights as safetensors files: those that ship with the package, `ae/weights/NAME.safetensors`, and a user's own.
+
+A file holds numbers alone, by their paths in the variables ("params/Conv_0/kernel"), and in its metadata, as JSON, the
+configuration and the result of the run that they come from. Nothing in it is ever run.
+"""
+
+import hashlib
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from ae.config import Config, from_dict
+from ae.errors import InputError
+from ae.files import written_whole
+
+WEIGHTS = Path(__file__).parent / "weights"
+CHECKSUMS = "SHA256SUMS"  # as `sha256sum` writes and checks them
+
+
+class Pretrained(NamedTuple):
+    """A trained model: `ae.predictor(config)(variables, inputs)` maps inputs to outputs."""
+
+    config: Config
+    variables: dict[str, Any]  # float32
+    result: dict[str, Any]  # of the run: scores, data, command, versions
+
+
+def pretrained_names() -> list[str]:
+    """The names of the weights that ship with the package."""
+    return sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
+
+
+def load_pretrained(name: str) -> Pretrained:
+    """The weights of that name that ship with the package.
+
+    Raises InputError for unknown names, and where the file is not the one that was released.
+    """
+    if name not in pretrained_names():
+        raise InputError(f"there are no weights {name!r}; there are {', '.join(pretrained_names())}")
+    path = WEIGHTS / f"{name}.safetensors"
+    if sha256(path) != _checksums().get(path.name):
+        raise InputError(f"{path} is damaged, its checksum is another: install the package again")
+    return read_weights(path)
+
+
+def sha256(path: Path) -> str:
+    """The checksum of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _checksums() -> dict[str, str]:
+    lines = (WEIGHTS / CHECKSUMS).read_text().splitlines()
+    return {name: checksum for checksum, name in (line.split(maxsplit=1) for line in lines)}
+
+
+def read_weights(path: Path, preset: Config | None = None) -> Pretrained:
+    """The weights in a file. `preset` is needed where its model or task is defined outside of the package.
+
+    Raises InputError where the file is damaged, or its arrays are not those of its model.
+    """
+    try:
+        with safe_open(path, "numpy") as file:
+            metadata = file.metadata() or {}
+            shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118 (no mapping)
+            config = from_dict(json.loads(metadata["config"]), preset)
+            _check_shapes(path, shapes, config)
+            arrays = {key: jnp.float32(file.get_tensor(key)) for key in shapes}
+            return Pretrained(config, _tree(arrays), json.loads(metadata["result"]))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
+        raise InputError(f"{path} is no file of weights that this package wrote, or is damaged: {error}") from error
+
+
+def _check_shapes(path: Path, shapes: dict[str, tuple[int, ...]], config: Config) -> None:
+    """Before anything is read, so that a file that lies about them takes no memory."""
+    inputs = jnp.zeros((1, *config.model.input_shape))
+    expected = _flat(jax.eval_shape(partial(config.model.init, jax.random.key(0)), inputs))
+    for key in sorted({*shapes, *expected}):
+        ours, theirs = expected[key].shape if key in expected else None, shapes.get(key)
+        if ours != theirs:
+            raise InputError(
+                f"{path} does not fit {config.name}: {key} is {theirs or 'missing'}, not {ours or 'wanted'}"
+            )
+
+
+def write_weights(path: Path, config: Config, variables: dict[str, Any], result: dict[str, Any], dtype: Any) -> None:
+    """Writes weights in some precision (float16 halves the file), whole or not at all."""
+    arrays = {key: np.asarray(value, dtype) for key, value in _flat(variables).items()}
+    metadata = {"config": json.dumps(config.to_dict()), "result": json.dumps(result)}
+    with written_whole(path) as temporary:
+        save_file(arrays, temporary, metadata)
+
+
+def rounded(variables: dict[str, Any], dtype: Any) -> dict[str, Any]:
+    """The variables as they come back from a file of that precision."""
+    return jax.tree.map(lambda x: jnp.float32(np.asarray(x, dtype)), variables)
+
+
+def _flat(variables: dict[str, Any]) -> dict[str, Any]:
+    return {"/".join(path): value for path, value in flatten_dict(variables).items()}
+
+
+def _tree(arrays: dict[str, Any]) -> dict[str, Any]:
+    tree = unflatten_dict({tuple(key.split("/")): value for key, value in arrays.items()})
+    return {"batch_stats": {}, **tree}

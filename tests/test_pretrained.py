@@ -1,0 +1,97 @@
+import json
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import TINY
+from safetensors.numpy import save_file
+
+from ae import models, pretrained
+from ae.errors import InputError
+from ae.pretrained import load_pretrained, read_weights, rounded, write_weights
+
+CONFIG = replace(TINY, name="small_unet", model=models.UNet(widths=(2, 4)))
+RESULT = {"test": {"mse": 0.004}, "command": "python scripts/train.py small_unet"}
+
+
+@pytest.fixture(scope="module")
+def variables():
+    return jax.jit(CONFIG.model.init)(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
+
+
+@pytest.fixture
+def file(tmp_path, variables):
+    write_weights(tmp_path / "small_unet.safetensors", CONFIG, variables, RESULT, np.float16)
+    return tmp_path / "small_unet.safetensors"
+
+
+@pytest.fixture
+def released(file, monkeypatch):
+    """The file as one that ships with the package."""
+    checksum = pretrained.sha256(file)
+    (file.parent / pretrained.CHECKSUMS).write_text(f"{checksum}  {file.name}\n")
+    monkeypatch.setattr(pretrained, "WEIGHTS", file.parent)
+    return file
+
+
+def test_weights_survive_with_their_configuration_and_result(file, variables):
+    loaded = read_weights(file)
+    assert loaded.config == CONFIG
+    assert loaded.result == RESULT
+    expected = rounded(variables, np.float16)
+    jax.tree.map(np.testing.assert_array_equal, loaded.variables["params"], expected["params"])
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(loaded.variables))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3), expected["params"], variables["params"])
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+def test_released_weights_are_found_by_name(released):
+    assert load_pretrained("small_unet").config == CONFIG
+    with pytest.raises(InputError, match="there are no weights 'unet'; there are small_unet"):
+        load_pretrained("unet")
+    with pytest.raises(InputError, match="there are no weights"):
+        load_pretrained("../small_unet")
+
+
+def test_released_weights_have_their_checksum(released):
+    content = bytearray(released.read_bytes())
+    content[-1] ^= 1
+    released.write_bytes(content)
+    with pytest.raises(InputError, match="checksum is another: install the package again"):
+        load_pretrained("small_unet")
+
+
+@pytest.mark.parametrize("length", [0, 7, 100, -1])
+def test_damaged_weights_are_one_line(file, length):
+    file.write_bytes(file.read_bytes()[:length])
+    with pytest.raises(InputError, match="is damaged"):
+        read_weights(file)
+    with pytest.raises(InputError, match="does not exist"):
+        read_weights(file.with_name("none"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda arrays: arrays | {"params/Conv_0/kernel": np.zeros((3, 3, 1, 7), np.float16)}, r"\(3, 3, 1, 7\), not"),
+        (lambda arrays: {k: v for k, v in arrays.items() if k != "params/Conv_0/bias"}, "Conv_0/bias is missing"),
+        (lambda arrays: arrays | {"params/Conv_9/bias": np.zeros(1, np.float16)}, "not wanted"),
+    ],
+)
+def test_weights_have_to_fit_their_model(file, variables, change, message):
+    arrays = {key: np.asarray(value, np.float16) for key, value in pretrained._flat(variables).items()}
+    metadata = {"config": json.dumps(CONFIG.to_dict()), "result": json.dumps(RESULT)}
+    save_file(change(arrays), file, metadata)
+    with pytest.raises(InputError, match=message):
+        read_weights(file)
+
+
+def test_weights_of_others_are_one_line(file):
+    save_file({"w": np.zeros(1)}, file)
+    with pytest.raises(InputError, match="that this package wrote"):
+        read_weights(file)
+    save_file({"w": np.zeros(1)}, file, {"config": json.dumps(CONFIG.to_dict() | {"model": {"class": "Evil"}})})
+    with pytest.raises(InputError, match="unknown class 'Evil'"):
+        read_weights(file)
