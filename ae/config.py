@@ -128,6 +128,44 @@ PIXEL_MLP = Config(
 CONV_AE = replace(PIXEL_MLP, name="conv_ae", model=models.ConvAE())
 COLORIZER_AE = Config(name="colorizer_ae", model=models.ColorizerAE(), task=tasks.Colorize(), data="cifar100")
 
+# Ours: noise anew in each epoch, a learning rate that ends at nothing, and 5,000 training images held out to choose by.
+UNET_DENOISER = Config(
+    name="unet_denoiser",
+    model=models.UNet(widths=(32, 64, 104), residual=True),
+    task=tasks.Denoise(sigma=0.3),
+    data="mnist",
+    train_split="train[:55000]",
+    validation_split="train[55000:]",
+    batch_size=64,
+    learning_rate=2e-3,
+    schedule="one-cycle",
+    epochs=10,
+    patience=10,
+    fresh=True,
+)
+UNET_DENOISER_BLIND = replace(  # knows no noise level
+    UNET_DENOISER, name="unet_denoiser_blind", train_task=tasks.Denoise(sigma=0.6, least_sigma=0.0)
+)
+KERAS_IO_DENOISER = replace(UNET_DENOISER, name="keras_io_denoiser", model=models.KerasIODenoiser())
+DENSE_AE = tuple(
+    replace(UNET_DENOISER, name=f"dense_ae_{latent}", model=models.DenseAE(latent)) for latent in (8, 16, 32, 64)
+)
+CHROMA_UNET = Config(
+    name="chroma_unet",
+    model=models.ChromaUNet(widths=(40, 88, 192)),
+    task=tasks.Colorize(),
+    train_task=tasks.Colorize(mirrored=True),
+    data="cifar100",
+    train_split="train[:45000]",
+    validation_split="train[45000:]",
+    batch_size=64,
+    learning_rate=2e-3,
+    schedule="one-cycle",
+    epochs=16,
+    patience=16,
+    fresh=True,
+)
+
 # For minutes on two cores: narrow, a fixed number of epochs, and running statistics that keep up with so short a run.
 PIXEL_MLP_QUICK = replace(
     on_sample(PIXEL_MLP),
@@ -152,4 +190,5 @@ COLORIZER_AE_QUICK = replace(
 
 REFERENCE = (PIXEL_MLP, CONV_AE, COLORIZER_AE)
 QUICK = (PIXEL_MLP_QUICK, CONV_AE_QUICK, COLORIZER_AE_QUICK)
-PRESETS = {config.name: config for config in REFERENCE + QUICK}
+OURS = (UNET_DENOISER, UNET_DENOISER_BLIND, KERAS_IO_DENOISER, *DENSE_AE, CHROMA_UNET)
+PRESETS = {config.name: config for config in REFERENCE + OURS + QUICK}
