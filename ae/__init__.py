@@ -15,7 +15,7 @@ _HOMES = {
     "keras_weights": ("from_keras",),
     "models": ("PixelMLP", "ConvAE", "ColorizerAE", "UNet", "ChromaUNet", "DenseAE", "KerasIODenoiser"),
     "optimizer": ("keras_adam",),
-    "pretrained": ("load_pretrained", "read_weights"),
+    "pretrained": ("export_program", "load_model", "load_pretrained", "read_weights"),
     "tasks": ("Task", "Denoise", "Colorize"),
     "train": ("EarlyStop", "TrainState", "fit", "predictor", "train_step"),
 }

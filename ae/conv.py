@@ -34,10 +34,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.export import is_symbolic_dim
 
 NHWC = ("NHWC", "HWIO", "NHWC")
 Pair = tuple[int, int]
 Padding = list[Pair]
+Product = Callable[[jax.Array, jax.Array], jax.Array]
 
 THIN = 8  # with so few channels, a matrix product for each tap has too few rows or columns
 
@@ -56,26 +58,33 @@ def _lax(x: jax.Array, w: jax.Array, strides: Pair) -> jax.Array:
 
 @partial(jax.jit, static_argnames="strides", inline=True)
 def _output(x: jax.Array, w: jax.Array, strides: Pair) -> jax.Array:
-    cpu = partial(_output_on_cpu, strides=strides)
-    return lax.platform_dependent(x, w, cpu=_in_float32(cpu), default=partial(_lax, strides=strides))
+    cpu, default = partial(_output_on_cpu, strides=strides), partial(_lax, strides=strides)
+    return _by_platform(x, w, cpu, default)
 
 
 @partial(jax.jit, static_argnames=("strides", "size"), inline=True)
 def _input_gradient(g: jax.Array, w: jax.Array, strides: Pair, size: Pair) -> jax.Array:
     cpu = partial(_input_gradient_on_cpu, strides=strides, size=size)
     default = partial(_input_gradient_by_lax, strides=strides, size=size)
-    return lax.platform_dependent(g, w, cpu=_in_float32(cpu), default=default)
+    return _by_platform(g, w, cpu, default)
 
 
 @partial(jax.jit, static_argnames=("strides", "kernel"), inline=True)
 def _kernel_gradient(x: jax.Array, g: jax.Array, strides: Pair, kernel: Pair) -> jax.Array:
     cpu = partial(_kernel_gradient_on_cpu, strides=strides, kernel=kernel)
     default = partial(_kernel_gradient_by_lax, strides=strides, kernel=kernel)
-    return lax.platform_dependent(x, g, cpu=_in_float32(cpu), default=default)
+    return _by_platform(x, g, cpu, default)
+
+
+def _by_platform(a: jax.Array, b: jax.Array, cpu: Product, default: Product) -> jax.Array:
+    """Chosen when the program is lowered; tiles need to know how many they are, so symbolic sizes get the default."""
+    if any(map(is_symbolic_dim, a.shape)):
+        return default(a, b)
+    return lax.platform_dependent(a, b, cpu=_in_float32(cpu), default=default)
 
 
 def _input_gradient_by_lax(g: jax.Array, w: jax.Array, strides: Pair, size: Pair) -> jax.Array:
-    x = jax.ShapeDtypeStruct((len(g), *size, w.shape[2]), g.dtype)
+    x = jax.ShapeDtypeStruct((g.shape[0], *size, w.shape[2]), g.dtype)
     return jax.linear_transpose(lambda x: _lax(x, w, strides), x)(g)[0]
 
 
@@ -84,7 +93,7 @@ def _kernel_gradient_by_lax(x: jax.Array, g: jax.Array, strides: Pair, kernel: P
     return jax.linear_transpose(lambda w: _lax(x, w, strides), w)(g)[0]
 
 
-def _in_float32(product: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+def _in_float32(product: Product) -> Product:
     """bfloat16 is no faster on most CPUs, and sums of tiles would lose digits in it."""
 
     def wider(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -12,6 +12,7 @@ from itertools import pairwise
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.export import is_symbolic_dim
 
 from ae.color import into_gamut, ycbcr_to_rgb
 from ae.conv import Conv, ConvTranspose
@@ -163,9 +164,13 @@ def _levels(widths: tuple[int, ...], x: jax.Array) -> jax.Array:
 
 
 def _padded(x: jax.Array, multiple: int) -> jax.Array:
-    """Images [B, H, W, C] with their last rows and columns repeated up to the next multiple."""
-    rows, columns = (-size % multiple for size in x.shape[1:3])
-    return jnp.pad(x, [(0, 0), (0, rows), (0, columns), (0, 0)], mode="edge") if rows or columns else x
+    """Images [B, H, W, C] with their last rows and columns repeated up to the next multiple; sizes may be symbolic."""
+    for axis in (1, 2):
+        size = x.shape[axis]
+        whole = -(-size // multiple) * multiple
+        if is_symbolic_dim(size) or whole > size:
+            x = jnp.take(x, jnp.minimum(jnp.arange(whole), size - 1), axis=axis)
+    return x
 
 
 class DenseAE(nn.Module):

@@ -6,6 +6,7 @@ configuration and the result of the run that they come from. Nothing in it is ev
 
 import hashlib
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,8 +19,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from ae.config import Config, from_dict
+from ae.data import Data
 from ae.errors import InputError
 from ae.files import written_whole
+from ae.run import read_config
+from ae.train import predictor, restore
 
 WEIGHTS = Path(__file__).parent / "weights"
 CHECKSUMS = "SHA256SUMS"  # as `sha256sum` writes and checks them
@@ -30,7 +34,7 @@ class Pretrained(NamedTuple):
 
     config: Config
     variables: dict[str, Any]  # float32
-    result: dict[str, Any]  # of the run: scores, data, command, versions
+    result: dict[str, Any]  # of the run: at least "epochs"; of released weights also scores, data, command, versions
 
 
 def pretrained_names() -> list[str]:
@@ -54,6 +58,24 @@ def load_pretrained(name: str) -> Pretrained:
 def sha256(path: Path) -> str:
     """The checksum of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def load_model(
+    model: str, load: Callable[[Config], Data], *, preset: Config | None = None, best: bool = False
+) -> Pretrained:
+    """A trained model by the name of weights in the package, a .safetensors file or a run directory.
+
+    `load` is asked for a run's data, which tells the shapes of its variables; `best`: not its last weights, but those with
+    the lowest validation loss. Raises InputError where there is no such model.
+    """
+    path = Path(model)
+    if path.suffix == ".safetensors":
+        return read_weights(path, preset)
+    if model in pretrained_names() and not path.exists():
+        return load_pretrained(model)
+    config = read_config(path, preset)
+    state, history = restore(path, config, load(config), best=best)
+    return Pretrained(config, state.variables, {"epochs": len(history)})
 
 
 def _checksums() -> dict[str, str]:
@@ -112,3 +134,24 @@ def _flat(variables: dict[str, Any]) -> dict[str, Any]:
 def _tree(arrays: dict[str, Any]) -> dict[str, Any]:
     tree = unflatten_dict({tuple(key.split("/")): value for key, value in arrays.items()})
     return {"batch_stats": {}, **tree}
+
+
+def export_program(trained: Pretrained, path: Path) -> None:
+    """Writes a convolutional model as a `jax.export` program for images [B, H, W, C] of any size, on CPU, GPU and TPU.
+
+    It runs without this package: `jax.export.deserialize(path.read_bytes()).call(images)`. Convolutions are XLA's own.
+    Raises InputError where the model takes one size only.
+    """
+    config, variables, _ = trained
+    batch, height, width = jax.export.symbolic_shape("batch, height, width")
+    images = jax.ShapeDtypeStruct((batch, height, width, config.model.input_shape[2]), jnp.float32)
+    try:
+        program = jax.export.export(jax.jit(partial(predictor(config), variables)), platforms=PLATFORMS)(images)
+    except (InputError, TypeError, ValueError) as error:  # what JAX makes of sizes that have to be known
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{config.name} cannot be written for any size: {reason}") from error
+    with written_whole(path) as temporary:
+        temporary.write_bytes(program.serialize())
+
+
+PLATFORMS = ("cpu", "cuda", "rocm", "tpu")

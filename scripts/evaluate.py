@@ -1,9 +1,8 @@
 """Score a trained model on the validation or the test split, beside the baselines of its task."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import tyro
 
@@ -31,17 +30,21 @@ def main(
             (my_model.py:PRESET).
         out: Also write the scores to this JSON file.
     """
-    from ae import load_data, measure, on_sample, override, predictor
+    from ae import load_data, load_model, measure, on_sample, override, predictor
     from ae.baselines import fitted
     from ae.files import write_text
     from ae.report import scores_table
 
-    config, load_variables = find(model, cli.load_preset(preset) if preset else None, best=checkpoint == "best")
-    scored = on_sample(config) if data == "sample" else override(config, data=data or config.data)
-    loaded = load_data(scored, data_dir)
+    def load(config):
+        return load_data(
+            on_sample(config) if data == "sample" else override(config, data=data or config.data), data_dir
+        )
+
+    own = cli.load_preset(preset) if preset else None
+    config, variables, result = load_model(model, load, preset=own, best=checkpoint == "best")
+    loaded = load(config)
     images = getattr(loaded, split)
-    variables, epochs = load_variables(loaded)
-    print(f"{model}: {config.name}, after {epochs} epochs; {loaded.name} {images.name}")
+    print(f"{model}: {config.name}, after {result['epochs']} epochs; {loaded.name} {images.name}")
 
     rivals = [*fitted(config.task, loaded.train), (config.name, config.task, predictor(config), variables)]
     rows = {
@@ -52,25 +55,6 @@ def main(
     if out:
         values = {"model": model, "data": loaded.name, "version": loaded.version, "split": images.name, "scores": rows}
         write_text(out, json.dumps(values, indent=2) + "\n")
-
-
-def find(model: str, preset: Any, *, best: bool) -> tuple[Any, Callable[[Any], tuple[Any, int]]]:
-    """(configuration, function of the data that gives the variables and the epochs they were trained for)."""
-    from ae.pretrained import load_pretrained, pretrained_names, read_weights
-    from ae.run import read_config
-    from ae.train import restore
-
-    path = Path(model)
-    if path.suffix == ".safetensors" or (not path.exists() and model in pretrained_names()):
-        trained = read_weights(path, preset) if path.suffix else load_pretrained(model)
-        return trained.config, lambda data: (trained.variables, trained.result["epochs"])
-    config = read_config(path, preset)
-
-    def load_variables(data):
-        state, history = restore(path, config, data, best=best)
-        return state.variables, len(history)
-
-    return config, load_variables
 
 
 if __name__ == "__main__":

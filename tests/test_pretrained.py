@@ -1,16 +1,18 @@
 import json
+import subprocess
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import TINY
+from conftest import TINY, python
 from safetensors.numpy import save_file
 
 from ae import models, pretrained
 from ae.errors import InputError
-from ae.pretrained import load_pretrained, read_weights, rounded, write_weights
+from ae.pretrained import Pretrained, export_program, load_pretrained, read_weights, rounded, write_weights
 
 CONFIG = replace(TINY, name="small_unet", model=models.UNet(widths=(2, 4)))
 RESULT = {"test": {"mse": 0.004}, "command": "python scripts/train.py small_unet"}
@@ -95,3 +97,31 @@ def test_weights_of_others_are_one_line(file):
     save_file({"w": np.zeros(1)}, file, {"config": json.dumps(CONFIG.to_dict() | {"model": {"class": "Evil"}})})
     with pytest.raises(InputError, match="unknown class 'Evil'"):
         read_weights(file)
+
+
+@pytest.mark.parametrize(
+    "model", [models.UNet(widths=(2, 4), residual=True), models.ChromaUNet(widths=(2, 4))], ids=type
+)
+def test_programs_run_without_the_package_at_any_size(model, tmp_path):
+    variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
+    images = np.random.default_rng(0).random((3, 17, 23, 1), np.float32)
+    export_program(Pretrained(replace(CONFIG, model=model), variables, {}), tmp_path / "model.jax")
+    np.save(tmp_path / "images.npy", images)
+    code = """
+import sys, jax, numpy as np
+from jax import export
+model = export.deserialize(bytearray(open("model.jax", "rb").read()))
+np.save("output.npy", model.call(np.load("images.npy")))
+assert not {"ae", "flax"} & set(sys.modules)
+"""
+    subprocess.run(python("-c", code), cwd=tmp_path, check=True)
+    expected = jax.jit(partial(model.apply, variables))(images)
+    np.testing.assert_allclose(np.load(tmp_path / "output.npy"), expected, atol=1e-5)
+
+
+def test_a_model_of_one_size_is_no_program_for_any(tmp_path):
+    model = models.ColorizerAE(encoder=(2, 2, 2), latent=2, decoder=(2, 2, 2))
+    variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 32, 32, 1)))
+    with pytest.raises(InputError, match="cannot be written for any size"):
+        export_program(Pretrained(replace(CONFIG, model=model), variables, {}), tmp_path / "model.jax")
+    assert not list(tmp_path.iterdir())

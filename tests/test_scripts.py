@@ -106,6 +106,11 @@ def test_train_evaluate_resume(run, call, tmp_path):
     )
     refused(call("evaluate.py", "run", "--out", "absent/scores.json", status=2), "absent")
 
+    call("export.py", "run", "weights.safetensors")
+    call("evaluate.py", "weights.safetensors", "--out", "again.json")
+    assert json.loads((tmp_path / "again.json").read_text())["scores"] == scores["scores"]
+    refused(call("export.py", "run", "weights.bin", status=2), ".safetensors (weights) or .jax (a program)")
+
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
