@@ -121,7 +121,8 @@ class UNet(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         inputs, x = x, _padded(x, 2 ** (len(self.widths) - 1))
-        x = Conv(self.outputs, (3, 3))(_levels(self.widths, x))
+        x = _levels(self.widths, x)
+        x = Conv(self.outputs, (3, 3))(x)
         x = x[:, : inputs.shape[1], : inputs.shape[2]] + (inputs if self.residual else 0)
         return x if train else jnp.clip(x, 0, 1)
 
