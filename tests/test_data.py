@@ -17,14 +17,14 @@ from ae.errors import InputError
 def test_mnist_is_the_references(tfds_dir):
     loaded = load_data(preset("conv_ae"), tfds_dir)
     assert (loaded.name, loaded.version) == ("mnist", "3.0.1")
-    assert [split.name for split in loaded[2:]] == ["train", "test[:9000]", "test"]
-    assert [split.images.shape for split in loaded[2:]] == [(n, 28, 28, 1) for n in (60_000, 9_000, 10_000)]
+    assert [split.name for split in loaded[2:5]] == ["train", "test[:9000]", "test"]
+    assert [split.images.shape for split in loaded[2:5]] == [(n, 28, 28, 1) for n in (60_000, 9_000, 10_000)]
     assert loaded.train.images.dtype == np.uint8
     assert loaded.train.images.mean() / 255 == pytest.approx(0.1307, abs=1e-4)  # a well-known figure
     began = time.perf_counter()
     again = load_data(preset("conv_ae"), tfds_dir)
     assert time.perf_counter() - began < 2
-    assert all(np.array_equal(a.images, b.images) for a, b in zip(loaded[2:], again[2:], strict=True))
+    assert all(np.array_equal(a.images, b.images) for a, b in zip(loaded[2:5], again[2:5], strict=True))
 
 
 @pytest.mark.usefixtures("decoded")
@@ -73,10 +73,10 @@ def test_sample_data_needs_nothing():
     digits, photos = (load_data(preset(name)) for name in ("conv_ae_quick", "colorizer_ae_quick"))
     assert digits.train.images.shape == (1280, 28, 28, 1)
     assert photos.train.images.shape[1:] == (32, 32, 3)
-    for split in (*digits[2:], *photos[2:]):
+    for split in (*digits[2:5], *photos[2:5]):
         assert split.images.dtype == np.uint8
         assert split.images.std() > 30  # nothing blank
-    pixels = {split.name: {image.tobytes() for image in split.images} for split in photos[2:]}
+    pixels = {split.name: {image.tobytes() for image in split.images} for split in photos[2:5]}
     assert not pixels["train"] & pixels["validation"]
     assert not (pixels["train"] | pixels["validation"]) & pixels["test"]
 
