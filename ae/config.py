@@ -43,6 +43,11 @@ class Config:
             raise InputError(f"unknown schedule {self.schedule!r}; there are {', '.join(SCHEDULES)}")
 
     @property
+    def training_task(self) -> Task:
+        """The task to learn from."""
+        return self.train_task or self.task
+
+    @property
     def program(self) -> "Config":
         """The same for all runs that one compiled program serves: without names, seed and lengths."""
         blank = {"name": "", "data": "", "train_split": "", "validation_split": "", "test_split": ""}
@@ -58,7 +63,7 @@ class Config:
 def from_dict(values: Mapping[str, Any], preset: Config | None = None) -> Config:
     """The inverse of `Config.to_dict`.
 
-    Classes are looked up in `ae.models` and `ae.tasks`, and beside them only the two of `preset`, so that a file can never
+    Classes are looked up in `ae.models` and `ae.tasks`, and beside them only those of `preset`, so that a file can never
     name code to run. Raises InputError for unknown fields and classes.
     """
     own = [getattr(preset, key) for key in PARTS] if preset else []
@@ -150,7 +155,8 @@ KERAS_IO_DENOISER = replace(UNET_DENOISER, name="keras_io_denoiser", model=model
 DENSE_AE = tuple(
     replace(UNET_DENOISER, name=f"dense_ae_{latent}", model=models.DenseAE(latent)) for latent in (8, 16, 32, 64)
 )
-CHROMA_UNET = Config(
+CHROMA_UNET = replace(
+    UNET_DENOISER,
     name="chroma_unet",
     model=models.ChromaUNet(widths=(40, 88, 192)),
     task=tasks.Colorize(),
@@ -158,12 +164,8 @@ CHROMA_UNET = Config(
     data="cifar100",
     train_split="train[:45000]",
     validation_split="train[45000:]",
-    batch_size=64,
-    learning_rate=2e-3,
-    schedule="one-cycle",
     epochs=16,
     patience=16,
-    fresh=True,
 )
 
 # For minutes on two cores: narrow, a fixed number of epochs, and running statistics that keep up with so short a run.

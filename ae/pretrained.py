@@ -48,7 +48,9 @@ def load_pretrained(name: str) -> Pretrained:
     Raises InputError for unknown names, and where the file is not the one that was released.
     """
     if name not in pretrained_names():
-        raise InputError(f"there are no weights {name!r}; there are {', '.join(pretrained_names())}")
+        raise InputError(
+            f"no weights {name!r} ship with the package; there are {', '.join(pretrained_names()) or 'none'}"
+        )
     path = WEIGHTS / f"{name}.safetensors"
     if sha256(path) != _checksums().get(path.name):
         raise InputError(f"{path} is damaged, its checksum is another: install the package again")
@@ -120,11 +122,6 @@ def write_weights(path: Path, config: Config, variables: dict[str, Any], result:
     metadata = {"config": json.dumps(config.to_dict()), "result": json.dumps(result)}
     with written_whole(path) as temporary:
         save_file(arrays, temporary, metadata)
-
-
-def rounded(variables: dict[str, Any], dtype: Any) -> dict[str, Any]:
-    """The variables as they come back from a file of that precision."""
-    return jax.tree.map(lambda x: jnp.float32(np.asarray(x, dtype)), variables)
 
 
 def _flat(variables: dict[str, Any]) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def train_step(
     def mean_loss(params):
         variables = state.variables | {"params": params}
         output, updates = apply(config, variables, inputs, train=True, mutable=["batch_stats"], rngs={"dropout": key})
-        batch_scores = scores(config.train_task or config.task, TRAINING_SCORES, output, targets)
+        batch_scores = scores(config.training_task, TRAINING_SCORES, output, targets)
         return batch_scores["loss"].mean(), (batch_scores, updates.get("batch_stats", state.batch_stats))
 
     (_, (batch_scores, batch_stats)), gradients = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
@@ -153,7 +153,7 @@ def train_steps(
 
     def step(i, state):
         index = lax.dynamic_slice_in_dim(order, first + i * size, size)
-        batch = devices.split(examples(config.train_task or config.task, noise, images[index], start + index))
+        batch = devices.split(examples(config.training_task, noise, images[index], start + index))
         rate = learning_rate(config.schedule, config.learning_rate, steps, state.step)
         state, batch_scores = train_step(config, state, batch, jax.random.fold_in(key, state.step), rate)
         sums = metrics.masked_sums(batch_scores, jnp.ones(size, bool))

@@ -25,8 +25,8 @@ def main(
     """Train a preset, on all devices of this machine or of several processes.
 
     Args:
-        preset: Name of a preset (pixel_mlp, conv_ae, colorizer_ae, or one of them with _quick), or a file that defines
-            one: my_model.py:PRESET.
+        preset: Name of a preset (pixel_mlp, conv_ae, colorizer_ae, or one of them with _quick; unet_denoiser, chroma_unet,
+            ...: an unknown name lists them), or a file that defines one: my_model.py:PRESET.
         data: Another data set; "sample" needs no download.
         data_dir: Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
         out: Run directory to write (default: runs/PRESET).
