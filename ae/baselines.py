@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from ae import progress
-from ae.color import into_gamut, rgb_to_chroma, ycbcr_to_rgb
 from ae.data import Split
 from ae.evaluation import Predict, examples, noise_key
 from ae.tasks import Colorize, Denoise, Task
@@ -127,8 +126,8 @@ RIDGE = 1e-3  # of the number of images: far less than the noise already adds
 
 
 def affine_map(variables: Any, inputs: jax.Array) -> jax.Array:
-    """Each pixel as a weighted sum of all the pixels: [B, H, W, 1] -> the same."""
-    return (_with_one(inputs) @ variables).reshape(inputs.shape)
+    """Each pixel as a weighted sum of all the pixels, clipped to [0, 1]: [B, H, W, 1] -> the same."""
+    return jnp.clip((_with_one(inputs) @ variables).reshape(inputs.shape), 0, 1)
 
 
 def fit_affine_map(task: Task, train: Split) -> jax.Array:
@@ -151,9 +150,10 @@ def _with_one(images: jax.Array) -> jax.Array:
 
 # Non-local means (Buades, Coll and Morel, 2005), on the host.
 
-STRENGTHS = (0.1, 0.2, 0.3, 0.4, 0.5)  # of the filter ("h"), for images in [0, 1]
-PATCHES = ((3, 6), (3, 11), (5, 6), (5, 11))  # size of patches, and how far away they are looked for
-TUNED_ON = 50  # images
+STRENGTHS = (1 / 3, 1 / 2, 2 / 3, 1)  # of the filter ("h"), in standard deviations of the noise
+SUBTRACTED = (0, 1 / 3)  # deviation that is expected between patches ("sigma"), likewise
+PATCHES = ((3, 6), (5, 6), (5, 9))  # size of patches, and how far away they are looked for
+TUNED_ON = 30  # images
 
 
 def non_local_means(variables: Any, inputs: jax.Array) -> jax.Array:
@@ -162,19 +162,22 @@ def non_local_means(variables: Any, inputs: jax.Array) -> jax.Array:
 
 
 def fit_non_local_means(task: Task, train: Split) -> dict[str, float]:
-    """The strength, patch size and distance with the least squared error on some training images."""
+    """The strengths, patch size and distance with the least squared error on some training images."""
     images = train.images[:TUNED_ON]
     index = train.start + jnp.arange(len(images))
     inputs, targets = map(np.asarray, examples(task, noise_key(train.source), images, index))
-    tried = [{"h": h, "patch_size": p, "patch_distance": d} for h, (p, d) in product(STRENGTHS, PATCHES)]
+    tried = [
+        {"h": h * task.sigma, "sigma": s * task.sigma, "patch_size": p, "patch_distance": d}
+        for h, s, (p, d) in product(STRENGTHS, SUBTRACTED, PATCHES)
+    ]
     return min(tried, key=lambda variables: np.square(_non_local_means(inputs, variables) - targets).mean())
 
 
 def _non_local_means(images: np.ndarray, variables: dict[str, Any]) -> np.ndarray:
     from skimage.restoration import denoise_nl_means
 
-    patches = {key: int(variables[key]) for key in ("patch_size", "patch_distance")}
-    denoise = partial(denoise_nl_means, h=float(variables["h"]), fast_mode=True, **patches)
+    types = {"h": float, "sigma": float, "patch_size": int, "patch_distance": int}
+    denoise = partial(denoise_nl_means, fast_mode=True, **{name: type(variables[name]) for name, type in types.items()})
     return np.stack([denoise(np.asarray(image)[..., 0]) for image in images])[..., None].astype(np.float32)
 
 
@@ -184,5 +187,4 @@ class MeanChromaKnown(Colorize):
 
     def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
         gray, image = super().__call__(key, image)
-        chroma = rgb_to_chroma(image).mean(axis=(0, 1), keepdims=True)
-        return ycbcr_to_rgb(gray, into_gamut(gray, jnp.broadcast_to(chroma, (*gray.shape[:2], 2)))), image
+        return gray + (image - gray).mean(axis=(0, 1)), image

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from ae import devices, metrics, progress
@@ -57,7 +58,7 @@ def evaluate(
     """
     images, key = devices.replicate(split.images), noise_key(split.source)
     batch_size = devices.round_up(batch_size)
-    sums = dict.fromkeys(names, jnp.float32(0)) | {"count": jnp.int32(0)}
+    sums = devices.replicate(dict.fromkeys(names, np.float32(0)) | {"count": np.int32(0)})
     with progress.bar(split.name, len(images)) as bar:
         for first, last in progress.paced(0, -(-len(images) // batch_size)):
             sums = _add_batches(

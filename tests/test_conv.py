@@ -23,14 +23,9 @@ def plain_transpose(x, w, strides):
 
 @partial(jax.jit, static_argnums=(0, 3))
 def gradients(function, x, w, strides):
-    """Output of a convolution, and both gradients of a nonlinear function of it."""
-
-    def loss(x, w):
-        output = function(x, w, strides)
-        return jnp.sin(output).sum(), output
-
-    (_, output), (dx, dw) = jax.value_and_grad(loss, (0, 1), has_aux=True)(x, w)
-    return output, dx, dw
+    """Output of a convolution, and both gradients for a random gradient of the output."""
+    output, pull = jax.vjp(lambda x, w: function(x, w, strides), x, w)
+    return output, *pull(jax.random.normal(jax.random.key(2), output.shape, jnp.bfloat16).astype(output.dtype))
 
 
 shapes = st.fixed_dictionaries(
@@ -52,7 +47,7 @@ def test_outputs_and_gradients_are_those_of_lax(shape, dtype, transpose):
     x = jax.random.normal(keys[0], (shape["batch"], *shape["size"], i), dtype)
     w = jax.random.normal(keys[1], (*shape["kernel"], *((o, i) if transpose else (i, o))), dtype)
     ours, theirs = (conv.conv_transpose, plain_transpose) if transpose else (conv.conv, plain)
-    tolerance = 1e-4 if dtype == jnp.float32 else 0.06
+    tolerance = 1e-4 if dtype == jnp.float32 else 0.03
     exact = gradients(theirs, x.astype(jnp.float32), w.astype(jnp.float32), shape["strides"])
     for a, b in zip(gradients(ours, x, w, shape["strides"]), exact, strict=True):
         assert a.dtype == dtype

@@ -154,7 +154,7 @@ def keras_start(golden, name, dtype):
     variables = jax.tree.map(jnp.asarray, from_keras(model, initial))
     params = variables["params"]
     optimizer = keras_adam(config.learning_rate)
-    state = TrainState(jnp.int32(0), params, variables.get("batch_stats", {}), optimizer.init(params), {})
+    state = TrainState(jnp.int32(0), params, variables.get("batch_stats", {}), optimizer.init(params), {}, {})
     batch = jnp.asarray(arrays["x"], dtype), jnp.asarray(arrays["y"], dtype)
     return arrays, config, state, batch
 
