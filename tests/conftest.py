@@ -105,3 +105,5 @@ COMPILED = os.environ["AE_TESTS_COMPILED"]
 os.environ |= {"JAX_COMPILATION_CACHE_DIR": COMPILED, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
 jax.config.update("jax_compilation_cache_dir", COMPILED)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+# Compiling takes most of the tests' time, and half as long without LLVM's optimizations; scripts run as processes have them.
+jax.config.update("jax_disable_most_optimizations", True)
