@@ -70,9 +70,9 @@ def test_help_comes_at_once(run, script):
     assert "usage: " in done.stdout
 
 
-def test_train_evaluate_resume(run, call, tmp_path):
+def test_train_evaluate_resume(call, tmp_path):
     arguments = ("pixel_mlp_quick", "--limit", "40", "--out", "run")
-    first = run("train.py", *arguments, "--epochs", "1")
+    first = call("train.py", *arguments, "--epochs", "1")
     assert "18,785 parameters, 18,353 of them trained" in first.stdout
     assert "validation on 40 images of validation[:40]" in first.stdout
     assert "on other data" in first.stdout
