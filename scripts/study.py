@@ -1,0 +1,241 @@
+"""What one row of a table does not show: noise of other strengths, what a few latent numbers hold, what colour costs."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ae import cli
+
+SIGMAS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+SATURATIONS = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
+
+
+def noise(
+    models: tuple[str, ...] = ("unet_denoiser", "unet_denoiser_blind"),
+    out: Path = Path("results"),
+    data_dir: Path | None = None,
+    limit: int | None = None,
+) -> None:
+    """Denoise MNIST's test images at many noise levels, with models and with classical filters fitted at each level.
+
+    Args:
+        models: Run directories, files of weights, or names of weights in the package.
+        out: Folder for study_noise.json and study_noise.png, and for the tables of all results.
+        data_dir: Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
+        limit: Use only so many images.
+    """
+    from ae.baselines import baselines
+    from ae.config import PRESETS
+    from ae.metrics import pooled_psnr
+    from ae.tasks import Denoise
+
+    data = load_test_data(PRESETS["unet_denoiser"], data_dir, limit)
+    rivals = {name: row for name, row in baselines(Denoise()).items() if "median" in name or "non-local" in name}
+    predictors = dict(trained(models, data_dir))
+    errors: dict[str, list[float]] = {"noisy input": [], **{name: [] for name in (*rivals, *predictors)}}
+    for sigma in SIGMAS:
+        task = Denoise(sigma)
+        errors["noisy input"].append(mse_of(lambda variables, x: x, {}, task, data.test))
+        for name, rival in rivals.items():
+            errors[name].append(mse_of(rival.predict, rival.fit(task, data.train), task, data.test))
+        for name, (predict, variables) in predictors.items():
+            errors[name].append(mse_of(predict, variables, task, data.test))
+    psnr = {name: [float(pooled_psnr(error)) for error in row] for name, row in errors.items()}
+    values = {**about(data), "sigma": SIGMAS, "mse": errors, "psnr_pooled": psnr}
+    curves = {name: (SIGMAS, row) for name, row in psnr.items()}
+    write(out, "study_noise", values, "standard deviation of the noise", "PSNR of the mean error, dB", curves)
+
+
+def latents(
+    models: tuple[str, ...] = ("dense_ae_8", "dense_ae_16", "dense_ae_32", "dense_ae_64"),
+    runs: Path = Path("runs"),
+    out: Path = Path("results"),
+    data_dir: Path | None = None,
+    limit: int | None = None,
+) -> None:
+    """Compress MNIST's test images to a few latent numbers, and denoise them so, with dense autoencoders and with PCA.
+
+    Args:
+        models: Presets of dense autoencoders that were trained.
+        runs: Folder of their run directories.
+        out: Folder for study_latents.json and its pictures, and for the tables of all results.
+        data_dir: Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
+        limit: Use only so many images.
+    """
+    import numpy as np
+
+    from ae import load_model
+    from ae.config import PRESETS
+    from ae.evaluation import pictures
+    from ae.figures import save_rows
+    from ae.tasks import Denoise
+
+    data = load_test_data(PRESETS["dense_ae_32"], data_dir, limit)
+    clean = pictures(lambda variables, x: x, {}, Denoise(sigma=0.0), data.test)[1]
+    tasks = {"reconstruction": Denoise(sigma=0.0), "denoising": Denoise()}
+    rows, shown = {}, {"clean": clean}
+    for name in models:
+        config, variables, _ = load_model(str(runs / name), lambda config: load_test_data(config, data_dir, limit))
+        size, predict = config.model.latent, partial(config.model.apply)
+        rows[str(size)] = {
+            f"{what}, {method}": mse_of(function, values, task, data.test)
+            for what, task in tasks.items()
+            for method, function, values in (
+                ("autoencoder", predict, variables),
+                ("PCA", project, principal_components(data.train, size)),
+            )
+        }
+        shown[f"{size} latents"] = np.asarray(predict(variables, clean))
+        shown[f"PCA, {size}"] = np.clip(project(principal_components(data.train, size), clean), 0, 1)
+    curves = {
+        column: ([int(size) for size in rows], [row[column] for row in rows.values()]) for column in rows[str(size)]
+    }
+    save_rows(out / "study_latents_reconstructions.png", shown)
+    save_rows(out / "study_latents_walks.png", walks(config.model, variables, data.test.images / np.float32(255)))
+    write(out, "study_latents", {**about(data), "mse": rows}, "latent numbers", "MSE", curves, log=True)
+
+
+def colour(
+    models: tuple[str, ...] = ("chroma_unet",),
+    out: Path = Path("results"),
+    data_dir: Path | None = None,
+    limit: int | None = None,
+) -> None:
+    """Colorize CIFAR-100's test images with chroma made weaker and stronger: error against colourfulness.
+
+    Args:
+        models: Run directories, files of weights, or names of weights in the package.
+        out: Folder for study_colour.json and study_colour.png, and for the tables of all results.
+        data_dir: Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
+        limit: Use only so many images.
+    """
+    from ae.color import saturated
+    from ae.config import PRESETS
+    from ae.evaluation import evaluate
+    from ae.tasks import Colorize
+
+    def stronger(predict: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda variables, x: saturated(predict(variables[0], x), variables[1])
+
+    data = load_test_data(PRESETS["chroma_unet"], data_dir, limit)
+    rows: dict[str, dict[str, list[float]]] = {}
+    for name, (predict, variables) in trained(models, data_dir):
+        rows[name], scale = {"mse": [], "colourfulness": []}, stronger(predict)
+        for saturation in SATURATIONS:
+            scores = evaluate(
+                scale, (variables, saturation), Colorize(), data.test, names=tuple(rows[name]), batch_size=64
+            )
+            for score, value in scores.items():
+                rows[name][score].append(value)
+    values = {**about(data), "saturation": SATURATIONS, "models": rows}
+    curves = {name: (row["colourfulness"], row["mse"]) for name, row in rows.items()}
+    write(out, "study_colour", values, "colourfulness", "MSE", curves)
+
+
+def side_by_side(
+    runs: Path = Path("runs"),
+    out: Path = Path("results"),
+    data_dir: Path | None = None,
+    limit: int | None = None,
+) -> None:
+    """Show test images 10 to 18 as every trained model gives them back, one picture for each data set.
+
+    Args:
+        runs: Folder of run directories; those of presets of the package are shown.
+        out: Folder for side_by_side_mnist.png and side_by_side_cifar100.png.
+        data_dir: Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
+        limit: Use only so many images.
+    """
+    from ae.config import OURS, REFERENCE
+    from ae.evaluation import pictures
+    from ae.figures import save_rows
+
+    rows: dict[str, dict[str, Any]] = {}
+    for config in REFERENCE + OURS:
+        if (runs / config.name / "checkpoints").exists():
+            ((_, (predict, variables)),) = trained([str(runs / config.name)], data_dir)
+            split = load_test_data(config, data_dir, limit).test
+            inputs, targets, outputs = pictures(predict, variables, config.task, split)
+            first = {config.task.labels[1]: targets, config.task.labels[0]: inputs}
+            rows.setdefault(config.data, first)[config.name] = outputs
+    out.mkdir(parents=True, exist_ok=True)
+    for data, shown in rows.items():
+        save_rows(out / f"side_by_side_{data}.png", shown)
+
+
+def load_test_data(config: Any, data_dir: Path | None, limit: int | None) -> Any:
+    from ae import load_data, override
+
+    return load_data(override(config, limit=limit), data_dir)
+
+
+def trained(models: Sequence[str], data_dir: Path | None) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    """(name of the preset, (predict, variables)) of each model."""
+    from ae import load_data, load_model, predictor
+
+    for model in models:
+        config, variables, _ = load_model(model, lambda config: load_data(config, data_dir))
+        yield config.name, (predictor(config), variables)
+
+
+def mse_of(predict: Any, variables: Any, task: Any, split: Any) -> float:
+    from ae.evaluation import evaluate
+
+    return evaluate(predict, variables, task, split, names=("mse",), batch_size=64)["mse"]
+
+
+def principal_components(train: Any, count: int) -> dict[str, Any]:
+    """Mean and components of clean training images: arrays [H * W] and [count, H * W]."""
+    import numpy as np
+    from sklearn.decomposition import PCA
+
+    fitted = PCA(count, svd_solver="covariance_eigh").fit(train.images.reshape(len(train.images), -1) / np.float32(255))
+    return {"mean": np.float32(fitted.mean_), "components": np.float32(fitted.components_)}
+
+
+def project(variables: dict[str, Any], images: Any) -> Any:
+    """Images [B, H, W, 1] from their principal components alone."""
+    flat = images.reshape(len(images), -1) - variables["mean"]
+    projected = flat @ variables["components"].T @ variables["components"] + variables["mean"]
+    return projected.reshape(images.shape)
+
+
+def walks(model: Any, variables: Any, images: Any, steps: int = 11) -> dict[str, Any]:
+    """Rows of images between test images 10 and 11, 12 and 13 and so on: latents on a straight line."""
+    import numpy as np
+
+    ends = np.asarray(model.apply(variables, images[10:18], method="encode"))
+    share = np.linspace(0, 1, steps)[:, None]
+    lines = [(1 - share) * first + share * last for first, last in zip(ends[::2], ends[1::2], strict=True)]
+    names = [f"{first} to {first + 1}" for first in range(10, 18, 2)]
+    return {
+        name: np.asarray(model.apply(variables, line, method="decode")) for name, line in zip(names, lines, strict=True)
+    }
+
+
+def about(data: Any) -> dict[str, Any]:
+    from ae.results import hardware, versions
+
+    split = {"data": data.name, "split": data.test.name, "fitted on": data.train.name}
+    return {"command": cli.command(), **split, "hardware": hardware(), "versions": versions()}
+
+
+def write(
+    out: Path, name: str, values: dict[str, Any], x: str, y: str, curves: dict[str, Any], *, log: bool = False
+) -> None:
+    """Writes a study's figures and its chart, and the tables that show them."""
+    from ae import report
+    from ae.figures import save_lines
+    from ae.files import write_text
+
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / f"{name}.json", json.dumps(values, indent=2) + "\n")
+    save_lines(out / f"{name}.png", x, y, curves, log=log)
+    report.write_tables(out)
+    print(report.STUDIES[name](values))
+
+
+if __name__ == "__main__":
+    cli.run({"noise": noise, "latents": latents, "colour": colour, "side-by-side": side_by_side})

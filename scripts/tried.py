@@ -1,0 +1,95 @@
+"""Train variants of our presets for a few epochs each, and write the table of what was tried."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from ae import cli
+
+Preset = Literal["unet_denoiser", "chroma_unet"]
+
+
+def variants(preset: Preset) -> dict[str, dict[str, Any]]:
+    """Changes of a preset, by what they are called."""
+    from ae.models import ChromaUNet, UNet
+
+    settings = {
+        "as released": {},
+        "learning rate 0.001": {"learning_rate": 1e-3},
+        "learning rate 0.004": {"learning_rate": 4e-3},
+        "constant learning rate": {"schedule": "constant"},
+        "batches of 128": {"batch_size": 128},
+        "averaged weights": {"average": 0.999},
+    }
+    if preset == "unet_denoiser":
+        return settings | {
+            "noise drawn once": {"fresh": False},
+            "not residual": {"model": UNet((32, 64, 104))},
+            "wider at the top": {"model": UNet((40, 64, 80), residual=True)},
+            "four levels": {"model": UNet((32, 56, 80, 80), residual=True)},
+        }
+    return settings | {
+        "not mirrored": {"train_task": None},
+        "wider at the top": {"model": ChromaUNet((48, 80, 160))},
+        "wider at the bottom": {"model": ChromaUNet((32, 96, 192))},
+        "four levels": {"model": ChromaUNet((40, 80, 128, 160))},
+    }
+
+
+def main(
+    presets: tuple[Preset, ...] = ("unet_denoiser", "chroma_unet"),
+    only: tuple[str, ...] = (),
+    epochs: int = 3,
+    runs: Path = Path("runs/tried"),
+    out: Path = Path("results/tried.json"),
+    data_dir: Path | None = None,
+    limit: int | None = None,
+) -> None:
+    """Train variants of our presets, going on with what an earlier call left.
+
+    Args:
+        presets: Whose variants.
+        only: Those with these names alone; the table keeps the others' figures.
+        epochs: How long to train each; the released ones train longer.
+        runs: Folder for the run directories.
+        out: File to write; the table beside it is written too.
+        data_dir: Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
+        limit: Use only so many images of each split.
+    """
+    from ae import fit, load_data, override, preset, report
+    from ae.files import write_text
+
+    values = json.loads(out.read_text()) if out.exists() else {"presets": {}}
+    for name in presets:
+        for label, changes in variants(name).items():
+            if only and label not in only:
+                continue
+            print(f"\n{name}, {label}", flush=True)
+            config = override(preset(name), epochs=epochs, patience=epochs, limit=limit, **changes)
+            data = load_data(config, data_dir)
+            run = runs / f"{name}-{label.replace(' ', '-')}"
+            state, history = fit(config, data, run, resume=True)
+            values["presets"].setdefault(name, {})[label] = row(config, state, history)
+            values["command"] = cli.command()
+            out.parent.mkdir(parents=True, exist_ok=True)
+            write_text(out, json.dumps(values, indent=2) + "\n")
+    report.write_tables(out.parent)
+    print(report.STUDIES[out.stem](values))
+
+
+def row(config: Any, state: Any, history: Any) -> dict[str, Any]:
+    """What the table says of a variant."""
+    from ae.results import count, multiply_adds
+
+    return {
+        "parameters": count(state.variables),
+        "multiply_adds": multiply_adds(config.model, config.model.input_shape),
+        "epochs": len(history),
+        "minutes": history[-1]["seconds"] / 60,
+        "validation": history[-1]["validation"],
+        "val_loss": history[-1]["val_loss"],
+    }
+
+
+if __name__ == "__main__":
+    cli.run(main, interrupted="interrupted; the same command goes on from the last checkpoint")

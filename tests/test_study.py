@@ -1,0 +1,68 @@
+"""The studies, on a few real images with models that have learnt nothing: what is written, not how good it is."""
+
+import json
+import runpy
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+from ae import cli
+from ae.config import PRESETS
+from ae.pretrained import write_weights
+
+
+@pytest.fixture
+def study(tmp_path, tfds_dir, decoded, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(cli.TUNABLES, "")
+
+    def study(name, *args):
+        arguments = [name, *args, "--out", "results", "--limit", "30", "--data-dir", str(tfds_dir)]
+        monkeypatch.setattr(sys, "argv", [str(ROOT / "scripts/study.py"), *arguments])
+        runpy.run_path(sys.argv[0], run_name="__main__")
+        return json.loads((tmp_path / f"results/study_{name}.json").read_text())
+
+    return study
+
+
+@pytest.fixture
+def untrained(tmp_path):
+    def untrained(preset):
+        config, path = PRESETS[preset], tmp_path / f"{preset}.safetensors"
+        variables = jax.jit(config.model.init)(jax.random.key(0), jnp.zeros((1, *config.model.input_shape)))
+        write_weights(path, config, variables, {"epochs": 0}, "float32")
+        return str(path)
+
+    return untrained
+
+
+def test_noise(study, untrained, tmp_path):
+    values = study("noise", "--models", untrained("keras_io_denoiser"))
+    psnr = values["psnr_pooled"]
+    assert set(psnr) == {
+        "noisy input", "median filter, 3x3", "non-local means (scikit-image)", "keras_io_denoiser",
+    }  # fmt: skip
+    assert psnr["noisy input"] == sorted(psnr["noisy input"], reverse=True)
+    assert psnr["non-local means (scikit-image)"][4] > psnr["median filter, 3x3"][4] - 1
+    assert f"| noisy input | {psnr['noisy input'][0]:.2f} |" in (tmp_path / "results/README.md").read_text()
+
+
+def test_latents(study, untrained, tmp_path):
+    untrained("dense_ae_8")
+    values = study("latents", "--models", "dense_ae_8.safetensors", "--runs", ".")
+    (row,) = values["mse"].values()
+    assert row["reconstruction, PCA"] < row["denoising, PCA"] < row["denoising, autoencoder"]
+    walk = np.asarray(Image.open(tmp_path / "results/study_latents_walks.png").convert("L"))
+    assert walk.std() > 10
+
+
+def test_colour(study, untrained):
+    values = study("colour", "--models", untrained("chroma_unet"))
+    (row,) = values["models"].values()
+    assert row["colourfulness"] == sorted(row["colourfulness"])
+    assert len(row["mse"]) == len(values["saturation"])
