@@ -42,6 +42,12 @@ def into_gamut(luma: jax.Array, chroma: jax.Array, weights: tuple[float, float, 
     return chroma * strength.min(axis=-1, keepdims=True)
 
 
+def saturated(rgb: jax.Array, factor: float | jax.Array) -> jax.Array:
+    """RGB [..., 3] in [0, 1] with its chroma multiplied, as far as [0, 1] allows; luma and hue stay."""
+    gray = luma(rgb)
+    return ycbcr_to_rgb(gray, into_gamut(gray, factor * rgb_to_chroma(rgb)))
+
+
 def colourfulness(rgb: jax.Array) -> jax.Array:
     """How colourful images are: RGB [..., H, W, 3] in [0, 1] -> [...]; gray is 0, vivid about 100.
 

@@ -13,8 +13,9 @@ are convolutions of their own), 4 with the larger tiles. What is left is a matri
 tile, [tiles, I] @ [I, O], which XLA runs near the machine's limit. The kernel's gradient uses the same transformed images,
 and XLA computes them once for both.
 
-Thin sides. A matrix product with three columns is slow: the output is one product for all taps at once, whose columns are
-then shifted and added; the kernel's gradient is a product with the windows of the thinner side ("im2col").
+Thin sides. A matrix product with three columns is slow. Where the output has so few channels, it is one product for all taps
+at once, whose columns are then shifted and added. Where the input has, the output and the kernel's gradient are products with
+its windows ("im2col"), which XLA computes once for both.
 
 `scripts/benchmark.py ablation` measures what each part gives.
 
@@ -111,7 +112,10 @@ def _output_on_cpu(x: jax.Array, w: jax.Array, strides: Pair, padding: Padding |
     if w.shape[:2] == strides:
         patches = _patches(x, strides, padding)
         return (_matrix(patches) @ _matrix(w)).reshape(*patches.shape[:3], w.shape[3])
-    if w.shape[2] <= THIN or (w.shape[3] <= THIN and strides != (1, 1)):
+    if w.shape[2] <= THIN:
+        windows = _windows(x, w.shape[:2], strides, padding)
+        return (_matrix(windows) @ _matrix(w)).reshape(*windows.shape[:3], w.shape[3])
+    if w.shape[3] <= THIN and strides != (1, 1):
         return lax.conv_general_dilated(x, w, strides, padding, dimension_numbers=NHWC)
     if w.shape[3] <= THIN:
         return _output_by_shifts(x, w, padding)

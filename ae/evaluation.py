@@ -17,7 +17,7 @@ Predict = Callable[[Any, jax.Array], jax.Array]
 """(variables, inputs [B, H, W, C]) -> outputs [B, H, W, C']"""
 
 TRAINING_SCORES = ("loss", "accuracy")
-ALL_SCORES = ("loss", "accuracy", "mse", "psnr", "ssim")
+METRICS = {"mse": metrics.mse, "psnr": metrics.psnr, "ssim": metrics.ssim}
 
 
 def noise_key(source: int, *, seed: int = 0) -> jax.Array:
@@ -32,15 +32,9 @@ def examples(task: Task, key: jax.Array, images: jax.Array, index: jax.Array) ->
 
 
 def scores(task: Task, names: tuple[str, ...], output: jax.Array, target: jax.Array) -> dict[str, jax.Array]:
-    """The named scores of each image of a batch, [B] each."""
-    functions = {
-        "loss": task.loss,
-        "accuracy": task.accuracy,
-        "mse": metrics.mse,
-        "psnr": metrics.psnr,
-        "ssim": metrics.ssim,
-    }
-    return {name: functions[name](output, target) for name in names}
+    """The named scores of each image of a batch, [B] each; those that are no metrics are the task's methods."""
+    functions = {name: METRICS.get(name) or getattr(task, name) for name in names}
+    return {name: function(output, target) for name, function in functions.items()}
 
 
 def evaluate(
@@ -52,7 +46,7 @@ def evaluate(
     names: tuple[str, ...] = TRAINING_SCORES,
     batch_size: int = 256,
 ) -> dict[str, float]:
-    """Means over all images of the split of the named scores (see `ALL_SCORES`).
+    """Means over all images of the split of the named scores (see `scores`).
 
     `predict(variables, inputs)` is compiled; pass the same function again to compile it once.
     """
@@ -84,8 +78,9 @@ def _add_batches(predict, task, names, size, variables, images, start, key, sums
 
 
 def measure(predict: Predict, variables: Any, task: Task, split: Split, *, batch_size: int = 256) -> dict[str, float]:
-    """What tables show of a predictor: loss, accuracy, mse, psnr_pooled, psnr_mean and ssim over a split."""
-    means = evaluate(predict, variables, task, split, names=ALL_SCORES, batch_size=batch_size)
+    """What tables show of a predictor: loss, accuracy, mse, psnr_pooled, psnr_mean, ssim, and the task's further scores."""
+    names = (*TRAINING_SCORES, *METRICS, *task.further_scores)
+    means = evaluate(predict, variables, task, split, names=names, batch_size=batch_size)
     mean_psnr = means.pop("psnr")
     return means | {"psnr_pooled": float(metrics.pooled_psnr(means["mse"])), "psnr_mean": mean_psnr}
 

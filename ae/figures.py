@@ -1,6 +1,6 @@
 """Pictures of a run: curves of loss and accuracy, strips of test images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +22,38 @@ def save_grid(path: Path, task: Task, title: str, pictures: tuple[np.ndarray, np
     """Writes (inputs, targets, outputs), each [N, H, W, C] in [0, 1], as three labelled rows."""
     rows = dict(zip(task.labels, pictures, strict=True))
     names = list(rows) if task.labels[0] == "gray" else [task.labels[1], task.labels[0], task.labels[2]]
-    count, height, width = pictures[0].shape[:3]
+    save_rows(path, {name: rows[name] for name in names}, title)
+
+
+def save_rows(path: Path, rows: Mapping[str, np.ndarray], title: str = "") -> None:
+    """Writes labelled rows of images, each [N, H, W, 1 or 3] in [0, 1]."""
+    count, height, width = next(iter(rows.values())).shape[:3]
     figure = _figure(figsize=(1.05 * count + 1, 1.05 * len(rows) * height / width + 0.35))
     axes = figure.add_subplot()
-    axes.imshow(strip(*(rows[name] for name in names)), interpolation="nearest")
+    axes.imshow(strip(*rows.values()), interpolation="nearest")
     for line in range(1, count):
         axes.axvline(line * width - 0.5, color="white", linewidth=2)
     for line in range(1, len(rows)):
         axes.axhline(line * height - 0.5, color="white", linewidth=2)
-    axes.set_yticks([(i + 0.5) * height for i in range(len(rows))], names, fontsize=12)
+    axes.set_yticks([(i + 0.5) * height for i in range(len(rows))], rows, fontsize=12)
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_title(title, fontsize=12)
+    _save(figure, path)
+
+
+def save_lines(
+    path: Path, x: str, y: str, curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, log: bool = False
+) -> None:
+    """Writes a chart of named curves (xs, ys) with the names of its axes; `log`: of y."""
+    figure = _figure(figsize=(7, 4.4))
+    axes = figure.add_subplot()
+    for name, (xs, ys) in curves.items():
+        axes.plot(xs, ys, "o-", markersize=4, label=name)
+    axes.set(xlabel=x, ylabel=y, yscale="log" if log else "linear")
+    axes.grid(alpha=0.3)
+    axes.legend()
     _save(figure, path)
 
 

@@ -41,8 +41,8 @@ def psnr(output: jax.Array, target: jax.Array) -> jax.Array:
 
 
 def pooled_psnr(mean_squared_error: float | jax.Array) -> jax.Array:
-    """PSNR in dB, peak 1, of an error averaged over all pixels of a data set."""
-    return -10 * jnp.log10(mean_squared_error)
+    """PSNR in dB, peak 1, of an error averaged over all pixels of a data set; at most 80."""
+    return jnp.minimum(-10 * jnp.log10(mean_squared_error), MOST_PSNR)
 
 
 def ssim(output: jax.Array, target: jax.Array) -> jax.Array:

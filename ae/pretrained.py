@@ -21,20 +21,44 @@ from safetensors.numpy import save_file
 from ae.config import Config, from_dict
 from ae.data import Data
 from ae.errors import InputError
-from ae.files import written_whole
-from ae.run import read_config
-from ae.train import predictor, restore
+from ae.files import write_text, written_whole
+from ae.run import read_config, read_result
+from ae.train import apply, predictor, restore
 
 WEIGHTS = Path(__file__).parent / "weights"
 CHECKSUMS = "SHA256SUMS"  # as `sha256sum` writes and checks them
 
 
 class Pretrained(NamedTuple):
-    """A trained model: `ae.predictor(config)(variables, inputs)` maps inputs to outputs."""
+    """A trained model, to be called with images."""
 
     config: Config
     variables: dict[str, Any]  # float32
     result: dict[str, Any]  # of the run: at least "epochs"; of released weights also scores, data, command, versions
+
+    def __call__(self, images: np.ndarray | jax.Array) -> jax.Array:
+        """Outputs [B, H, W, C'] in [0, 1] of images [B, H, W, C], float in [0, 1] or uint8.
+
+        Raises InputError for other shapes, dtypes and ranges.
+        """
+        return _apply(self.config.program, self.variables, _in_range(images, self.config.model.input_shape[2]))
+
+
+_apply = jax.jit(apply, static_argnums=0)
+
+
+def _in_range(images: np.ndarray | jax.Array, channels: int) -> jax.Array:
+    """As float32 in [0, 1]."""
+    if images.ndim != 4 or images.shape[3] != channels or 0 in images.shape:
+        raise InputError(f"expected images [B, H, W, {channels}], got {images.shape}")
+    if images.dtype == np.uint8:
+        return jnp.asarray(images, jnp.float32) / 255
+    if not jnp.issubdtype(images.dtype, jnp.floating):
+        raise InputError(f"expected images of uint8, or of floats in [0, 1], got {images.dtype}")
+    least, most = float(images.min()), float(images.max())
+    if not (least >= 0 and most <= 1):  # false for nan as well
+        raise InputError(f"expected floats in [0, 1], got {least:g} to {most:g}")
+    return jnp.asarray(images, jnp.float32)
 
 
 def pretrained_names() -> list[str]:
@@ -77,7 +101,7 @@ def load_model(
         return load_pretrained(model)
     config = read_config(path, preset)
     state, history = restore(path, config, load(config), best=best)
-    return Pretrained(config, state.variables, {"epochs": len(history)})
+    return Pretrained(config, state.variables, read_result(path, history))
 
 
 def _checksums() -> dict[str, str]:
@@ -117,11 +141,14 @@ def _check_shapes(path: Path, shapes: dict[str, tuple[int, ...]], config: Config
 
 
 def write_weights(path: Path, config: Config, variables: dict[str, Any], result: dict[str, Any], dtype: Any) -> None:
-    """Writes weights in some precision (float16 halves the file), whole or not at all."""
+    """Writes weights in some precision (float16 halves the file), whole or not at all; in the package, checksums too."""
     arrays = {key: np.asarray(value, dtype) for key, value in _flat(variables).items()}
     metadata = {"config": json.dumps(config.to_dict()), "result": json.dumps(result)}
     with written_whole(path) as temporary:
         save_file(arrays, temporary, metadata)
+    if path.resolve().parent == WEIGHTS:
+        lines = (f"{sha256(weights)}  {weights.name}\n" for weights in sorted(WEIGHTS.glob("*.safetensors")))
+        write_text(WEIGHTS / CHECKSUMS, "".join(lines))
 
 
 def _flat(variables: dict[str, Any]) -> dict[str, Any]:

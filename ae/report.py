@@ -1,7 +1,7 @@
 """Results as Markdown tables. No figure is ever typed into one."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +18,26 @@ def describe_model(config: dict[str, Any]) -> str:
 
 def read_results(folder: Path) -> list[dict[str, Any]]:
     """The results in a folder, by task, best last."""
-    paths = (path for path in sorted(folder.glob("*.json")) if not path.name.startswith("benchmark"))
-    results = [json.loads(path.read_text()) for path in paths]
+    files = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    results = [values for values in files if "preset" in values]
     return sorted(
         results,
         key=lambda result: (result["config"]["task"]["class"] != "Denoise", _group(result), -_compared(result)["loss"]),
     )
 
 
-SCORES = {"mse": "MSE", "psnr_pooled": "PSNR pooled", "psnr_mean": "PSNR mean", "ssim": "SSIM"}
-DIGITS = {"loss": 4, "accuracy": 4, "mse": 5, "psnr_pooled": 2, "psnr_mean": 2, "ssim": 3}
+SCORES = {"mse": "MSE", "psnr_pooled": "PSNR pooled", "psnr_mean": "PSNR mean", "ssim": "SSIM",
+          "colourfulness": "colourfulness"}  # fmt: skip
+DIGITS = {"loss": 4, "accuracy": 4, "mse": 5, "psnr_pooled": 2, "psnr_mean": 2, "ssim": 3, "colourfulness": 1}
 COLUMNS = ("", "parameters", "multiply-adds", "epochs", "minutes", "to the reference's loss", "chosen on", "training loss",
            "loss", "accuracy", *SCORES.values())  # fmt: skip
+Row = dict[str, str]  # by column
+
+
+def columns(rows: Sequence[Row], order: Sequence[str] = COLUMNS) -> str:
+    """A Markdown table with those of the columns that any row has."""
+    head = [column for column in order if any(row.get(column) for row in rows)]
+    return markdown([head, *([row.get(column, "") for column in head] for row in rows)])
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
@@ -40,8 +48,8 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
 
 def scores_table(rows: dict[str, dict[str, float]], accuracy_name: str) -> str:
     """Scores (see `ae.evaluation.measure`) by name, as a Markdown table."""
-    head = ["", "loss", accuracy_name, *SCORES.values()]
-    return markdown([head, *([name, *(f"{row[key]:.{DIGITS[key]}f}" for key in DIGITS)] for name, row in rows.items())])
+    cells = [{"": name, **_cells(("loss", "accuracy"), row), **_cells(SCORES, row)} for name, row in rows.items()]
+    return columns(cells).replace("accuracy", accuracy_name, 1)
 
 
 def _group(result: dict[str, Any]) -> tuple[str, str]:
@@ -58,8 +66,8 @@ def table(results: Sequence[dict[str, Any]]) -> str:
         title = (
             f"{group[1]}: loss and {members[0]['accuracy_name']} on {compared}, the scores after them on {test}.\n\n"
         )
-        models = (row for result in members for row in (_model_row(result), *_reference_rows(result)))
-        tables.append(title + markdown([COLUMNS, *_baseline_rows(members), *models]))
+        models = (row for result in members for row in (_model_row(result), *_reference_row(result)))
+        tables.append(title + columns([*_baseline_rows(members), *models]))
     return "\n".join(tables)
 
 
@@ -67,9 +75,9 @@ def _compared(scores: dict[str, Any]) -> dict[str, Any]:
     return scores.get("compared", scores["validation"])
 
 
-def _baseline_rows(results: Sequence[dict[str, Any]]) -> list[list[str]]:
+def _baseline_rows(results: Sequence[dict[str, Any]]) -> list[Row]:
     rows = {name: scores for result in results for name, scores in result["baselines"].items()}
-    return [[_fitted(name, scores), *[""] * 7, *_scores(scores)] for name, scores in rows.items()]
+    return [{"": _fitted(name, scores), **_scores(scores)} for name, scores in rows.items()]
 
 
 def _fitted(name: str, scores: dict[str, Any]) -> str:
@@ -77,19 +85,19 @@ def _fitted(name: str, scores: dict[str, Any]) -> str:
     return ", ".join([name, *(f"{key} {value:g}" for key, value in scores.get("fitted", {}).items())])
 
 
-def _model_row(result: dict[str, Any]) -> list[str]:
+def _model_row(result: dict[str, Any]) -> Row:
     spread = result.get("spread", {})
-    return [
-        f"**{result['preset']}**",
-        f"{result['parameters']:,}",
-        f"{result['multiply_adds'] / 1e6:.1f} M" if "multiply_adds" in result else "",
-        str(result["epochs"]),
-        f"{result['wall_seconds'] / 60:.1f}",
-        _minutes_to_the_references_loss(result),
-        result["validation"]["split"],
-        _number("loss", result["train"], spread.get("train")),
-        *_scores(result, spread),
-    ]
+    return {
+        "": f"**{result['preset']}**",
+        "parameters": f"{result['parameters']:,}",
+        "multiply-adds": f"{result['multiply_adds'] / 1e6:.1f} M" if "multiply_adds" in result else "",
+        "epochs": str(result["epochs"]),
+        "minutes": f"{result['wall_seconds'] / 60:.1f}",
+        "to the reference's loss": _minutes_to_the_references_loss(result),
+        "chosen on": result["validation"]["split"],
+        "training loss": _number("loss", result["train"], spread.get("train")),
+        **_scores(result, spread),
+    }
 
 
 def _minutes_to_the_references_loss(result: dict[str, Any]) -> str:
@@ -101,23 +109,31 @@ def _minutes_to_the_references_loss(result: dict[str, Any]) -> str:
     return f"{seconds / 60:.1f}" if seconds else ""
 
 
-def _reference_rows(result: dict[str, Any]) -> list[list[str]]:
-    """The reference's figures; where ours are on other data, the row says so."""
+def _reference_row(result: dict[str, Any]) -> list[Row]:
+    """The reference's figures, if it has any; where ours are on other data, the row says so."""
     theirs, ours = result["reference"], result["data"]["name"]
     if not theirs:
         return []
-    name = "reference" if ours == theirs["data"] else f"reference, **on other data: {theirs['data']}**"
-    epochs = f"{theirs['epoch']} of {theirs['epochs']}"
-    loss, val_loss, val_accuracy = (f"{theirs[key]:.4f}" for key in ("loss", "val_loss", "val_accuracy"))
-    return [[name, "", "", epochs, "", "", theirs["validation"], loss, val_loss, val_accuracy, *[""] * len(SCORES)]]
-
-
-def _scores(result: dict[str, Any], spread: dict[str, Any] | None = None) -> list[str]:
-    spread = spread or {}
-    compared = [
-        _number(name, _compared(result), _compared(spread) if spread else None) for name in ("loss", "accuracy")
+    return [
+        {
+            "": "reference" if ours == theirs["data"] else f"reference, **on other data: {theirs['data']}**",
+            "epochs": f"{theirs['epoch']} of {theirs['epochs']}",
+            "chosen on": theirs["validation"],
+            "training loss": f"{theirs['loss']:.4f}",
+            "loss": f"{theirs['val_loss']:.4f}",
+            "accuracy": f"{theirs['val_accuracy']:.4f}",
+        }
     ]
-    return [*compared, *(_number(name, result["test"], spread.get("test")) for name in SCORES)]
+
+
+def _scores(result: dict[str, Any], spread: dict[str, Any] | None = None) -> Row:
+    spread = spread or {}
+    compared = _cells(("loss", "accuracy"), _compared(result), _compared(spread) if spread else None)
+    return compared | _cells(SCORES, result["test"], spread.get("test"))
+
+
+def _cells(names: Iterable[str], scores: dict[str, Any], spread: dict[str, Any] | None = None) -> Row:
+    return {SCORES.get(name, name): _number(name, scores, spread) for name in names if name in scores}
 
 
 def _number(name: str, scores: dict[str, Any], spread: dict[str, Any] | None = None) -> str:
@@ -149,9 +165,76 @@ def write_tables(folder: Path, readme: Path = Path("README.md")) -> str:
         f"![curves]({result['preset']}_curves.png)\n![images]({result['preset']}_grid.png)\n"
         for result in results
     )
-    write_text(folder / "README.md", PREAMBLE + tables + pictures)
+    grids = "".join(f"\n![{path.stem}]({path.name})\n" for path in sorted(folder.glob("side_by_side_*.png")))
+    write_text(folder / "README.md", PREAMBLE + tables + grids + studies(folder) + pictures)
     _fill_file(readme, folder, tables)
     return tables
+
+
+def noise_study(values: dict[str, Any]) -> str:
+    """What `scripts/study.py noise` measured: PSNR of the mean error by noise level."""
+    head = ["PSNR pooled at sigma", *(f"{sigma:g}" for sigma in values["sigma"])]
+    return markdown([head, *([name, *(f"{x:.2f}" for x in row)] for name, row in values["psnr_pooled"].items())])
+
+
+def latents_study(values: dict[str, Any]) -> str:
+    """What `scripts/study.py latents` measured: MSE by the number of latents."""
+    rows = values["mse"]
+    head = ["latents", *next(iter(rows.values()))]
+    return markdown([head, *([size, *(f"{x:.5f}" for x in row.values())] for size, row in rows.items())])
+
+
+def colour_study(values: dict[str, Any]) -> str:
+    """What `scripts/study.py colour` measured: error and colourfulness as chroma is multiplied."""
+    head = ["chroma times", *(f"{x:g}" for x in values["saturation"])]
+    digits = {"mse": 5, "colourfulness": 1}
+    return markdown(
+        [
+            head,
+            *(
+                [f"{name}: {SCORES[score]}", *(f"{x:.{digits[score]}f}" for x in row[score])]
+                for name, row in values["models"].items()
+                for score in digits
+            ),
+        ]
+    )
+
+
+def tried_table(values: dict[str, Any]) -> str:
+    """What `scripts/tried.py` measured: the validation loss of variants after a few epochs."""
+    rows = [
+        {
+            "variant of": f"**{preset}**" if i == 0 else "",
+            "what": label,
+            "parameters": f"{row['parameters']:,}",
+            "multiply-adds": f"{row['multiply_adds'] / 1e6:.1f} M",
+            "epochs": str(row["epochs"]),
+            "minutes": f"{row['minutes']:.1f}",
+            "validation loss": f"{row['val_loss']:.5f}",
+        }
+        for preset, tried in values["presets"].items()
+        for i, (label, row) in enumerate(tried.items())
+    ]
+    return columns(rows, tuple(rows[0]))
+
+
+STUDIES = {
+    "study_noise": noise_study,
+    "study_latents": latents_study,
+    "study_colour": colour_study,
+    "tried": tried_table,
+}
+
+
+def studies(folder: Path) -> str:
+    """The studies whose files are in a folder of results, each with its table and its pictures."""
+    texts = []
+    for name, table in STUDIES.items():
+        if (folder / f"{name}.json").exists():
+            values = json.loads((folder / f"{name}.json").read_text())
+            pictures = "".join(f"![{path.stem}]({path.name})\n" for path in sorted(folder.glob(f"{name}*.png")))
+            texts.append(f"\n`{values['command']}`\n\n{table(values)}\n{pictures}")
+    return "".join(texts)
 
 
 def _fill_file(readme: Path, source: Path, tables: str) -> None:

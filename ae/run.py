@@ -42,6 +42,16 @@ def read_config(path: Path, preset: Config | None = None) -> Config:
     return config
 
 
+def read_result(path: Path, history: History) -> dict[str, Any]:
+    """The result of a finished run (see `ae.results.result`), the baselines apart; of any other just its epochs."""
+    try:
+        result = json.loads((path / "metrics.json").read_text())
+    except (OSError, json.JSONDecodeError):
+        result = {}
+    known = result if result.get("epochs") == len(history) else {"epochs": len(history)}
+    return {key: value for key, value in known.items() if key != "baselines"}
+
+
 def differences(ours: Config, theirs: Config) -> list[str]:
     """In which fields two configurations differ; a run may be longer, unless its schedule depends on its length."""
     a, b = ours.to_dict(), theirs.to_dict()

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from ae import metrics
-from ae.color import luma
+from ae.color import colourfulness, luma
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,8 @@ class Task:
     """What pictures call the three images."""
     accuracy_name: ClassVar[str] = ""
     """Which accuracy `accuracy` computes."""
+    further_scores: ClassVar[tuple[str, ...]] = ()
+    """Names of methods that score a batch as `accuracy` does, which tables show as well."""
 
     def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Makes one example: clean image [H, W, C] -> (input, target). All randomness comes from `key`."""
@@ -64,6 +66,7 @@ class Colorize(Task):
 
     labels: ClassVar = ("gray", "true", "colorized")
     accuracy_name: ClassVar = "categorical accuracy"
+    further_scores: ClassVar = ("colourfulness",)
 
     def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
         if self.mirrored:
@@ -72,3 +75,7 @@ class Colorize(Task):
 
     def accuracy(self, output: jax.Array, target: jax.Array) -> jax.Array:
         return metrics.categorical_accuracy(output, target)
+
+    def colourfulness(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        """How colourful each output is, whatever the target (see `ae.color.colourfulness`)."""
+        return colourfulness(jnp.clip(output, 0, 1))

@@ -99,6 +99,32 @@ def test_weights_of_others_are_one_line(file):
         read_weights(file)
 
 
+def test_weights_are_called_with_images(released, variables):
+    model = load_pretrained("small_unet")
+    images = np.random.default_rng(0).integers(0, 256, (2, 7, 9, 1), np.uint8)
+    output = model(images)
+    assert (output.shape, output.dtype) == ((2, 7, 9, 1), jnp.float32)
+    np.testing.assert_allclose(output, CONFIG.model.apply(model.variables, images / np.float32(255)), atol=1e-6)
+    np.testing.assert_allclose(model(images / 255), output, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((2, 8, 8, 3), np.uint8), r"expected images \[B, H, W, 1\], got \(2, 8, 8, 3\)"),
+        (np.zeros((8, 8, 1), np.uint8), "expected images"),
+        (np.zeros((0, 8, 8, 1), np.uint8), "expected images"),
+        (np.zeros((1, 8, 8, 1), np.uint16), "got uint16"),
+        (np.full((1, 8, 8, 1), 255.0), r"expected floats in \[0, 1\], got 255 to 255"),
+        (np.full((1, 8, 8, 1), -0.1), "got -0.1"),
+        (np.full((1, 8, 8, 1), np.nan), "got nan"),
+    ],
+)
+def test_images_of_other_kinds_are_one_line(released, images, message):
+    with pytest.raises(InputError, match=message):
+        load_pretrained("small_unet")(images)
+
+
 @pytest.mark.parametrize(
     "model", [models.UNet(widths=(2, 4), residual=True), models.ChromaUNet(widths=(2, 4))], ids=type
 )

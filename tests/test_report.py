@@ -88,8 +88,8 @@ def test_the_table_carries_baseline_model_and_reference(result):
         "reference, **on other data: mnist**",
     ]
     assert len({line.count("|") for line in (head, *lines)}) == 1
-    assert f"| 1.5 |  | validation | {result['train']['loss']:.4f} | {result['compared']['loss']:.4f} |" in lines[-2]
-    assert "| 5 of 7 |  |  | test[:9000] | 0.0269 | 0.0270 | 0.8058 |" in lines[-1]
+    assert f"| 1.5 | validation | {result['train']['loss']:.4f} | {result['compared']['loss']:.4f} |" in lines[-2]
+    assert "| 5 of 7 |  | test[:9000] | 0.0269 | 0.0270 | 0.8058 |" in lines[-1]
 
 
 def test_the_table_says_when_the_references_loss_was_reached(result):

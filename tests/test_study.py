@@ -12,7 +12,7 @@ from conftest import ROOT
 from PIL import Image
 
 from ae import cli
-from ae.config import PRESETS
+from ae.config import PRESETS, override
 from ae.pretrained import write_weights
 
 
@@ -66,3 +66,28 @@ def test_colour(study, untrained):
     (row,) = values["models"].values()
     assert row["colourfulness"] == sorted(row["colourfulness"])
     assert len(row["mse"]) == len(values["saturation"])
+
+
+def test_variants_make_a_table(tmp_path, tfds_dir, decoded, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(cli.TUNABLES, "")
+    for only in ("as released", "averaged weights"):  # the second call keeps the first one's figures
+        chosen = ["--presets", "unet_denoiser", "--only", only, "--epochs", "1", "--limit", "20"]
+        arguments = [*chosen, "--data-dir", str(tfds_dir), "--out", "results/tried.json"]
+        monkeypatch.setattr(sys, "argv", [str(ROOT / "scripts/tried.py"), *arguments])
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    tried = json.loads((tmp_path / "results/tried.json").read_text())["presets"]["unet_denoiser"]
+    assert list(tried) == ["as released", "averaged weights"]
+    row = tried["as released"]
+    assert (row["parameters"], row["epochs"]) == (486937, 1)
+    text = f"| as released | 486,937 | {row['multiply_adds'] / 1e6:.1f} M |"
+    assert text in capsys.readouterr().out
+    assert text in (tmp_path / "results/README.md").read_text()
+
+
+def test_every_variant_is_a_configuration():
+    variants = runpy.run_path(str(ROOT / "scripts/tried.py"))["variants"]
+    for preset in ("unet_denoiser", "chroma_unet"):
+        for changes in variants(preset).values():
+            config = override(PRESETS[preset], **changes)
+            jax.eval_shape(config.model.init, jax.random.key(0), jnp.zeros((1, *config.model.input_shape)))
