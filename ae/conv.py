@@ -13,11 +13,14 @@ are convolutions of their own), 4 with the larger tiles. What is left is a matri
 tile, [tiles, I] @ [I, O], which XLA runs near the machine's limit. The kernel's gradient uses the same transformed images,
 and XLA computes them once for both.
 
-Thin sides. A matrix product with three columns is slow. Where the output has so few channels, it is one product for all taps
-at once, whose columns are then shifted and added. Where the input has, the output and the kernel's gradient are products with
-its windows ("im2col"), which XLA computes once for both.
+Thin sides. A matrix product with three columns is slow. Where the output has so few channels, it is one product for all
+taps at once, whose columns are then shifted and added. Where the input has, the output and the kernel's gradient are
+products with its windows ("im2col"), which XLA computes once for both.
 
-`scripts/benchmark.py ablation` measures what each part gives.
+What each part gives, in images a second of training steps and as a share of the whole (`scripts/benchmark.py ablation`):
+
+<!-- table: results/benchmark_ablation.json -->
+<!-- end -->
 
 Tried without gain: Winograd in chunks of 2 to 16 images that fit the cache (the kernel is transformed anew each time);
 tiles of 4 on maps of 14 and for strides; one batched product for all pixels of a tile (gathering them costs more than is
