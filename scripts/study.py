@@ -92,6 +92,7 @@ def latents(
     curves = {
         column: ([int(size) for size in rows], [row[column] for row in rows.values()]) for column in rows[str(size)]
     }
+    out.mkdir(parents=True, exist_ok=True)
     save_rows(out / "study_latents_reconstructions.png", shown)
     save_rows(out / "study_latents_walks.png", walks(config.model, variables, data.test.images / np.float32(255)))
     write(out, "study_latents", {**about(data), "mse": rows}, "latent numbers", "MSE", curves, log=True)
