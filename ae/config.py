@@ -144,8 +144,8 @@ UNET_DENOISER = Config(
     batch_size=64,
     learning_rate=2e-3,
     schedule="one-cycle",
-    epochs=11,  # half an hour on two cores
-    patience=11,
+    epochs=10,  # half an hour on two cores
+    patience=10,
     fresh=True,
 )
 UNET_DENOISER_BLIND = replace(  # knows no noise level
