@@ -7,9 +7,11 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "colorize": ("Colorizer",),
     "conv": ("Conv", "ConvTranspose"),
     "config": ("Config", "PRESETS", "preset", "override", "on_sample"),
     "data": ("Data", "Split", "load_data"),
+    "denoise": ("Denoiser",),
     "errors": ("InputError", "TrainingError"),
     "evaluation": ("evaluate", "measure"),
     "keras_weights": ("from_keras",),

@@ -6,7 +6,11 @@ import jax.numpy as jnp
 from ae.errors import InputError
 
 BT601 = (0.299, 0.587, 0.114)
-"""Weights of R, G and B in luma (Rec. ITU-R BT.601)."""
+"""Weights of R, G and B in luma (Rec. ITU-R BT.601): standard definition, JPEG, and what our models learn from."""
+BT709 = (0.2126, 0.7152, 0.0722)
+"""Weights of high definition (Rec. ITU-R BT.709)."""
+BT2020 = (0.2627, 0.6780, 0.0593)
+"""Weights of ultra-high definition (Rec. ITU-R BT.2020, not constant luminance)."""
 
 
 def luma(rgb: jax.Array, weights: tuple[float, float, float] = BT601) -> jax.Array:

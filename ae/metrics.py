@@ -8,8 +8,12 @@ import dm_pix
 import jax
 import jax.numpy as jnp
 
+from ae.color import luma, rgb_to_chroma
 from ae.errors import InputError
 
+CDC_STEPS = (1, 2, 4)  # frames apart
+SAME_LUMA = 0.02  # a change of luma by so much makes a pixel count 1/e in `chroma_flicker`
+CUT = 0.1  # mean change of luma from which on two frames are taken to be of different scenes
 MOST_PSNR = 80.0  # dB; an error of 1e-4, far below what 8 bits can show
 
 
@@ -71,6 +75,51 @@ def categorical_accuracy(output: jax.Array, target: jax.Array) -> jax.Array:
     """
     check_batches(output, target)
     return jnp.mean(output.argmax(-1) == target.argmax(-1), axis=(1, 2), dtype=output.dtype)
+
+
+def histograms(frames: jax.Array) -> jax.Array:
+    """Distributions of the channels of each frame over 256 values: RGB [T, H, W, 3] in [0, 1] -> [T, 3, 256], sums 1."""
+    codes = jnp.round(255 * jnp.clip(frames, 0, 1)).astype(jnp.int32)
+    values = jnp.moveaxis(codes, -1, 1).reshape(len(frames) * 3, -1)
+    counts = jax.vmap(lambda row: jnp.bincount(row, length=256))(values)
+    return counts.reshape(len(frames), 3, 256) / values.shape[1]
+
+
+def divergence(p: jax.Array, q: jax.Array) -> jax.Array:
+    """Jensen-Shannon divergence of distributions, natural logarithm: [..., N] twice -> [...] in [0, log 2]."""
+    middle = (p + q) / 2
+    return (jax.scipy.special.rel_entr(p, middle) + jax.scipy.special.rel_entr(q, middle)).sum(-1) / 2
+
+
+def cdc(frames: jax.Array) -> jax.Array:
+    """Colour distribution consistency of a clip, RGB [T, H, W, 3] in [0, 1] with T > 4: lower is steadier, 0 a still.
+
+    Mean divergence of the channels' histograms of frames 1, 2 and 4 apart, from Liu et al., "Temporally consistent video
+    colorization" (2021). A gray clip scores as well as a perfect one: it belongs beside a measure of colour.
+    """
+    shares = histograms(frames)
+    return jnp.stack([divergence(shares[:-step], shares[step:]).mean() for step in CDC_STEPS]).mean()
+
+
+def flicker_sums(before: jax.Array, after: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """For pairs of frames, RGB [T, H, W, 3] in [0, 1]: chroma's change where luma stays, and what to divide its sum by.
+
+    [T] twice, in steps of 8 bits a pixel; both are 0 where the scene changes.
+    """
+    change = jnp.abs(luma(after) - luma(before))[..., 0]
+    weight = jnp.exp(-jnp.square(change / SAME_LUMA)) * (change.mean((1, 2), keepdims=True) < CUT)
+    chroma = 255 * jnp.linalg.norm(rgb_to_chroma(after) - rgb_to_chroma(before), axis=-1)
+    return (weight * chroma).sum((1, 2)), weight.sum((1, 2))
+
+
+def chroma_flicker(frames: jax.Array) -> jax.Array:
+    """How much chroma changes from frame to frame where luma does not, in steps of 8 bits: RGB [T, H, W, 3] in [0, 1].
+
+    Pixels count less the more their luma changes, and pairs of frames across a cut not at all: what moves is no flicker.
+    0 for a still, and for a gray clip too.
+    """
+    changes, weights = flicker_sums(frames[:-1], frames[1:])
+    return changes.sum() / jnp.maximum(weights.sum(), 1e-6)
 
 
 def masked_sums(values: dict[str, jax.Array], mask: jax.Array) -> dict[str, jax.Array]:

@@ -41,16 +41,18 @@ class Pretrained(NamedTuple):
 
         Raises InputError for other shapes, dtypes and ranges.
         """
-        return _apply(self.config.program, self.variables, _in_range(images, self.config.model.input_shape[2]))
+        channels = self.config.model.input_shape[2]
+        checked = in_range(images, f"images [B, H, W, {channels}]", ndim=4, channels=channels)
+        return _apply(self.config.program, self.variables, checked)
 
 
 _apply = jax.jit(apply, static_argnums=0)
 
 
-def _in_range(images: np.ndarray | jax.Array, channels: int) -> jax.Array:
-    """As float32 in [0, 1]."""
-    if images.ndim != 4 or images.shape[3] != channels or 0 in images.shape:
-        raise InputError(f"expected images [B, H, W, {channels}], got {images.shape}")
+def in_range(images: np.ndarray | jax.Array, expected: str, *, ndim: int, channels: int | None = None) -> jax.Array:
+    """Images as float32 in [0, 1]; uint8 is divided by 255. Raises InputError for other shapes, dtypes and ranges."""
+    if images.ndim != ndim or 0 in images.shape or (channels and images.shape[-1] != channels):
+        raise InputError(f"expected {expected}, got {images.shape}")
     if images.dtype == np.uint8:
         return jnp.asarray(images, jnp.float32) / 255
     if not jnp.issubdtype(images.dtype, jnp.floating):

@@ -24,14 +24,14 @@ def paced(first: int, last: int, *, seconds: float = 1.0) -> Iterator[tuple[int,
         first, size = stop, int(devices.from_first(max(1, min(2 * size, round(size * seconds / elapsed)))))
 
 
-def bar(label: str, total: int, *, done: int = 0) -> tqdm:
+def bar(label: str, total: int | None, *, done: int = 0, unit: str = "img") -> tqdm:
     """A progress bar in images, with images a second and the time left; in a log file, one line each half minute."""
     delay, interval = (0.5, 0.1) if sys.stderr.isatty() else (30, 30)
     return tqdm(
         desc=label,
         total=total,
         initial=done,
-        unit="img",
+        unit=unit,
         leave=False,
         delay=delay,
         mininterval=interval,

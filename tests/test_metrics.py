@@ -2,9 +2,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.spatial.distance import jensenshannon
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from ae import metrics
+from ae.color import colourfulness, rgb_to_chroma, ycbcr_to_rgb
+from ae.video.steadiness import Steadiness
 
 
 @pytest.fixture
@@ -74,3 +77,62 @@ def test_metrics_are_per_image_and_jit_changes_nothing(images, name):
     assert values.shape == (4,)
     np.testing.assert_allclose(jax.jit(metric)(*images), values, rtol=1e-5)
     np.testing.assert_allclose(metric(images[0][2:3], images[1][2:3]), values[2:3], rtol=1e-5)
+
+
+def clip(colour, frames=12, gray=0.5):
+    """Frames of one luma and a chroma that is given for each, RGB [T, 16, 16, 3]."""
+    cb = jnp.broadcast_to(jnp.asarray(colour, jnp.float32), (frames,))
+    chroma = jnp.stack([cb, jnp.zeros(frames)], -1)[:, None, None]
+    pattern = gray + 0.1 * jnp.sin(jnp.arange(256.0)).reshape(1, 16, 16, 1)
+    return ycbcr_to_rgb(jnp.broadcast_to(pattern, (frames, 16, 16, 1)), jnp.broadcast_to(chroma, (frames, 16, 16, 2)))
+
+
+STEADY, GRAY = clip(0.1), clip(0.0)
+FLICKERING = clip(jnp.where(jnp.arange(12) % 2 == 0, 0.08, 0.12))
+CUT = jnp.concatenate([clip(0.1, 6), clip(-0.1, 6, gray=0.8)])
+
+
+def test_a_still_and_a_gray_clip_do_not_flicker():
+    for frames in (STEADY, GRAY):
+        assert metrics.cdc(frames) == pytest.approx(0, abs=1e-6)
+        assert metrics.chroma_flicker(frames) == pytest.approx(0, abs=1e-3)
+
+
+def test_flicker_is_the_change_of_chroma_in_steps_of_8_bits():
+    assert metrics.chroma_flicker(FLICKERING) == pytest.approx(255 * 0.04, rel=1e-3)
+    assert metrics.cdc(FLICKERING) > 0.03
+
+
+def test_a_cut_is_no_flicker():
+    assert metrics.chroma_flicker(CUT) == pytest.approx(0, abs=1e-3)
+    assert metrics.cdc(CUT) > 0.01  # which cannot tell
+
+
+def test_what_moves_is_no_flicker():
+    """A coloured pattern that wanders: chroma changes everywhere, and luma with it."""
+    pattern = jnp.asarray(np.random.default_rng(2).uniform(size=(16, 16, 3)), jnp.float32)
+    frames = jnp.stack([jnp.roll(pattern, step, axis=1) for step in range(6)])
+    changes = jnp.linalg.norm(rgb_to_chroma(frames[1:]) - rgb_to_chroma(frames[:-1]), axis=-1)
+    assert metrics.chroma_flicker(frames) < 0.1 * 255 * changes.mean()
+
+
+def test_cdc_is_that_of_scipy():
+    darker = np.linspace(1, 2, 7).reshape(7, 1, 1, 1)
+    frames = np.float32(np.random.default_rng(1).uniform(size=(7, 8, 8, 3)) ** darker)
+    codes = np.moveaxis(np.round(255 * frames).astype(int), -1, 1).reshape(7, 3, -1)
+    counts = [[np.bincount(channel, minlength=256) for channel in frame] for frame in codes]
+    means = [
+        np.mean([jensenshannon(counts[i][c], counts[i + step][c]) ** 2 for i in range(7 - step) for c in range(3)])
+        for step in (1, 2, 4)
+    ]
+    assert float(metrics.cdc(frames)) == pytest.approx(np.mean(means), rel=1e-4)
+
+
+@pytest.mark.parametrize("frames", [STEADY, FLICKERING, CUT], ids=["steady", "flickering", "cut"])
+def test_running_sums_are_the_metrics_of_the_whole_clip(frames):
+    sums = Steadiness()
+    for frame in np.asarray(frames):
+        sums.add(frame)
+    assert sums.cdc == pytest.approx(float(metrics.cdc(frames)), abs=1e-6)
+    assert sums.chroma_flicker == pytest.approx(float(metrics.chroma_flicker(frames)), abs=1e-3)
+    assert sums.colourfulness == pytest.approx(float(colourfulness(frames).mean()), rel=1e-4)

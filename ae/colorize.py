@@ -1,0 +1,256 @@
+"""Colour for gray frames of any size: computed small, brought to full size along the edges of luma, luma untouched.
+
+A model sees a small copy of a frame (its working size), which is what it was trained on and what it costs. Its chroma is
+brought to full size as a guided filter does it (He, Sun and Tang, "Guided image filtering", 2010; on small copies: He and
+Sun, "Fast guided filter", 2015): around every point chroma is taken to be a line in luma, whose slope and offset are smooth
+and can be enlarged without blurring an edge.
+"""
+
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ae import devices
+from ae.color import BT601, into_gamut, rgb_to_chroma, ycbcr_to_rgb
+from ae.config import Config
+from ae.errors import InputError
+from ae.pretrained import Pretrained, in_range
+from ae.stages import Frame, in_batches
+from ae.train import apply
+
+PIXELS = 8192  # of the working size
+RADIUS = 1  # of the guided filter's windows, in pixels of the working size
+FLATNESS = 1e-3  # variance of luma below which a window counts as flat, and its chroma as constant
+BATCH_SIZE = 8
+
+
+class Coding(NamedTuple):
+    """How the numbers in the planes of a clip stand for luma and chroma, and how a frame is to be turned for looking at."""
+
+    bits: int = 8
+    full_range: bool = False  # luma from 0 to the largest number; otherwise from 16 to 235, for 8 bits
+    weights: tuple[float, float, float] = BT601  # of R, G and B in luma
+    shared: tuple[int, int] = (2, 2)  # rows and columns of luma for one value of chroma; 4:2:0 has (2, 2)
+    turns: int = 0  # quarter turns, counter-clockwise
+
+    @property
+    def _unit(self) -> int:
+        return 2 ** (self.bits - 8)
+
+    def luma(self, codes: jax.Array) -> jax.Array:
+        """Integers -> luma in [0, 1]; what is blacker than black or whiter than white is cut."""
+        if self.full_range:
+            return jnp.float32(codes) / (2**self.bits - 1)
+        return jnp.clip((jnp.float32(codes) / self._unit - 16) / 219, 0, 1)
+
+    def chroma_codes(self, chroma: jax.Array) -> jax.Array:
+        """Cb or Cr in [-0.5, 0.5] -> integers."""
+        scale = 2**self.bits - 1 if self.full_range else 224 * self._unit
+        codes = jnp.round(chroma * scale) + 2 ** (self.bits - 1)
+        return jnp.clip(codes, 0, 2**self.bits - 1).astype(jnp.uint8 if self.bits == 8 else jnp.uint16)
+
+    def chroma_size(self, height: int, width: int) -> tuple[int, int]:
+        """Of the chroma planes of a frame."""
+        return -(-height // self.shared[0]), -(-width // self.shared[1])
+
+
+class Colours(NamedTuple):
+    """What a model says of a frame at working size; around each pixel chroma is `slope * luma + offset`, roughly."""
+
+    chroma: jax.Array  # [h, w, 2]
+    slope: jax.Array  # [h, w, 2]
+    offset: jax.Array  # [h, w, 2]
+    shown: jax.Array  # RGB [h, w, 3] in [0, 1]
+
+
+def working_size(config: Config, height: int, width: int, pixels: int = PIXELS) -> tuple[int, int]:
+    """The size at which a model sees a frame: about so many pixels in the frame's shape, in multiples of 8.
+
+    A model that takes one size only is given that.
+    """
+    scale = min(1.0, (pixels / (height * width)) ** 0.5)
+    size = tuple(max(8, 8 * round(scale * length / 8)) for length in (height, width))
+    return size if _takes(config, size) else config.model.input_shape[:2]
+
+
+@cache
+def _takes(config: Config, size: tuple[int, int]) -> bool:
+    try:
+        jax.eval_shape(config.model.init, jax.random.key(0), jnp.zeros((1, *size, 1)))
+    except InputError:
+        return False
+    return True
+
+
+def colours(
+    config: Config,
+    variables: Any,
+    small: jax.Array,
+    saturation: jax.Array | float,
+    *,
+    weights: tuple[float, float, float] = BT601,
+    turns: int = 0,
+) -> Colours:
+    """What a model says of a small frame [h, w, 1] in [0, 1], whose luma has these weights; upright after `turns`."""
+    rgb = apply(config, variables, jnp.rot90(small, turns)[None], train=False)[0]
+    chroma = saturation * rgb_to_chroma(jnp.rot90(rgb, -turns))
+    if weights != BT601:  # which models have learned from
+        chroma = rgb_to_chroma(ycbcr_to_rgb(small, chroma), weights)
+    mean_luma, mean_chroma = window_mean(small), window_mean(chroma)
+    variance = window_mean(small * small) - mean_luma * mean_luma
+    slope = (window_mean(small * chroma) - mean_luma * mean_chroma) / (variance + FLATNESS)
+    offset = mean_chroma - slope * mean_luma
+    shown = ycbcr_to_rgb(small, into_gamut(small, chroma, weights), weights)
+    return Colours(chroma, window_mean(slope), window_mean(offset), shown)
+
+
+def full_chroma(
+    found: Colours, gray: jax.Array, weights: tuple[float, float, float] = BT601, rows: jax.Array | None = None
+) -> jax.Array:
+    """Chroma [H, W, 2] for luma [H, W, 1] in [0, 1] of the frame, or of a part of its rows.
+
+    `rows`: the part's rows of `interpolation(h, H)`.
+    """
+    if rows is None and found.chroma.shape[:2] == gray.shape[:2]:
+        return into_gamut(gray, found.chroma, weights)
+    rows = interpolation(found.slope.shape[0], gray.shape[0]) if rows is None else rows
+    columns = interpolation(found.slope.shape[1], gray.shape[1])
+    slope, offset = (jnp.einsum("Hh,hwc,Ww->HWc", rows, x, columns) for x in (found.slope, found.offset))
+    return into_gamut(gray, slope * gray + offset, weights)
+
+
+def window_mean(x: jax.Array) -> jax.Array:
+    """Means over the window around each pixel, as far as it lies in the image: [H, W, C] -> the same."""
+    size = 2 * RADIUS + 1
+    padded = jnp.pad(x, ((RADIUS, RADIUS), (RADIUS, RADIUS), (0, 0)), mode="edge")
+    rows = sum(padded[i : i + x.shape[0]] for i in range(size))
+    return sum(rows[:, i : i + x.shape[1]] for i in range(size)) / size**2
+
+
+def interpolation(source: int, target: int) -> np.ndarray:
+    """Weights [target, source] that bring so many values to another number: straight lines, or averages where it is less."""
+    places = (np.arange(target) + 0.5) * source / target - 0.5
+    distances = np.abs(places[:, None] - np.arange(source)) / max(1, source / target)
+    weights = np.maximum(0, 1 - distances)
+    return np.float32(weights / weights.sum(axis=1, keepdims=True))
+
+
+def resized(x: jax.Array, size: tuple[int, int]) -> jax.Array:
+    """An image [H, W, C] at another size."""
+    rows, columns = (interpolation(*lengths) for lengths in zip(x.shape[:2], size, strict=True))
+    return jnp.einsum("hH,HWc,wW->hwc", rows, x, columns)
+
+
+def shrunk(x: jax.Array, shared: tuple[int, int]) -> jax.Array:
+    """Means over blocks of so many rows and columns: [H, W] -> [ceil(H / rows), ceil(W / columns), 1]."""
+    height, width = (-(-length // block) for length, block in zip(x.shape, shared, strict=True))
+    x = jnp.pad(x, ((0, height * shared[0] - x.shape[0]), (0, width * shared[1] - x.shape[1])), mode="edge")
+    return x.reshape(height, shared[0], width, shared[1], 1).mean((1, 3))
+
+
+@partial(jax.jit, static_argnames=("config", "working", "coding"))
+def chroma_planes(
+    config: Config,
+    variables: Any,
+    codes: jax.Array,
+    saturation: float,
+    *,
+    working: tuple[int, int],
+    coding: Coding,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Cb, Cr [B, h, w] for the luma planes [B, H, W] of a clip, in its coding, and its frames small, RGB in [0, 1]."""
+    size = working[::-1] if coding.turns % 2 else working
+
+    def one(codes: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        gray = shrunk(coding.luma(codes), coding.shared)
+        small = resized(gray, size)
+        found = colours(config, variables, small, saturation, weights=coding.weights, turns=coding.turns)
+        codes = coding.chroma_codes(full_chroma(found, gray, coding.weights))
+        return codes[..., 0], codes[..., 1], found.shown
+
+    return jax.vmap(one)(devices.split(codes))
+
+
+@partial(jax.jit, static_argnames=("config", "working"))
+def rgb_frames(
+    config: Config, variables: Any, gray: jax.Array, saturation: float, *, working: tuple[int, int]
+) -> tuple[jax.Array, jax.Array]:
+    """RGB [B, H, W, 3] in [0, 1] for luma [B, H, W] in [0, 1], and the frames small."""
+
+    def one(gray: jax.Array) -> tuple[jax.Array, jax.Array]:
+        gray = gray[..., None]
+        found = colours(config, variables, resized(gray, working), saturation)
+        return ycbcr_to_rgb(gray, full_chroma(found, gray)), found.shown
+
+    return jax.vmap(one)(devices.split(gray))
+
+
+_small_colours = jax.jit(colours, static_argnames=("config", "weights", "turns"))
+
+
+@jax.jit
+def _rgb_rows(found: Colours, gray: jax.Array, rows: jax.Array | None) -> jax.Array:
+    """RGB [n, W, 3] for some rows of luma [n, W] of a frame."""
+    gray = gray[..., None]
+    return ycbcr_to_rgb(gray, full_chroma(found, gray, rows=rows))
+
+
+@dataclass(frozen=True)
+class Colorizer:
+    """A trained model that maps luma to RGB, for frames of any size."""
+
+    trained: Pretrained
+    saturation: float = 1.0  # what chroma is multiplied with
+    pixels: int = PIXELS  # of the working size
+
+    def __call__(self, frames: np.ndarray, *, batch_size: int = BATCH_SIZE) -> np.ndarray:
+        """RGB [T, H, W, 3] for gray frames [T, H, W]: uint8 for uint8, float32 in [0, 1] for floats in [0, 1].
+
+        Raises InputError for other shapes, dtypes and ranges.
+        """
+        gray = in_range(frames, "gray frames [T, H, W]", ndim=3)
+        items = (Frame(np.asarray(frame), None) for frame in gray)
+        rgb = np.stack([frame.outputs[0] for frame in in_batches(self.frames, items, batch_size)])
+        return np.uint8(np.round(255 * rgb)) if frames.dtype == np.uint8 else rgb
+
+    def planes(self, codes: np.ndarray, coding: Coding) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Cb and Cr [B, h, w] for luma planes [B, H, W] of a clip, and the frames small, RGB [B, h', w', 3] in [0, 1]."""
+        upright = codes.shape[:0:-1] if coding.turns % 2 else codes.shape[1:]
+        working = working_size(self.trained.config, *upright, self.pixels)
+        return chroma_planes(*self._model, codes, self.saturation, working=working, coding=coding)
+
+    def frames(self, gray: np.ndarray) -> tuple[jax.Array, jax.Array]:
+        """RGB [B, H, W, 3] in [0, 1] for luma [B, H, W] in [0, 1], and the frames small."""
+        working = working_size(self.trained.config, *gray.shape[1:], self.pixels)
+        return rgb_frames(*self._model, gray, self.saturation, working=working)
+
+    def image(self, gray: np.ndarray) -> np.ndarray:
+        """RGB [H, W, 3] in [0, 1] for luma [H, W] in [0, 1]; like `frames`, for one image, however large.
+
+        Other sizes compile nothing that takes long, and rows are computed a few at a time.
+        """
+        height, width = gray.shape
+        working = working_size(self.trained.config, height, width, self.pixels)
+        rows, columns = (interpolation(*lengths) for lengths in zip(gray.shape, working, strict=True))
+        small = rows @ (gray @ columns.T)
+        found = _small_colours(*self._model, small[..., None], self.saturation)
+        if working == gray.shape:
+            return np.asarray(_rgb_rows(found, gray, None))
+        rows, each = interpolation(working[0], height), max(1, STRIP // width)
+        rgb = np.empty((height, width, 3), np.float32)
+        for first in range(0, height, each):
+            start = min(first, max(0, height - each))  # strips of one shape: the last overlaps the one before it
+            strip = slice(start, start + each)
+            rgb[strip] = _rgb_rows(found, gray[strip], rows[strip])
+        return rgb
+
+    @property
+    def _model(self) -> tuple[Config, Any]:
+        return self.trained.config.program, self.trained.variables
+
+
+STRIP = 2**20  # pixels of an image that are computed at a time

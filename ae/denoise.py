@@ -1,0 +1,51 @@
+"""Noise taken from images of any size, in tiles."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from skimage.restoration import estimate_sigma
+
+from ae.pretrained import Pretrained
+
+TILE = 256  # most rows and columns that are computed at a time
+MARGIN = 32  # around what is kept of a tile: more than a U-Net of three levels sees around a pixel
+GRID = 8  # tiles begin at multiples of it, as down-sampling does: what comes out does not depend on the tiles
+
+
+def noise_level(gray: np.ndarray) -> float:
+    """The standard deviation of Gaussian noise in an image [H, W] in [0, 1], from the median of its finest wavelets.
+
+    Too low where noise was cut at black and white, as it is around digits. From Donoho and Johnstone, "Ideal spatial
+    adaptation by wavelet shrinkage" (1994).
+    """
+    return float(estimate_sigma(gray))
+
+
+@dataclass(frozen=True)
+class Denoiser:
+    """A trained model that takes noise from images of any size."""
+
+    trained: Pretrained
+
+    def image(self, noisy: np.ndarray) -> np.ndarray:
+        """An image [H, W] in [0, 1] without its noise. Raises InputError where the model takes another size only."""
+        height, width = noisy.shape
+        beyond = [(0, -length % GRID if length > TILE else 0) for length in noisy.shape]
+        padded = np.pad(noisy, beyond, mode="edge")
+        clean = np.empty(padded.shape, np.float32)
+        for rows in tiles(padded.shape[0]):
+            for columns in tiles(padded.shape[1]):
+                tile = self.trained(padded[None, rows, columns, None])[0, ..., 0]
+                kept = [slice(MARGIN * (part.start > 0), None) for part in (rows, columns)]
+                clean[rows, columns][*kept] = tile[*kept]
+        return clean[:height, :width]
+
+
+def tiles(length: int) -> list[slice]:
+    """Parts that cover so many rows, a multiple of 8; each overlaps the one before by at least two margins.
+
+    In the order in which they are to be written, each without its first rows, which lie in the margin.
+    """
+    size = min(TILE, length)
+    starts = [*range(0, length - size, TILE - 2 * MARGIN), length - size]
+    return [slice(start, start + size) for start in starts]

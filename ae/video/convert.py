@@ -1,0 +1,178 @@
+"""Colour for files: what is read goes through a model in batches and is written, all three at the same time."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ae.color import luma
+from ae.colorize import BATCH_SIZE, Colorizer
+from ae.errors import InputError
+from ae.files import written_whole
+from ae.progress import bar
+from ae.stages import Frame, background, in_batches
+from ae.video.clips import Clip
+from ae.video.images import DEEP, Picture, check_holds, image_files, read_image, with_pixels, write_image
+from ae.video.output import Check, Output, checked
+from ae.video.steadiness import Steadiness
+
+
+class Report(NamedTuple):
+    """What became of a clip."""
+
+    path: Path  # that was written; where a check failed, not the one that was asked for
+    checks: list[Check]
+    lost: list[str]  # what could not be read of the source, a line each
+    steadiness: Steadiness
+
+    @property
+    def passed(self) -> bool:
+        """Whether what was written is what ought to be."""
+        return all(check.passed for check in self.checks)
+
+
+class CheckFailedError(InputError):
+    """A clip was written, but is not what it ought to be; `report` says where it is kept, and what is wrong."""
+
+    def __init__(self, report: Report) -> None:
+        wrong = "; ".join(f"{c.name}: {c.found}, not {c.wanted}" for c in report.checks if not c.passed)
+        super().__init__(f"{report.path} failed the check: {wrong}")
+        self.report = report
+
+
+def colorize_clip(
+    source: Path,
+    target: Path,
+    colorizer: Colorizer,
+    *,
+    batch_size: int = BATCH_SIZE,
+    seconds: float | None = None,
+    beside: bool = False,
+    codec: str | None = None,
+    options: dict[str, str] | None = None,
+    say: Callable[[str], None] = print,
+) -> Report:
+    """Gives a clip colour, and keeps its luma, frames, times and all other streams; then checks what was written.
+
+    `seconds`: only so many from its beginning. `beside`: gray and coloured side by side. `codec`, `options`: of the encoder.
+    `say` is told what the container cannot hold, before the first frame. Raises InputError where the source cannot be read
+    or the target not be written, with nothing left of it, and CheckFailedError, with the clip kept as NAME.failed.SUFFIX.
+    """
+    check_apart(source, target)
+    with closing(Clip(source, seconds)) as clip, written_whole(target) as temporary:
+        with closing(Output(temporary, clip, codec=codec, options=options, beside=beside)) as output:
+            for line in output.left_out:
+                say(line)
+            steadiness = _write_frames(clip, output, colorizer, batch_size)
+        report = Report(target, list(checked(temporary, clip, output)), clip.lost, steadiness)
+        if not report.passed:
+            report = report._replace(path=target.with_stem(f"{target.stem}.failed"))
+            os.replace(temporary, report.path)
+            raise CheckFailedError(report)
+    return report
+
+
+def check_apart(source: Path, target: Path) -> None:
+    """Raises InputError where the target is the source, or there is no folder for it."""
+    if target.exists() and source.exists() and target.samefile(source):
+        raise InputError(f"{target} is the input itself: name another output")
+    if not target.parent.is_dir():
+        raise InputError(f"there is no folder {target.parent} to write {target.name} to")
+
+
+def _write_frames(clip: Clip, output: Output, colorizer: Colorizer, batch_size: int) -> Steadiness:
+    steadiness, compute = Steadiness(), partial(colorizer.planes, coding=clip.coding)
+    coloured = background(in_batches(compute, background(clip, 2 * batch_size), batch_size), batch_size)
+    with closing(coloured), bar(clip.path.name, clip.count, unit="frame") as progress:
+        for item in coloured:
+            output.write(item)
+            if isinstance(item, Frame):
+                steadiness.add(item.outputs[2])
+                progress.update()
+        output.finish()
+    return steadiness
+
+
+def gray_frames(picture: Picture) -> np.ndarray:
+    """The luma of a picture's frames, [T, H, W] in [0, 1]."""
+    values = picture.pixels.astype(np.float32) / picture.full
+    return values[..., 0] if values.shape[3] == 1 else np.asarray(luma(values))[..., 0]
+
+
+def colorize_picture(picture: Picture, colorizer: Colorizer, *, beside: bool = False) -> Picture:
+    """The picture in RGB, with the luma that it has; `beside`: gray and coloured side by side."""
+    gray = gray_frames(picture)
+    rgb = np.stack([colorizer.image(frame) for frame in gray])
+    if not beside:
+        return with_pixels(picture, rgb)
+    twice = None if picture.alpha is None else np.concatenate([picture.alpha] * 2, axis=2)
+    both = np.concatenate([np.broadcast_to(gray[..., None], rgb.shape), rgb], axis=2)
+    return with_pixels(replace(picture, alpha=twice), both)
+
+
+def map_channels(picture: Picture, function: Callable[[np.ndarray], np.ndarray]) -> Picture:
+    """The picture with a function of [H, W] in [0, 1] applied to each channel of each frame; alpha stays."""
+    values = np.moveaxis(picture.pixels.astype(np.float32) / picture.full, -1, 1)
+    changed = np.stack([np.stack([function(channel) for channel in frame], axis=-1) for frame in values])
+    return with_pixels(picture, changed)
+
+
+Change = Callable[[Picture], Picture]
+
+
+def change_image(source: Path, target: Path, change: Change) -> tuple[str, ...]:
+    """Reads an image, changes it and writes it; returns remarks, a line each. Raises InputError where one cannot be."""
+    check_apart(source, target)
+    picture = read_image(source)
+    check_holds(target, picture)
+    write_image(target, change(picture))
+    return picture.remarks
+
+
+def change_images(source: str, folder: Path, change: Change, *, say: Callable[[str], None] = print) -> None:
+    """Changes the images of a folder or pattern and writes them to a folder under their names, made if it is not there.
+
+    Reading, changing and writing go on at the same time. `say` is told of remarks and of images that cannot be read or
+    written, after which the others go on; then InputError is raised at the end.
+    """
+    files = image_files(source)
+    folder.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    items = background(_changed(change, background((path, _or_error(read_image, path)) for path in files)))
+    with closing(items), bar(folder.name, len(files)) as progress:
+        for path, picture in items:
+            line = picture if isinstance(picture, InputError) else _or_error(partial(_write, path, folder), picture)
+            failed += isinstance(line, InputError)
+            if str(line):
+                say(f"{path.name}: {line}")
+            progress.update()
+    if failed:
+        raise InputError(f"{failed} of {len(files)} images could not be read or written; the others are in {folder}")
+
+
+def _changed(change: Change, items: Iterable[tuple[Path, Any]]) -> Iterator[tuple[Path, Any]]:
+    for path, picture in items:
+        yield path, picture if isinstance(picture, InputError) else _or_error(change, picture)
+
+
+def _write(source: Path, folder: Path, picture: Picture) -> str:
+    """Writes to a folder what came of a file; returns a remark. 16-bit colour becomes a TIFF where it has to."""
+    target = folder / source.name
+    if picture.full > 255 and source.suffix.lower() not in DEEP:
+        target = target.with_suffix(".tif")
+    check_apart(source, target)
+    write_image(target, picture)
+    renamed = [f"written as {target.name}, which holds 16-bit colour"] if target.name != source.name else []
+    return "; ".join([*picture.remarks, *renamed])
+
+
+def _or_error(function: Callable[[Any], Any], argument: Any) -> Any:
+    try:
+        return function(argument)
+    except InputError as error:
+        return error

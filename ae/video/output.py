@@ -1,0 +1,184 @@
+"""Writing clips through PyAV: luma as it was decoded, the chroma that was computed, all that goes with them; and a check."""
+
+import io
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import numpy as np
+
+from ae.errors import InputError
+from ae.stages import Frame
+from ae.video.clips import ERRORS, FULL_RANGE, Clip, clock, luma_plane, plane, reason, target_format
+
+BT601_NUMBER = 6  # in ITU-T H.273
+CODECS = {".webm": "libvpx-vp9"}  # by suffix; all others libx264
+OPTIONS = {
+    "libx264": {"crf": "18", "preset": "medium"},
+    "libx265": {"crf": "20", "preset": "medium", "x265-params": "log-level=error"},
+    "libvpx-vp9": {"crf": "24", "b": "0", "row-mt": "1", "cpu-used": "4"},
+    "libsvtav1": {"crf": "26", "preset": "8"},
+}
+NOT_COPIED = {
+    "major_brand",
+    "minor_version",
+    "compatible_brands",
+    "encoder",
+}  # metadata that are of the container itself
+
+
+class Output:
+    """A clip that is written: the frames of a source with other chroma, and all of its other streams.
+
+    What the container cannot hold is in `left_out`, a line each, before the first frame. Raises InputError where the codec
+    cannot hold the frames, or the file cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        clip: Clip,
+        *,
+        codec: str | None = None,
+        options: dict[str, str] | None = None,
+        beside: bool = False,
+    ) -> None:
+        self.path, self.clip, self.beside = path, clip, beside
+        self.codec = codec or CODECS.get(path.suffix.lower(), "libx264")
+        self.left_out: list[str] = []
+        self.altered = 0  # frames whose luma is not the source's
+        self.packets: Counter[int] = Counter()  # that were copied, by the index of their stream in the source
+        self.starts: dict[int, Fraction] = {}  # of the streams that were copied, in seconds
+        try:
+            self.container = av.open(str(path), "w")
+        except ERRORS as error:
+            raise InputError(f"cannot write {path.name} to {path.parent}: {reason(error)}") from error
+        try:
+            self._add_streams(OPTIONS.get(self.codec, {}) if options is None else options)
+            self.container.start_encoding()
+        except ERRORS as error:
+            self.close()
+            raise InputError(self._refusal(error)) from error
+
+    def _add_streams(self, options: dict[str, str]) -> None:
+        source, first = self.clip.video, self.clip.first
+        rate = source.average_rate or Fraction(25)
+        self.video = self.container.add_stream(self.codec, rate=rate, options=options)
+        codec, pixels = self.video.codec_context, target_format(first)
+        codec.height, codec.width = first.height, first.width * (1 + self.beside)
+        codec.pix_fmt, codec.time_base = pixels, first.time_base
+        codec.sample_aspect_ratio = source.sample_aspect_ratio or 1
+        codec.color_range = FULL_RANGE if self.clip.coding.full_range else first.color_range
+        codec.color_primaries, codec.color_trc = first.color_primaries, first.color_trc
+        codec.colorspace = BT601_NUMBER if first.format.is_rgb else first.colorspace
+        self.video.metadata.update(source.metadata)
+        self.video.disposition = source.disposition
+        if first.rotation:
+            self.video.set_display_rotation(first.rotation)
+        fitting = [stream for stream in self.clip.others if self._fits(stream)]
+        self.copies = {stream.index: self._copy(stream) for stream in fitting}
+        metadata = {key: value for key, value in self.clip.container.metadata.items() if key not in NOT_COPIED}
+        self.container.metadata.update(metadata)
+        self.container.set_chapters(self.clip.container.chapters())
+
+    def _fits(self, stream: av.stream.Stream) -> bool:
+        """Whether the container takes a stream, which an empty one in memory is asked."""
+        try:
+            with av.open(io.BytesIO(), "w", format=self.container.format.name) as trial:
+                trial.add_stream_from_template(stream)
+                trial.start_encoding()
+        except ERRORS:
+            name = stream.codec_context.name if stream.codec_context else "of unknown coding"
+            what = f"the {stream.type} stream {stream.index} ({name})"
+            self.left_out.append(f"{self.path.suffix} cannot hold {what}, which is left out; .mkv can")
+            return False
+        return True
+
+    def _copy(self, stream: av.stream.Stream) -> av.stream.Stream:
+        copy = self.container.add_stream_from_template(stream)
+        copy.metadata.update(stream.metadata)
+        copy.disposition = stream.disposition
+        return copy
+
+    def _refusal(self, error: Exception) -> str:
+        (height, width), pixels = self.clip.size, target_format(self.clip.first)
+        odd = any(length % shared for length, shared in zip((height, width), self.clip.coding.shared, strict=True))
+        what = f"{self.codec} cannot write {width}x{height}{' (odd)' if odd else ''} in {pixels} to {self.path.suffix}"
+        return f"{what} ({reason(error)}): try .webm (VP9), or .mkv with --codec libsvtav1 or ffv1"
+
+    def write(self, item: Frame | av.Packet) -> None:
+        """Encodes a frame at the time of its source, or copies a packet. Raises OSError where the disk is full."""
+        if isinstance(item, Frame):
+            self.container.mux(self.video.encode(self._frame(item)))
+        elif item.stream.index in self.copies:
+            self.packets[item.stream.index] += 1
+            if item.pts is not None:
+                self.starts.setdefault(item.stream.index, item.pts * item.time_base)
+            item.stream = self.copies[item.stream.index]
+            self.container.mux(item)
+
+    def _frame(self, item: Frame) -> av.VideoFrame:
+        cb, cr, *_ = item.outputs
+        frame = av.VideoFrame(self.video.codec_context.width, item.luma.shape[0], self.video.codec_context.pix_fmt)
+        neutral = np.full_like(cb, 2 ** (self.clip.coding.bits - 1))
+        for index, (values, left) in enumerate(((item.luma, item.luma), (cb, neutral), (cr, neutral))):
+            values = np.hstack([left, values]) if self.beside else values
+            lines = plane(frame, index)
+            shown = values[:, : lines.shape[1]]
+            lines[:, : shown.shape[1]] = shown
+        self.altered += not np.array_equal(luma_plane(frame)[:, -item.luma.shape[1] :], item.luma)
+        frame.pts, frame.time_base = item.source.pts, item.source.time_base
+        return frame
+
+    def finish(self) -> None:
+        """Encodes what is still waiting, and closes the file."""
+        self.container.mux(self.video.encode(None))
+        self.container.close()
+
+    def close(self) -> None:
+        """Closes the file as it is."""
+        with suppress(*ERRORS):
+            self.container.close()
+
+
+class Check(NamedTuple):
+    """One property of a written clip beside what it ought to be."""
+
+    name: str
+    wanted: str
+    found: str
+    passed: bool
+
+
+def checked(path: Path, clip: Clip, output: Output) -> Iterator[Check]:
+    """Compares a clip that was written with its source: luma, frames and times; packets and starts of other streams."""
+    count, starts, times = Counter(), {}, []
+    with av.open(str(path)) as written:
+        video = next(stream for stream in written.streams.video if stream.codec_context.width)
+        for packet in written.demux():
+            if packet.pts is None:
+                continue
+            index, start = packet.stream.index, packet.pts * packet.time_base
+            count[index] += 1
+            starts[index] = min(start, starts.get(index, start))
+            if packet.stream is video:
+                times.append(start)
+        tick = max(stream.time_base for stream in written.streams)
+    yield Check("luma equal before encoding", "all frames", f"all but {output.altered}", not output.altered)
+    yield Check("frames", str(len(clip.times)), str(len(times)), len(times) == len(clip.times))
+    wanted, found = [start - clip.times[0][0] for start, _ in clip.times], [time - min(times) for time in sorted(times)]
+    apart = max((abs(a - b) for a, b in zip(wanted, found)), default=Fraction(0))  # noqa: B905 (counted above)
+    yield Check("times of frames", f"within {float(tick):.2g} s", f"{float(apart):.2g} s apart", apart <= tick)
+    yield Check("last frame at", clock(wanted[-1]), clock(found[-1]), abs(wanted[-1] - found[-1]) <= tick)
+    for index, copy in output.copies.items():
+        name = f"{copy.type} stream {index}"
+        packets = output.packets[index], count[copy.index]
+        yield Check(f"{name}, packets", *map(str, packets), packets[0] == packets[1])
+        if index in output.starts and copy.index in starts:
+            delays = output.starts[index] - clip.times[0][0], starts[copy.index] - min(times)
+            passed = abs(delays[0] - delays[1]) <= tick
+            yield Check(f"{name}, start after the picture's", *(f"{float(delay):.4f} s" for delay in delays), passed)

@@ -1,0 +1,84 @@
+"""Give images, folders of images, animations and clips colour; clips keep their luma, frames, times and sound."""
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ae import cli
+
+
+def main(
+    source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="INPUT")],
+    target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUTPUT")],
+    model: str = "chroma_unet",
+    saturation: float = 1.0,
+    pixels: int = 8192,
+    batch: int = 8,
+    preview: float | None = None,
+    side_by_side: bool = False,
+    codec: str | None = None,
+    encoder_options: dict[str, str] | None = None,
+    data_dir: Path | None = None,
+) -> None:
+    """Give images or clips colour.
+
+    Args:
+        source: An image, an animation, a clip, a folder of images, or a pattern like 'frames/*.png'.
+        target: File to write, or folder where INPUT is several images. Its suffix chooses the format.
+        model: Name of weights in the package, a file of weights (.safetensors), or a run directory.
+        saturation: What colours are multiplied with; least squares makes them dull, 1.5 is livelier.
+        pixels: About how many pixels the model sees of a frame; more is slower, and not better everywhere.
+        batch: Frames of a clip that are computed at a time.
+        preview: Only so many seconds from the beginning of a clip.
+        side_by_side: Gray on the left, coloured on the right.
+        codec: Encoder of clips (default: libvpx-vp9 for .webm, else libx264).
+        encoder_options: Its options, as in "crf 20 preset veryfast".
+        data_dir: Folder of data sets prepared by tfds, for run directories.
+    """
+    from functools import partial
+    from glob import has_magic
+
+    from ae import load_data, load_model
+    from ae.colorize import Colorizer
+    from ae.errors import InputError
+    from ae.tasks import Colorize
+    from ae.video.convert import change_image, change_images, colorize_clip, colorize_picture
+    from ae.video.images import SUFFIXES
+
+    trained = load_model(model, lambda config: load_data(config, data_dir))
+    if not isinstance(trained.config.task, Colorize):
+        raise InputError(f"{model} is a model for another task than colour")
+    colorizer = Colorizer(trained, saturation, pixels)
+    change = partial(colorize_picture, colorizer=colorizer, beside=side_by_side)
+    path = Path(source)
+    if path.is_dir() or (has_magic(source) and not path.exists()):
+        change_images(source, target, change)
+    elif not path.exists():
+        raise InputError(f"{path} does not exist")
+    elif path.suffix.lower() in SUFFIXES and target.suffix.lower() in SUFFIXES:
+        print("\n".join([*change_image(path, target, change), str(target)]))
+    else:
+        settings = {"batch_size": batch, "seconds": preview, "beside": side_by_side}
+        print_report(colorize_clip(path, target, colorizer, codec=codec, options=encoder_options, **settings))
+
+
+def print_report(report) -> None:
+    """What was checked, and how steady the colours are; where not all could be read, an error."""
+    from ae.errors import InputError
+
+    for check in report.checks:
+        print(f"  {check.name}: {check.found}")
+    steadiness = report.steadiness
+    print(f"PASS {report.path}")
+    print(
+        f"colourfulness {steadiness.colourfulness:.1f}, colour distribution consistency (CDC) {steadiness.cdc:.4f}, "
+        f"chroma flicker {steadiness.chroma_flicker:.2f} of 255"
+    )
+    if report.lost:
+        more = f" and {len(report.lost) - 3} more" if len(report.lost) > 3 else ""
+        raise InputError(f"{report.path} is without {'; '.join(report.lost[:3])}{more}, which could not be read")
+
+
+if __name__ == "__main__":
+    cli.run(main, interrupted="interrupted; nothing was written")

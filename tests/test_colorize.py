@@ -1,0 +1,180 @@
+import av
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from clips import colorizer
+
+from ae import colorize
+from ae.color import BT601, BT709, luma, rgb_to_chroma, ycbcr_to_rgb
+from ae.colorize import Coding, Colorizer, interpolation, resized, shrunk, working_size
+from ae.models import ColorizerAE
+from ae.pretrained import Pretrained
+
+RNG = np.random.default_rng(0)
+
+
+def smooth(height, width):
+    """Blurred noise [H, W] in [0, 1]."""
+    small = RNG.uniform(size=(max(2, height // 8), max(2, width // 8), 1)).astype(np.float32)
+    return np.asarray(resized(small, (height, width)))[..., 0]
+
+
+def in_unit_range(values):
+    """Up to rounding."""
+    return -1e-6 <= values.min() <= values.max() <= 1 + 1e-6
+
+
+@pytest.mark.parametrize(("source", "target"), [(5, 5), (7, 19), (40, 13), (1, 6), (9, 1)])
+def test_interpolation_is_that_of_jax_image(source, target):
+    values = RNG.normal(size=(source, 2)).astype(np.float32)
+    expected = jax.image.resize(values, (target, 2), "linear")
+    np.testing.assert_allclose(interpolation(source, target) @ values, expected, atol=1e-5)
+
+
+def test_shrunk_means_blocks_and_repeats_the_last_rows():
+    image = np.arange(15.0).reshape(3, 5)
+    assert shrunk(image, (2, 2))[..., 0].tolist() == [[3, 5, 6.5], [10.5, 12.5, 14]]
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((720, 1280), (64, 120)), ((17, 23), (16, 24)), ((1, 1), (8, 8)), ((9000, 9), (2864, 8))]
+)
+def test_working_size_keeps_the_shape_in_multiples_of_8(size, expected):
+    assert working_size(colorizer().trained.config, *size) == expected
+
+
+def test_a_model_of_one_size_sees_that_size():
+    config = colorizer().trained.config.__class__(name="a", model=ColorizerAE(), task=None, data="cifar100")
+    assert working_size(config, 720, 1280) == (32, 32)
+
+
+def test_at_its_own_size_an_image_gets_the_models_own_colours():
+    gray = smooth(32, 40)
+    model = colorizer(saturation=1.0)
+    np.testing.assert_allclose(model.image(gray), model.trained(gray[None, ..., None])[0], atol=2e-5)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (17, 23), (200, 300), (150, 900)])
+def test_luma_is_kept_and_rgb_is_in_range(size):
+    gray = smooth(*size)
+    rgb = colorizer().image(gray)
+    assert rgb.shape == (*size, 3)
+    assert in_unit_range(rgb)
+    np.testing.assert_allclose(luma(rgb)[..., 0], gray, atol=1e-5)
+    assert np.ptp(rgb, axis=-1).max() > 0.01 or min(size) == 1
+
+
+def test_black_and_white_stay_black_and_white():
+    gray = np.concatenate([np.zeros((64, 80)), np.ones((64, 80)), np.full((64, 80), 0.5)]).astype(np.float32)
+    rgb = colorizer(saturation=50.0).image(gray)
+    np.testing.assert_allclose(rgb[:64], 0, atol=1e-5)
+    np.testing.assert_allclose(rgb[64:128], 1, atol=1e-5)
+
+
+def test_strips_give_what_a_whole_image_does(monkeypatch):
+    gray, model = smooth(203, 310), colorizer()
+    whole = np.asarray(model.frames(gray[None])[0][0])
+    monkeypatch.setattr(colorize, "STRIP", 310 * 20)
+    np.testing.assert_allclose(model.image(gray), whole, atol=1e-4)
+
+
+def test_chroma_follows_the_edges_of_luma():
+    """Where luma jumps between two columns, chroma does, although the model sees a quarter of the columns."""
+    gray = np.full((256, 512), 0.3, np.float32)
+    gray[:, 256:] = 0.7
+    chroma = np.asarray(rgb_to_chroma(colorizer(pixels=2048).image(gray)))[128]
+    jump = np.linalg.norm(chroma[256] - chroma[255])
+    total = np.linalg.norm(chroma[276] - chroma[235])
+    assert total > 0.02
+    assert jump > 0.6 * total
+
+
+def test_more_saturation_gives_stronger_colours_of_the_same_hue():
+    gray = smooth(64, 64)
+    weak, strong = (rgb_to_chroma(colorizer(saturation=factor).image(gray)) for factor in (0.2, 0.4))
+    np.testing.assert_allclose(2 * weak, strong, atol=1e-3)
+    assert np.abs(strong).max() > 0.01
+    assert np.ptp(colorizer(saturation=0.0).image(gray), axis=-1).max() < 1e-6
+
+
+@pytest.mark.parametrize("full_range", [False, True])
+@pytest.mark.parametrize("bits", [8, 10])
+def test_codes_are_what_ffmpeg_takes_them_for(bits, full_range):
+    coding = Coding(bits=bits, full_range=full_range)
+    pixels = "yuv444p" if bits == 8 else "yuv444p10le"
+    rgb = np.float32([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.5, 0.5, 0.5], [0.9, 0.7, 0.2]])
+    gray, chroma = luma(rgb)[:, 0], rgb_to_chroma(rgb)
+    unit, white = 2 ** (bits - 8), 2**bits - 1
+    codes = np.round(gray * (white if full_range else 219 * unit) + (0 if full_range else 16 * unit))
+    np.testing.assert_allclose(coding.luma(codes), gray, atol=0.004)
+    frame = av.VideoFrame(16, 1, pixels)
+    for plane, values in zip(
+        frame.planes, (codes, *np.moveaxis(np.asarray(coding.chroma_codes(chroma)), -1, 0)), strict=True
+    ):
+        np.frombuffer(plane, np.uint8 if bits == 8 else np.uint16)[:5] = values
+    frame.color_range = 2 if full_range else 1
+    shown = frame.reformat(format="rgb24", src_colorspace="ITU601").to_ndarray()[0, :5] / 255
+    np.testing.assert_allclose(shown, rgb, atol=0.02)
+
+
+def test_codes_blacker_than_black_are_black():
+    np.testing.assert_allclose(Coding().luma(np.uint8([0, 16, 235, 255])), [0, 0, 1, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize("shared", [(2, 2), (1, 2), (1, 1)])
+def test_planes_are_the_chroma_of_the_frames(shared):
+    coding = Coding(full_range=True, shared=shared)
+    codes = np.uint8(np.round(255 * np.stack([smooth(121, 163), smooth(121, 163)])))
+    model = colorizer(pixels=1024)  # the same working size for frames and for their halves
+    cb, cr, small = model.planes(codes, coding)
+    assert cb.shape == cr.shape == (2, *coding.chroma_size(121, 163))
+    assert cb.dtype == np.uint8
+    rgb = np.asarray(model.frames(codes / np.float32(255))[0])
+    theirs = np.stack(
+        [shrunk(jnp.asarray(plane), shared)[..., 0] for plane in rgb_to_chroma(rgb)[0].transpose(2, 0, 1)], -1
+    )
+    ours = (np.stack([cb, cr], -1)[0].astype(float) - 128) / 255
+    assert np.abs(ours - theirs).mean() < 0.01
+    assert np.abs(theirs).mean() > 0.02
+    assert in_unit_range(small)
+
+
+def test_another_matrix_shows_the_same_hues_with_the_luma_that_is_given():
+    codes = np.uint8(np.round(255 * smooth(64, 64)))[None]
+    shown = {}
+    for weights in (BT601, BT709):
+        coding = Coding(full_range=True, weights=weights, shared=(1, 1))
+        cb, cr, _ = colorizer(saturation=1.0).planes(codes, coding)
+        chroma = (np.stack([cb, cr], -1).astype(np.float32) - 128) / 255
+        shown[weights] = np.asarray(ycbcr_to_rgb(codes[..., None] / np.float32(255), chroma, weights))
+    hues = [rgb - rgb.mean(-1, keepdims=True) for rgb in shown.values()]
+    assert np.corrcoef(hues[0].ravel(), hues[1].ravel())[0, 1] > 0.99
+    np.testing.assert_allclose(luma(shown[BT709], BT709)[..., 0], codes / 255, atol=1e-5)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_clip_that_lies_on_its_side_gets_the_colours_of_the_upright_one(turns):
+    upright = np.uint8(np.round(255 * smooth(48, 64)))
+    stored = np.rot90(upright, -turns)
+    cb, _, _ = colorizer().planes(upright[None], Coding(shared=(1, 1)))
+    turned, _, _ = colorizer().planes(np.ascontiguousarray(stored)[None], Coding(shared=(1, 1), turns=turns))
+    assert np.abs(np.rot90(turned[0], turns).astype(int) - np.asarray(cb[0], int)).max() <= 1
+
+
+def test_the_references_colorizer_goes_the_same_way():
+    config = colorizer().trained.config.__class__(name="a", model=ColorizerAE(), task=None, data="cifar100")
+    variables = config.model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 1)))
+    gray = smooth(50, 70)
+    rgb = Colorizer(Pretrained(config, {"batch_stats": {}, **variables}, {})).image(gray)
+    np.testing.assert_allclose(luma(rgb)[..., 0], gray, atol=1e-5)
+
+
+def test_an_array_of_frames_takes_three_lines():
+    frames = np.uint8(np.round(255 * np.stack([smooth(30, 40)] * 11)))
+    rgb = colorizer()(frames)
+    assert rgb.shape == (11, 30, 40, 3)
+    assert rgb.dtype == np.uint8
+    floats = colorizer()(frames / np.float32(255), batch_size=4)
+    assert floats.dtype == np.float32
+    np.testing.assert_allclose(floats, rgb / 255, atol=0.003)

@@ -1,0 +1,237 @@
+from itertools import pairwise
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+from clips import colorizer
+from PIL import Image
+
+from ae.color import BT601
+from ae.denoise import MARGIN, TILE, Denoiser, noise_level, tiles
+from ae.errors import InputError
+from ae.video.convert import change_image, change_images, colorize_picture, gray_frames, map_channels
+from ae.video.images import check_holds, image_files, read_image, write_image
+
+RNG = np.random.default_rng(0)
+GRAY = np.uint8(RNG.uniform(60, 200, (5, 7)).repeat(8, 0).repeat(8, 1))  # 40 x 56
+RGB = np.stack([GRAY, GRAY // 2, 255 - GRAY], axis=-1)
+ALPHA = np.uint8(np.linspace(0, 255, GRAY.size).reshape(GRAY.shape))
+
+
+def coloured(picture):
+    return colorize_picture(picture, colorizer())
+
+
+def save(path, pixels, **options):
+    Image.fromarray(pixels).save(path, **options)
+    return path
+
+
+def luma_of(pixels):
+    return pixels[..., :3].astype(np.float64) @ BT601
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tif", ".bmp", ".ppm"])
+@pytest.mark.parametrize("pixels", [GRAY, RGB], ids=["gray", "rgb"])
+def test_luma_is_the_inputs_within_rounding(tmp_path, pixels, suffix):
+    change_image(save(tmp_path / "in.png", pixels), tmp_path / f"out{suffix}", coloured)
+    result = iio.imread(tmp_path / f"out{suffix}")
+    assert result.shape == (40, 56, 3)
+    assert np.ptp(result.astype(int), axis=-1).max() > 10
+    expected = pixels if pixels.ndim == 2 else luma_of(pixels)
+    assert np.abs(luma_of(result) - expected).max() <= 0.51
+
+
+def test_alpha_profile_and_exif_are_kept(tmp_path):
+    exif = Image.Exif()
+    exif[0x010F] = "A maker"
+    profile = b"\0" * 16 + b"RGB " + b"\0" * 108
+    save(tmp_path / "in.png", np.dstack([RGB, ALPHA]), exif=exif, icc_profile=profile)
+    change_image(tmp_path / "in.png", tmp_path / "out.png", coloured)
+    result = Image.open(tmp_path / "out.png")
+    np.testing.assert_array_equal(np.asarray(result)[..., 3], ALPHA)
+    assert result.getexif()[0x010F] == "A maker"
+    assert result.info["icc_profile"] == profile
+
+
+def test_a_gray_profile_is_not_put_on_colours(tmp_path):
+    save(tmp_path / "in.png", GRAY, icc_profile=b"\0" * 16 + b"GRAY" + b"\0" * 108)
+    change_image(tmp_path / "in.png", tmp_path / "out.png", coloured)
+    assert "icc_profile" not in Image.open(tmp_path / "out.png").info
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_what_exif_says_is_turned_is_turned_once(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    save(tmp_path / "in.jpg", GRAY, exif=exif, quality=100)
+    change_image(tmp_path / "in.jpg", tmp_path / "out.png", coloured)
+    upright = {3: np.rot90(GRAY, 2), 6: np.rot90(GRAY, -1), 8: np.rot90(GRAY, 1)}[orientation]
+    result = Image.open(tmp_path / "out.png")
+    assert result.getexif().get(0x0112, 1) == 1
+    assert np.abs(luma_of(np.asarray(result)) - upright).max() < 6  # JPEG
+
+
+def test_palettes_become_rgb_and_keep_their_transparency(tmp_path):
+    picture = Image.fromarray(RGB).quantize(16)
+    picture.save(tmp_path / "in.png", transparency=3)
+    change_image(tmp_path / "in.png", tmp_path / "out.png", coloured)
+    result = iio.imread(tmp_path / "out.png")
+    before = np.asarray(picture.convert("RGB"))
+    assert result.shape == (40, 56, 4)
+    assert np.abs(luma_of(result) - luma_of(before)).max() <= 0.51
+    np.testing.assert_array_equal(result[..., 3] == 0, np.asarray(picture) == 3)
+
+
+@pytest.mark.parametrize("kind", ["gray png", "rgb png", "gray tiff", "rgb tiff"])
+def test_16_bits_stay_16_bits_in_a_tiff(tmp_path, kind):
+    colour, suffix = kind.split()
+    deep = np.uint16(257 * (GRAY if colour == "gray" else RGB).astype(int) + 13)
+    source = tmp_path / f"in.{'png' if suffix == 'png' else 'tif'}"
+    if kind == "rgb png":
+        deep_png(source, deep)
+    elif suffix == "png":
+        save(source, deep)
+    else:
+        iio.imwrite(source, deep, plugin="tifffile")
+    with pytest.raises(InputError, match=r"write a \.tif"):
+        change_image(source, tmp_path / "out.png", coloured)
+    change_image(source, tmp_path / "out.tif", coloured)
+    result = iio.imread(tmp_path / "out.tif", plugin="tifffile")
+    assert result.dtype == np.uint16
+    assert np.abs(luma_of(result) - (deep if colour == "gray" else luma_of(deep))).max() <= 0.51
+
+
+def deep_png(path, pixels):
+    """A PNG of 16-bit RGB, which Pillow cannot write."""
+    import av
+
+    frame = av.VideoFrame.from_ndarray(pixels, format="rgb48le").reformat(format="rgb48be")
+    with av.open(str(path), "w", format="image2") as container:
+        stream = container.add_stream("png", rate=1)
+        stream.height, stream.width, stream.pix_fmt = *pixels.shape[:2], "rgb48be"
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def test_an_animation_keeps_its_frames_and_times(tmp_path):
+    frames = [Image.fromarray(np.roll(GRAY, 8 * index, axis=1)) for index in range(4)]
+    frames[0].save(tmp_path / "in.gif", save_all=True, append_images=frames[1:], duration=[50, 100, 150, 200], loop=3)
+    change_image(tmp_path / "in.gif", tmp_path / "out.gif", coloured)
+    result = Image.open(tmp_path / "out.gif")
+    durations = []
+    for index in range(result.n_frames):
+        result.seek(index)
+        durations.append(result.info["duration"])
+        assert np.abs(luma_of(np.asarray(result.convert("RGB"))) - np.asarray(frames[index])).mean() < 4  # 256 colours
+    assert durations == [50, 100, 150, 200]
+    assert result.info["loop"] == 3
+
+
+def test_side_by_side(tmp_path):
+    picture = read_image(save(tmp_path / "in.png", np.dstack([RGB, ALPHA])))
+    both = colorize_picture(picture, colorizer(), beside=True)
+    assert both.pixels.shape == (1, 40, 112, 3)
+    assert both.alpha.shape == (1, 40, 112, 1)
+    assert np.ptp(both.pixels[:, :, :56].astype(int), axis=-1).max() == 0
+    np.testing.assert_array_equal(both.pixels[:, :, 56:], coloured(picture).pixels)
+
+
+def test_files_come_in_the_order_in_which_people_count(tmp_path):
+    for name in ("frame10.png", "frame9.png", "frame1.png", "notes.txt", ".hidden.png"):
+        (tmp_path / name).touch()
+    assert [path.name for path in image_files(str(tmp_path))] == ["frame1.png", "frame9.png", "frame10.png"]
+    assert [path.name for path in image_files(str(tmp_path / "frame1*.png"))] == ["frame1.png", "frame10.png"]
+    with pytest.raises(InputError, match="holds no image"):
+        image_files(str(tmp_path / "*.jpg"))
+
+
+def test_a_bad_file_does_not_keep_a_folder_from_its_others(tmp_path):
+    folder, lines = tmp_path / "in", []
+    folder.mkdir()
+    for index in (1, 2, 10):
+        save(folder / f"{index}.png", GRAY)
+    save(folder / "deep.png", np.uint16(GRAY) * 257)
+    (folder / "5.png").write_text("no image")
+    with pytest.raises(InputError, match="1 of 5 images could not be read or written"):
+        change_images(str(folder), tmp_path / "out", coloured, say=lines.append)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["1.png", "10.png", "2.png", "deep.tif"]
+    assert [line.split(":")[0] for line in lines] == ["5.png", "deep.png"]
+
+
+def test_a_folder_onto_itself_is_refused_file_by_file(tmp_path):
+    save(tmp_path / "1.png", GRAY)
+    with pytest.raises(InputError, match="1 of 1"):
+        change_images(str(tmp_path), tmp_path, coloured, say=lambda line: None)
+    np.testing.assert_array_equal(iio.imread(tmp_path / "1.png"), GRAY)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1), (30, 16384)])
+def test_strange_sizes(tmp_path, size):
+    pixels = np.uint8(RNG.uniform(0, 255, size))
+    change_image(save(tmp_path / "in.png", pixels), tmp_path / "out.png", coloured)
+    result = iio.imread(tmp_path / "out.png")
+    assert np.abs(luma_of(result) - pixels).max() <= 0.51
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("out.jpg", "alpha"), ("out.xyz", "no suffix of an image"), ("out", "no suffix")]
+)
+def test_formats_that_cannot_hold_a_picture_are_refused_before_the_work(tmp_path, name, message):
+    picture = read_image(save(tmp_path / "in.png", np.dstack([RGB, ALPHA])))
+    with pytest.raises(InputError, match=message):
+        check_holds(tmp_path / name, picture)
+
+
+def test_a_failed_write_leaves_the_earlier_file(tmp_path, monkeypatch):
+    picture = read_image(save(tmp_path / "in.png", GRAY))
+    (tmp_path / "out.png").write_text("earlier")
+
+    def full(path, *args, **kwargs):
+        path.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(iio, "imwrite", full)
+    with pytest.raises(InputError, match="No space left"):
+        write_image(tmp_path / "out.png", picture)
+    assert (tmp_path / "out.png").read_text() == "earlier"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.png", "out.png"]
+
+
+def test_tiles_cover_everything_and_overlap():
+    for length in (8, TILE, TILE + 8, 3 * TILE):
+        parts = tiles(length)
+        assert parts[0].start == 0
+        assert parts[-1].stop == length
+        assert all(b.start + MARGIN <= a.stop - MARGIN for a, b in pairwise(parts))
+
+
+def test_tiles_leave_no_trace():
+    import jax
+
+    from ae import Config, Denoise
+    from ae.models import UNet
+    from ae.pretrained import Pretrained
+
+    config = Config(name="a", model=UNet((4, 6, 8), residual=True), task=Denoise(), data="mnist")
+    variables = config.model.init(jax.random.key(0), np.zeros((1, 32, 32, 1), np.float32))
+    trained = Pretrained(config, {"batch_stats": {}, **variables}, {})
+    noisy = np.float32(RNG.uniform(size=(TILE + 100, TILE + 24)))
+    padded = np.pad(noisy, ((0, 4), (0, 0)), mode="edge")
+    whole = np.asarray(trained(padded[None, ..., None]))[0, : TILE + 100, :, 0]
+    np.testing.assert_allclose(Denoiser(trained).image(noisy), whole, atol=1e-5)
+    small = noisy[:28, :28]
+    np.testing.assert_allclose(Denoiser(trained).image(small), trained(small[None, ..., None])[0, ..., 0], atol=1e-6)
+
+
+def test_noise_level_is_found():
+    image = np.full((200, 200), 0.5) + RNG.normal(scale=0.1, size=(200, 200))
+    assert noise_level(image) == pytest.approx(0.1, rel=0.05)
+
+
+def test_channels_are_changed_one_by_one(tmp_path):
+    picture = read_image(save(tmp_path / "in.png", np.dstack([RGB, ALPHA])))
+    darker = map_channels(picture, lambda channel: channel / 2)
+    np.testing.assert_allclose(darker.pixels[0], RGB / 2, atol=0.51)
+    np.testing.assert_array_equal(darker.alpha, picture.alpha)
+    assert gray_frames(picture).shape == (1, 40, 56)

@@ -1,0 +1,316 @@
+import os
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from clips import SHARED_CLIPS, colorizer, decoded, luma_frames, make_clip, packets
+
+from ae.color import BT601, BT709
+from ae.errors import InputError
+from ae.video.clips import Clip
+from ae.video.convert import CheckFailedError, colorize_clip
+
+LOSSLESS = {"qp": "0", "preset": "ultrafast"}
+
+
+def colorized(source, target, **settings):
+    lines = []
+    settings = {"options": LOSSLESS} | settings
+    report = colorize_clip(source, target, colorizer(pixels=512), batch_size=4, say=lines.append, **settings)
+    return report, lines
+
+
+def chroma_of(path):
+    with av.open(str(path)) as container:
+        frame = next(container.decode(container.streams.video[0]))
+        return np.stack(
+            [np.frombuffer(plane, np.uint8).reshape(plane.height, -1)[:, : plane.width] for plane in frame.planes[1:]]
+        )
+
+
+@pytest.mark.parametrize(
+    ("suffix", "pixels", "size", "codec"),
+    [
+        (".mp4", "yuv420p", (48, 64), "libx264"),
+        (".mkv", "yuv420p10le", (50, 70), "libx264"),
+        (".mkv", "yuv422p", (48, 64), "libx264"),
+        (".mov", "yuv444p", (48, 63), "libx264"),
+        (".webm", "yuv420p", (49, 63), "libvpx-vp9"),
+        (".mkv", "yuv420p", (31, 33), "ffv1"),
+        (".mkv", "gray", (31, 33), "ffv1"),
+    ],
+)
+def test_luma_and_times_are_the_sources_bit_for_bit(tmp_path, suffix, pixels, size, codec):
+    bits = 10 if "10" in pixels else 8
+    luma = luma_frames(11, *size, bits=bits)
+    source = make_clip(tmp_path / "in.mkv", luma, codec="ffv1", pixels=pixels, options={})
+    options = {"libx264": LOSSLESS, "libvpx-vp9": {"lossless": "1", "cpu-used": "8"}}.get(codec, {})
+    report, lines = colorized(source, tmp_path / f"out{suffix}", codec=codec, options=options)
+    assert report.passed
+    assert not report.lost + lines
+    written, times = decoded(tmp_path / f"out{suffix}")
+    np.testing.assert_array_equal(written, luma)
+    assert [round(1000 * time) for time in times] == [40 * index for index in range(11)]
+    assert np.ptp(chroma_of(tmp_path / f"out{suffix}")) > 4 if bits == 8 else True
+
+
+def test_frames_that_fill_no_batch_and_single_frames(tmp_path):
+    for count in (1, 4, 5):
+        luma = luma_frames(count, 32, 32)
+        report, _ = colorized(make_clip(tmp_path / "in.mp4", luma), tmp_path / "out.mp4")
+        assert report.passed
+        np.testing.assert_array_equal(decoded(tmp_path / "out.mp4")[0], luma)
+
+
+@pytest.mark.parametrize("rate", [Fraction(24000, 1001), Fraction(30000, 1001), Fraction(25)])
+def test_rates_are_exact(tmp_path, rate):
+    base = Fraction(1, rate.numerator)
+    source = make_clip(tmp_path / "in.mp4", luma_frames(40, 32, 32), rate=rate, base=base)
+    colorized(source, tmp_path / "out.mp4")
+    _, times = decoded(tmp_path / "out.mp4")
+    assert times == [index / rate for index in range(40)]
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.streams.video[0].average_rate == rate
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_variable_rates_keep_their_times(tmp_path, suffix):
+    times = [0, 40, 50, 130, 135, 400, 1000, 1001, 1500]
+    source = make_clip(tmp_path / "in.mkv", luma_frames(9, 32, 32), times=times, base=Fraction(1, 1000))
+    report, _ = colorized(source, tmp_path / f"out{suffix}")
+    assert report.passed
+    assert [1000 * time for time in decoded(tmp_path / f"out{suffix}")[1]] == times
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_all_sound_is_copied_and_starts_where_it_did(tmp_path, suffix):
+    source = make_clip(tmp_path / f"in{suffix}", luma_frames(50, 32, 32), tracks=[0.0, 0.5])
+    report, _ = colorized(source, tmp_path / f"out{suffix}")
+    assert report.passed
+    ours, theirs = packets(tmp_path / f"out{suffix}"), packets(source)
+    assert len(ours) == 2
+    for mine, original in zip(ours, theirs, strict=True):
+        assert [data for data, _ in mine] == [data for data, _ in original]
+        assert [float(time) for _, time in mine] == pytest.approx([float(time) for _, time in original], abs=0.0011)
+
+
+def test_tags_rotation_shape_of_pixels_metadata_and_chapters_are_kept(tmp_path):
+    chapters = [{"id": 1, "start": 0, "end": 500, "time_base": Fraction(1, 1000), "metadata": {"title": "One"}}]
+    tags = {
+        "color_range": 2,
+        "color_primaries": 9,
+        "color_trc": 16,
+        "colorspace": 9,
+        "sample_aspect_ratio": Fraction(4, 3),
+    }
+    source = make_clip(
+        tmp_path / "in.mp4",
+        luma_frames(9, 32, 48),
+        rotation=90,
+        metadata={"title": "A clip"},
+        chapters=chapters,
+        **tags,
+    )
+    report, _ = colorized(source, tmp_path / "out.mp4")
+    assert report.passed
+    with av.open(str(source)) as given, av.open(str(tmp_path / "out.mp4")) as container:
+        video, frame = container.streams.video[0], next(container.decode(video=0))
+        assert frame.rotation == next(given.decode(video=0)).rotation != 0
+        assert video.sample_aspect_ratio == Fraction(4, 3)
+        assert [
+            int(getattr(frame, name)) for name in ("color_range", "color_primaries", "color_trc", "colorspace")
+        ] == [2, 9, 16, 9]
+        assert container.metadata["title"] == "A clip"
+        assert [
+            (c["start"] * c["time_base"], c["end"] * c["time_base"], c["metadata"]) for c in container.chapters()
+        ] == [(0, Fraction(1, 2), {"title": "One"})]
+
+
+@pytest.mark.parametrize(
+    ("height", "tag", "weights"), [(48, 2, BT601), (720, 2, BT709), (48, 1, BT709), (720, 6, BT601)]
+)
+def test_the_matrix_is_the_tagged_one_or_what_players_take(tmp_path, height, tag, weights):
+    source = make_clip(tmp_path / "in.mp4", luma_frames(1, height, 48), colorspace=tag)
+    assert Clip(source).coding.weights == weights
+
+
+def test_what_the_container_cannot_hold_is_said_before_the_first_frame(tmp_path):
+    (tmp_path / "a.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nHello\n")
+    make_clip(tmp_path / "in.mkv", luma_frames(9, 32, 32), tracks=[0.0])
+    mux(tmp_path / "in.mkv", tmp_path / "a.srt", tmp_path / "both.mkv")
+    report, lines = colorized(tmp_path / "both.mkv", tmp_path / "out.mp4")
+    assert report.passed
+    assert len(lines) == 1
+    assert "subtitle" in lines[0]
+    assert ".mkv" in lines[0]
+    assert not colorized(tmp_path / "both.mkv", tmp_path / "out.mkv")[1]
+    assert packets(tmp_path / "out.mkv", "subtitle") == packets(tmp_path / "both.mkv", "subtitle")
+
+
+def mux(video, subtitles, target):
+    """Puts the streams of two files into one."""
+    with av.open(str(video)) as first, av.open(str(subtitles)) as second, av.open(str(target), "w") as container:
+        copies = {stream: container.add_stream_from_template(stream) for stream in (*first.streams, *second.streams)}
+        for source in (second, first):
+            for packet in source.demux():
+                if packet.dts is not None:
+                    packet.stream = copies[packet.stream]
+                    container.mux(packet)
+
+
+def test_an_odd_size_that_the_codec_cannot_hold_is_refused_before_the_first_frame(tmp_path):
+    source = make_clip(tmp_path / "in.mkv", luma_frames(3, 31, 33), codec="ffv1", options={})
+    with pytest.raises(InputError, match=r"libx264 cannot write 33x31 \(odd\) in yuv420p.*webm.*ffv1"):
+        colorized(source, tmp_path / "out.mp4")
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_side_by_side_has_gray_left_and_colour_right(tmp_path):
+    luma = luma_frames(3, 32, 48)
+    report, _ = colorized(make_clip(tmp_path / "in.mp4", luma), tmp_path / "out.mp4", beside=True)
+    assert report.passed
+    written = decoded(tmp_path / "out.mp4")[0]
+    np.testing.assert_array_equal(written, np.concatenate([luma, luma], axis=2))
+    chroma = chroma_of(tmp_path / "out.mp4")
+    assert (chroma[..., :24] == 128).all()
+    assert np.ptp(chroma[..., 24:]) > 4
+
+
+def test_a_preview_ends_after_so_many_seconds_with_its_sound(tmp_path):
+    source = make_clip(tmp_path / "in.mp4", luma_frames(50, 32, 32), tracks=[0.0])
+    report, _ = colorized(source, tmp_path / "out.mp4", seconds=0.4)
+    assert report.passed
+    assert len(decoded(tmp_path / "out.mp4")[0]) == 10
+    assert packets(tmp_path / "out.mp4")[0][-1][1] == pytest.approx(0.4, abs=0.04)
+
+
+def bad_clip(kind, folder):
+    """A file that is no good clip."""
+    path = folder / "in.mp4"
+    if kind == "text":
+        path.write_text("no clip at all\n" * 100)
+    elif kind == "empty":
+        path.touch()
+    elif kind == "sound":
+        make_sound(path)
+    return path
+
+
+def make_sound(path):
+    make_clip(path.with_name("both.mp4"), luma_frames(25, 32, 32), tracks=[0.0])
+    with av.open(str(path.with_name("both.mp4"))) as source, av.open(str(path), "w") as target:
+        copy = target.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux(audio=0):
+            if packet.dts is not None:
+                packet.stream = copy
+                target.mux(packet)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("missing", "No such file"),
+        ("text", "cannot be read as a video"),
+        ("empty", "cannot be read"),
+        ("sound", "no video stream, only 1 audio"),
+    ],
+)
+def test_what_is_no_clip_is_refused(tmp_path, kind, message):
+    with pytest.raises(InputError, match=message):
+        colorized(bad_clip(kind, tmp_path), tmp_path / "out.mp4")
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_truncated_clip_is_written_as_far_as_it_goes(tmp_path):
+    source = make_clip(tmp_path / "in.mkv", luma_frames(100, 64, 64), tracks=[0.0])
+    source.write_bytes(source.read_bytes()[: int(0.6 * source.stat().st_size)])
+    report, _ = colorized(source, tmp_path / "out.mkv")
+    assert report.passed
+    assert any("the file ends there" in line for line in report.lost)
+    assert 30 < len(decoded(tmp_path / "out.mkv")[0]) < 90
+
+
+def test_a_corrupt_frame_is_said_and_the_others_are_written(tmp_path):
+    source = make_clip(tmp_path / "in.mkv", luma_frames(60, 64, 64), options={"g": "10"})
+    data = bytearray(source.read_bytes())
+    for index in range(len(data) // 2, len(data) // 2 + 600):
+        data[index] = 0x55
+    source.write_bytes(data)
+    report, _ = colorized(source, tmp_path / "out.mkv")
+    assert report.lost
+    assert report.passed
+    assert len(decoded(tmp_path / "out.mkv")[0]) >= 40
+
+
+def test_a_clip_that_changes_its_size_is_written_up_to_there(tmp_path):
+    small, large = (make_clip(tmp_path / f"{size}.ts", luma_frames(10, size, size)) for size in (32, 64))
+    (tmp_path / "in.ts").write_bytes(small.read_bytes() + large.read_bytes())
+    report, _ = colorized(tmp_path / "in.ts", tmp_path / "out.mp4")
+    assert any("its size changes" in line for line in report.lost)
+    assert decoded(tmp_path / "out.mp4")[0].shape[1:] == (32, 32)
+
+
+def test_the_input_is_never_overwritten(tmp_path):
+    source = make_clip(tmp_path / "in.mp4", luma_frames(2, 32, 32))
+    before = source.read_bytes()
+    (tmp_path / "link.mp4").symlink_to(source)
+    for target in (source, tmp_path / "link.mp4"):
+        with pytest.raises(InputError, match="is the input itself"):
+            colorized(source, target)
+    assert source.read_bytes() == before
+
+
+def test_folders_that_cannot_be_written_to(tmp_path):
+    source = make_clip(tmp_path / "in.mp4", luma_frames(2, 32, 32))
+    with pytest.raises(InputError, match="there is no folder"):
+        colorized(source, tmp_path / "missing" / "out.mp4")
+    if os.geteuid():  # root may write everywhere
+        (tmp_path / "locked").mkdir(mode=0o500)
+        with pytest.raises(InputError, match="cannot write"):
+            colorized(source, tmp_path / "locked" / "out.mp4")
+
+
+def test_a_clip_that_fails_the_check_is_kept_under_another_name(tmp_path, monkeypatch):
+    from ae.video import output
+
+    source = make_clip(tmp_path / "in.mp4", luma_frames(6, 32, 32))
+    (tmp_path / "out.mp4").write_text("an earlier result")
+    encoded = output.Output._frame
+
+    def brighter(self, item):
+        return encoded(self, item._replace(luma=item.luma + 1)) if item.source.pts else encoded(self, item)
+
+    monkeypatch.setattr(output.Output, "_frame", brighter)
+    monkeypatch.setattr(output, "luma_plane", lambda frame: np.zeros((32, 32), np.uint8))
+    with pytest.raises(CheckFailedError, match=r"out\.failed\.mp4 failed the check: luma equal"):
+        colorized(source, tmp_path / "out.mp4")
+    assert (tmp_path / "out.mp4").read_text() == "an earlier result"
+    assert len(decoded(tmp_path / "out.failed.mp4")[0]) == 6
+
+
+def test_what_fails_midway_leaves_nothing(tmp_path, monkeypatch):
+    from ae.video import output
+
+    def full(self, item):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(output.Output, "write", full)
+    source = make_clip(tmp_path / "in.mp4", luma_frames(6, 32, 32))
+    with pytest.raises(OSError, match="No space"):
+        colorized(source, tmp_path / "out.mp4")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
+
+
+@pytest.mark.parametrize("name", ["bigbuckbunny.mp4", "carphone_pristine.mp4"])
+def test_real_clips(tmp_path, name):
+    if not SHARED_CLIPS.is_dir():
+        pytest.skip("the real clips are not on this machine")
+    source = SHARED_CLIPS / name
+    report, lines = colorized(source, tmp_path / "out.mp4", seconds=1.0)
+    assert report.passed
+    assert not report.lost + lines
+    written, _ = decoded(tmp_path / "out.mp4")
+    np.testing.assert_array_equal(written, decoded(source)[0][: len(written)])
+    for mine, theirs in zip(packets(tmp_path / "out.mp4"), packets(source), strict=True):
+        assert mine == theirs[: len(mine)]
