@@ -51,6 +51,24 @@ def _use_huge_pages() -> None:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
+def check_above(least: float, **options: float | None) -> None:
+    """Raises InputError where an option is given and not above a number."""
+    _check(lambda value: value > least, f"has to be above {least:g}", options)
+
+
+def check_at_least(least: float, **options: float | None) -> None:
+    """Raises InputError where an option is given and below a number."""
+    _check(lambda value: value >= least, f"has to be at least {least:g}", options)
+
+
+def _check(holds: Callable[[float], bool], condition: str, options: dict[str, float | None]) -> None:
+    from ae.errors import InputError
+
+    for name, value in options.items():
+        if value is not None and not holds(value):
+            raise InputError(f"--{name.replace('_', '-')} {condition}, not {value:g}")
+
+
 def command() -> str:
     """The command line as a user would type it."""
     return shlex.join(["python", f"scripts/{Path(sys.argv[0]).name}", *sys.argv[1:]])

@@ -46,6 +46,8 @@ def main(
     from ae.video.convert import change_image, change_images, colorize_clip, colorize_picture
     from ae.video.images import SUFFIXES
 
+    cli.check_above(0, batch=batch, pixels=pixels, preview=preview)
+    cli.check_at_least(0, saturation=saturation)
     trained = load_model(model, lambda config: load_data(config, data_dir))
     if not isinstance(trained.config.task, Colorize):
         raise InputError(f"{model} is a model for another task than colour")

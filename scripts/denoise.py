@@ -36,6 +36,8 @@ def main(
     from ae.tasks import Denoise
     from ae.video.convert import change_image, change_images, gray_frames, map_channels
 
+    cli.check_at_least(0, sigma=sigma)
+
     @cache
     def load(name):
         trained = load_model(name, lambda config: load_data(config, data_dir))

@@ -1,6 +1,8 @@
 import atexit
 import os
+import runpy
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -10,6 +12,7 @@ import jax
 import numpy as np
 import pytest
 
+from ae import cli
 from ae.config import Config
 from ae.data import Data, Split
 from ae.tasks import Denoise
@@ -46,6 +49,48 @@ def tfds_dir():
 def decoded(cache_dir, monkeypatch):
     """For tests that only read the data sets: one cache for all of them, so that each is decoded once."""
     monkeypatch.setenv("XDG_CACHE_HOME", os.environ["AE_TESTS_COMPILED"])
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Runs a script in an empty folder, and returns its completed process."""
+
+    def run(script, *args, status=0, **kwargs):
+        command = python(ROOT / "scripts" / script, *args)
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, **kwargs)
+        assert done.returncode == status, done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+    """Runs a script as `run` does, in this process, which has loaded and compiled most of it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(cli.TUNABLES, "")  # or it starts itself again
+
+    def call(script, *args, status=0):
+        script = str(ROOT / "scripts" / script)
+        monkeypatch.setattr(sys, "argv", [script, *args])
+        code = 0
+        try:
+            runpy.run_path(script, run_name="__main__")
+        except SystemExit as end:
+            code = end.code or 0
+        done = subprocess.CompletedProcess(sys.argv, code, *capsys.readouterr())
+        assert code == status, done.stderr
+        return done
+
+    return call
+
+
+def refused(done, *words):
+    """One line on stderr with these words."""
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("error: ")
+    for word in words:
+        assert word in done.stderr
 
 
 class Tiny(nn.Module):

@@ -3,60 +3,14 @@ import json
 import os
 import re
 import runpy
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
-from conftest import ROOT, python
+from conftest import ROOT, refused
 from PIL import Image
 
-from ae import cli
-
 SCRIPTS = [path.name for path in (ROOT / "scripts").glob("*.py")]
-
-
-@pytest.fixture
-def run(tmp_path):
-    """Runs a script in an empty folder, and returns its completed process."""
-
-    def run(script, *args, status=0, **kwargs):
-        command = python(ROOT / "scripts" / script, *args)
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, **kwargs)
-        assert done.returncode == status, done.stderr
-        return done
-
-    return run
-
-
-@pytest.fixture
-def call(tmp_path, monkeypatch, capsys):
-    """Runs a script as `run` does, in this process, which has loaded and compiled most of it."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(cli.TUNABLES, "")  # or it starts itself again
-
-    def call(script, *args, status=0):
-        script = str(ROOT / "scripts" / script)
-        monkeypatch.setattr(sys, "argv", [script, *args])
-        code = 0
-        try:
-            runpy.run_path(script, run_name="__main__")
-        except SystemExit as end:
-            code = end.code or 0
-        done = subprocess.CompletedProcess(sys.argv, code, *capsys.readouterr())
-        assert code == status, done.stderr
-        return done
-
-    return call
-
-
-def refused(done, *words):
-    """One line on stderr with these words."""
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert done.stderr.startswith("error: ")
-    for word in words:
-        assert word in done.stderr
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -16,7 +16,7 @@ from ae.errors import InputError
 from ae.files import written_whole
 from ae.progress import bar
 from ae.stages import Frame, background, in_batches
-from ae.video.clips import Clip
+from ae.video.clips import SUFFIXES, Clip
 from ae.video.images import DEEP, Picture, check_holds, image_files, read_image, with_pixels, write_image
 from ae.video.output import Check, Output, checked
 from ae.video.steadiness import Steadiness
@@ -64,6 +64,8 @@ def colorize_clip(
     or the target not be written, with nothing left of it, and CheckFailedError, with the clip kept as NAME.failed.SUFFIX.
     """
     check_apart(source, target)
+    if target.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{target} has no suffix of a clip; there are {', '.join(SUFFIXES)}")
     with closing(Clip(source, seconds)) as clip, written_whole(target) as temporary:
         with closing(Output(temporary, clip, codec=codec, options=options, beside=beside)) as output:
             for line in output.left_out:
