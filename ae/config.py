@@ -164,8 +164,8 @@ CHROMA_UNET = replace(
     data="cifar100",
     train_split="train[:45000]",
     validation_split="train[45000:]",
-    epochs=16,
-    patience=16,
+    epochs=24,
+    patience=24,
 )
 
 # For minutes on two cores: narrow, a fixed number of epochs, and running statistics that keep up with so short a run.

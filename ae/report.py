@@ -279,7 +279,27 @@ def ablation_table(values: dict[str, Any]) -> str:
     return markdown([head, *([part, *(cell(model, part) for model in models.values())] for part in parts)])
 
 
-BENCHMARKS = {"benchmark_train": benchmark_table, "benchmark_ablation": ablation_table}
+def video_table(values: dict[str, Any]) -> str:
+    """What `scripts/benchmark.py video` measured: frames a second, our speed over the others', and where the time goes."""
+    rows = [
+        ["x264", *next(iter(values["presets"].values()))["frames_per_second"], "ours over the others", "time in stages"]
+    ]
+    for preset, row in values["presets"].items():
+        ratios = ", ".join(f"{ratio:.2f}" for name, ratio in row["ratio"].items() if name != "ae")
+        shares = ", ".join(f"{stage} {100 * share:.0f} %" for stage, share in row["share"].items())
+        rows.append([preset, *(f"{rate:.1f}" for rate in row["frames_per_second"].values()), ratios, shares])
+    height, width = values["size"]
+    title = (
+        f"Frames a second of {values['clip']}, {width}x{height}, {values['frames']} frames; {values['hardware']}.\n\n"
+    )
+    return title + markdown(rows)
+
+
+BENCHMARKS = {
+    "benchmark_train": benchmark_table,
+    "benchmark_ablation": ablation_table,
+    "benchmark_video": video_table,
+}
 
 
 def write_benchmark(path: Path, texts: Sequence[Path] = (Path("README.md"), Path("ae/conv.py"))) -> None:

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -188,6 +189,160 @@ def compiled_steps(config: Any, *, looped: bool = True) -> Timer:
         return time.perf_counter() - began
 
     return timer
+
+
+Preset = Literal["medium", "veryfast"]
+
+
+def video(
+    clip: Path,
+    model: str = "chroma_unet",
+    presets: tuple[Preset, ...] = ("medium", "veryfast"),
+    rounds: int = 5,
+    torch_python: Path | None = None,
+    out: Path = Path("results/benchmark_video.json"),
+) -> None:
+    """Frames a second of a clip that is colorized, against the same decoding and encoding without a model in between.
+
+    Args:
+        clip: Clip in 4:2:0; 1280x720, if figures are to be compared.
+        model: Name of weights in the package, or a file of weights (.safetensors).
+        presets: Of the encoder x264.
+        rounds: How often each is timed, in turns; medians count.
+        torch_python: Python of an environment with PyTorch and this package, to run the same pipeline with PyTorch's model.
+        out: File to write; the table of a README that shows this file is written too.
+    """
+    import numpy as np
+
+    from ae import load_model, pretrained, report
+    from ae.colorize import Colorizer
+    from ae.video.clips import Clip
+
+    colorizer = Colorizer(load_model(model, lambda config: None))
+    weights = Path(model) if Path(model).exists() else pretrained.WEIGHTS / f"{model}.safetensors"
+    with tempfile.TemporaryDirectory() as folder:
+        source = Clip(clip)
+        frames = [item for item in source if hasattr(item, "luma")]
+        about = {
+            "clip": clip.name,
+            "frames": len(frames),
+            "size": list(source.size),
+            "model": colorizer.trained.config.name,
+        }
+        values = conditions(rounds) | about | {"presets": {}}
+        np.save(f"{folder}/codes.npy", np.stack([frame.luma for frame in frames[:8]]))
+        request = {"build": str(weights.absolute()), "codes": f"{folder}/codes.npy", "clip": str(clip.absolute())}
+        worker = Worker("torch_video", torch_python) if torch_python else None
+        try:
+            said = worker.ask(request) if worker else {"variants": [], "versions": {}}
+            check_planes(colorizer, source.coding, f"{folder}/codes.npy", said)
+            values["versions"] |= said["versions"]
+            for preset in presets:
+                options = {"crf": "18", "preset": preset}
+                timers = {
+                    "without a model": lambda _, options=options: copied(clip, Path(folder, "copy.mp4"), options),
+                    "ae": lambda _, options=options: colorized(clip, Path(folder, "ae.mp4"), colorizer, options),
+                }
+                request = {"clip": str(clip.absolute()), "folder": folder, "options": options}
+                for variant in said["variants"]:
+                    ask = partial(worker.ask, request | {"variant": variant})
+                    timers[f"torch, {variant}"] = lambda _, ask=ask: ask()["seconds"]
+                rates = whole_turns(timers, len(frames), rounds)
+                values["presets"][preset] = {
+                    "frames_per_second": {name: statistics.median(row) for name, row in rates.items()},
+                    "ratio": {name: median_ratio(rates["ae"], row) for name, row in rates.items()},
+                    "share": shares(clip, frames, colorizer, Path(folder, "stage.mp4"), options),
+                    "rounds": rates,
+                }
+        finally:
+            if worker:
+                worker.close()
+    print(report.video_table(values))
+    save(values, out)
+
+
+def copied(source: Path, target: Path, options: dict[str, str]) -> float:
+    """Seconds to decode and encode a clip as it is, in two threads."""
+    from ae.stages import Frame, background
+    from ae.video.clips import Clip, planar, plane
+    from ae.video.output import Output
+
+    began = time.perf_counter()
+    clip = Clip(source)
+    output = Output(target, clip, options=options)
+    for item in background(clip, 16):
+        if isinstance(item, Frame):
+            frame = planar(item.source)
+            item = item._replace(outputs=[plane(frame, index)[:, : frame.planes[index].width] for index in (1, 2)])
+        output.write(item)
+    output.finish()
+    clip.close()
+    return time.perf_counter() - began
+
+
+def colorized(source: Path, target: Path, colorizer: Any, options: dict[str, str]) -> float:
+    """Seconds to colorize a clip, with the check at the end."""
+    from ae.video.convert import colorize_clip
+
+    began = time.perf_counter()
+    colorize_clip(source, target, colorizer, options=options)
+    return time.perf_counter() - began
+
+
+def shares(
+    source: Path, frames: Sequence[Any], colorizer: Any, target: Path, options: dict[str, str]
+) -> dict[str, float]:
+    """What share of the time decoding, the model and encoding take, each alone on all cores."""
+    import jax
+    import numpy as np
+
+    from ae.colorize import BATCH_SIZE
+    from ae.video.clips import Clip
+    from ae.video.output import Output
+
+    seconds, began = {}, time.perf_counter()
+    clip = Clip(source)
+    list(clip)
+    seconds["decoding"], began = time.perf_counter() - began, time.perf_counter()
+    batches = [frames[first : first + BATCH_SIZE] for first in range(0, len(frames) - BATCH_SIZE + 1, BATCH_SIZE)]
+    outputs = []
+    for batch in batches:
+        codes = np.stack([frame.luma for frame in batch])
+        outputs += zip(*jax.device_get(colorizer.planes(codes, clip.coding)), strict=True)
+    seconds["model"] = (time.perf_counter() - began) * len(frames) / len(outputs)
+    output, began = Output(target, clip, options=options), time.perf_counter()
+    for frame, computed in zip(frames, outputs, strict=False):
+        output.write(frame._replace(outputs=computed))
+    output.finish()
+    seconds["encoding"] = (time.perf_counter() - began) * len(frames) / len(outputs)
+    clip.close()
+    return {stage: value / sum(seconds.values()) for stage, value in seconds.items()}
+
+
+def whole_turns(timers: dict[str, Timer], frames: int, rounds: int) -> dict[str, list[float]]:
+    """Frames a second of each timer in each round, in turns, after one that is not counted."""
+    from tqdm import tqdm
+
+    rates: dict[str, list[float]] = {name: [] for name in timers}
+    with tqdm(total=len(timers) * (rounds + 1), leave=False) as bar:
+        for number in range(rounds + 1):
+            for name, timer in timers.items():
+                bar.set_description(name)
+                rate = frames / timer(1)
+                rates[name] += [rate] if number else []
+                bar.update()
+    return rates
+
+
+def check_planes(colorizer: Any, coding: Any, codes: str, said: dict[str, Any]) -> None:
+    """That a peer's chroma is ours."""
+    import numpy as np
+
+    from ae.errors import InputError
+
+    ours = [float(np.mean(plane)) for plane in colorizer.planes(np.load(codes), coding)[:2]]
+    if "mean" in said and max(abs(a - b) for a, b in zip(ours, said["mean"], strict=True)) > 0.1:
+        raise InputError(f"the peer's chroma is {said['mean']} in the mean, ours {ours}")
 
 
 def save(values: dict[str, Any], out: Path) -> None:
@@ -524,4 +679,4 @@ def median_ratio(ours: list[float], theirs: list[float]) -> float:
 
 
 if __name__ == "__main__":
-    cli.run({"train": train, "ablation": ablation})
+    cli.run({"train": train, "ablation": ablation, "video": video})
