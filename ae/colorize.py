@@ -41,6 +41,10 @@ class Coding(NamedTuple):
     def _unit(self) -> int:
         return 2 ** (self.bits - 8)
 
+    @property
+    def _chroma_scale(self) -> int:
+        return 2**self.bits - 1 if self.full_range else 224 * self._unit
+
     def luma(self, codes: jax.Array) -> jax.Array:
         """Integers -> luma in [0, 1]; what is blacker than black or whiter than white is cut."""
         if self.full_range:
@@ -49,9 +53,12 @@ class Coding(NamedTuple):
 
     def chroma_codes(self, chroma: jax.Array) -> jax.Array:
         """Cb or Cr in [-0.5, 0.5] -> integers."""
-        scale = 2**self.bits - 1 if self.full_range else 224 * self._unit
-        codes = jnp.round(chroma * scale) + 2 ** (self.bits - 1)
+        codes = jnp.round(chroma * self._chroma_scale) + 2 ** (self.bits - 1)
         return jnp.clip(codes, 0, 2**self.bits - 1).astype(jnp.uint8 if self.bits == 8 else jnp.uint16)
+
+    def chroma(self, codes: jax.Array) -> jax.Array:
+        """Integers -> Cb or Cr in [-0.5, 0.5]."""
+        return (jnp.float32(codes) - 2 ** (self.bits - 1)) / self._chroma_scale
 
     def chroma_size(self, height: int, width: int) -> tuple[int, int]:
         """Of the chroma planes of a frame."""
@@ -173,6 +180,15 @@ def chroma_planes(
         return codes[..., 0], codes[..., 1], found.shown
 
     return jax.vmap(one)(devices.split(codes))
+
+
+@partial(jax.jit, static_argnames="coding")
+def shown_frames(codes: jax.Array, cb: jax.Array, cr: jax.Array, coding: Coding) -> jax.Array:
+    """RGB [B, H, W, 3] in [0, 1] of a clip's planes, as a player shows them: luma [B, H, W], chroma [B, h, w] repeated."""
+    chroma = jnp.stack([coding.chroma(plane) for plane in (cb, cr)], axis=-1)
+    rows, columns = coding.shared
+    full = chroma.repeat(rows, axis=1).repeat(columns, axis=2)[:, : codes.shape[1], : codes.shape[2]]
+    return jnp.clip(ycbcr_to_rgb(coding.luma(codes)[..., None], full, coding.weights), 0, 1)
 
 
 @partial(jax.jit, static_argnames=("config", "working"))

@@ -9,6 +9,7 @@ import numpy as np
 from ae.tasks import Task
 
 History = Sequence[dict[str, Any]]
+DPI = 100
 BLUE, ORANGE, GRAY = "#2369bd", "#e07b1f", "#777777"
 
 
@@ -28,7 +29,8 @@ def save_grid(path: Path, task: Task, title: str, pictures: tuple[np.ndarray, np
 def save_rows(path: Path, rows: Mapping[str, np.ndarray], title: str = "") -> None:
     """Writes labelled rows of images, each [N, H, W, 1 or 3] in [0, 1]."""
     count, height, width = next(iter(rows.values())).shape[:3]
-    figure = _figure(figsize=(1.05 * count + 1, 1.05 * len(rows) * height / width + 0.35))
+    inches = max(1.05, width / DPI)  # of an image: small ones are enlarged, large ones keep their pixels
+    figure = _figure(figsize=(inches * count + 1, inches * len(rows) * height / width + 0.35))
     axes = figure.add_subplot()
     axes.imshow(strip(*rows.values()), interpolation="nearest")
     for line in range(1, count):
@@ -103,7 +105,7 @@ def _add_rivals(axes: Any, reference: dict[str, Any] | None, baseline: dict[str,
 def _figure(figsize: tuple[float, float]) -> Any:
     from matplotlib.figure import Figure
 
-    return Figure(figsize=figsize, dpi=100, layout="constrained")
+    return Figure(figsize=figsize, dpi=DPI, layout="constrained")
 
 
 def _save(figure: Any, path: Path) -> None:

@@ -218,10 +218,28 @@ def tried_table(values: dict[str, Any]) -> str:
     return columns(rows, tuple(rows[0]))
 
 
+def clips_study(values: dict[str, Any]) -> str:
+    """What `scripts/study.py clips` measured: how near to the truth, how colourful and how steady clips come out."""
+    names = {
+        "psnr_pooled": "PSNR pooled",
+        "colourfulness": "colourfulness",
+        "cdc": "CDC",
+        "chroma_flicker": "chroma flicker",
+    }
+    digits = {"psnr_pooled": 2, "colourfulness": 1, "cdc": 4, "chroma_flicker": 2}
+    rows = [
+        [clip if i == 0 else "", method, *(f"{scores[name]:.{digits[name]}f}" for name in names)]
+        for clip, methods in values["clips"].items()
+        for i, (method, scores) in enumerate(methods.items())
+    ]
+    return markdown([["clip", "", *names.values()], *rows])
+
+
 STUDIES = {
     "study_noise": noise_study,
     "study_latents": latents_study,
     "study_colour": colour_study,
+    "study_clips": clips_study,
     "tried": tried_table,
 }
 

@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import tyro
+
 from ae import cli
 
 SIGMAS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
@@ -45,7 +47,7 @@ def noise(
     psnr = {name: [float(pooled_psnr(error)) for error in row] for name, row in errors.items()}
     values = {**about(data), "sigma": SIGMAS, "mse": errors, "psnr_pooled": psnr}
     curves = {name: (SIGMAS, row) for name, row in psnr.items()}
-    write(out, "study_noise", values, "standard deviation of the noise", "PSNR of the mean error, dB", curves)
+    write_chart(out, "study_noise", values, "standard deviation of the noise", "PSNR of the mean error, dB", curves)
 
 
 def latents(
@@ -95,7 +97,7 @@ def latents(
     out.mkdir(parents=True, exist_ok=True)
     save_rows(out / "study_latents_reconstructions.png", shown)
     save_rows(out / "study_latents_walks.png", walks(config.model, variables, data.test.images / np.float32(255)))
-    write(out, "study_latents", {**about(data), "mse": rows}, "latent numbers", "MSE", curves, log=True)
+    write_chart(out, "study_latents", {**about(data), "mse": rows}, "latent numbers", "MSE", curves, log=True)
 
 
 def colour(
@@ -132,7 +134,92 @@ def colour(
                 rows[name][score].append(value)
     values = {**about(data), "saturation": SATURATIONS, "models": rows}
     curves = {name: (row["colourfulness"], row["mse"]) for name, row in rows.items()}
-    write(out, "study_colour", values, "colourfulness", "MSE", curves)
+    write_chart(out, "study_colour", values, "colourfulness", "MSE", curves)
+
+
+def clips(
+    paths: tyro.conf.Positional[tuple[Path, ...]],
+    model: str = "chroma_unet",
+    reference: str = "runs/colorizer_ae",
+    out: Path = Path("results"),
+    data_dir: Path | None = None,
+    limit: int | None = None,
+) -> None:
+    """Colorize clips that have colour, and compare: ours, a gray clip, and the reference's way, each frame at 32x32.
+
+    Args:
+        paths: Clips in colour; the models see their luma alone.
+        model: Name of weights in the package, a file of weights, or a run directory.
+        reference: The same of the reference's colorizer.
+        out: Folder for study_clips.json and study_clips_NAME.png, and for the tables of all results.
+        data_dir: Folder of data sets prepared by tfds, for run directories.
+        limit: Use only so many frames.
+    """
+    from ae import load_data, load_model
+    from ae.colorize import Colorizer
+    from ae.figures import save_rows
+    from ae.results import hardware, versions
+
+    ours, theirs = (load_model(name, lambda config: load_data(config, data_dir)) for name in (model, reference))
+    colorizers = {f"{ours.config.name}": Colorizer(ours), f"{ours.config.name}, chroma x 1.5": Colorizer(ours, 1.5)}
+    rows = {}
+    out.mkdir(parents=True, exist_ok=True)
+    for path in paths:
+        rows[path.name], shown = compare_on_clip(path, colorizers, theirs, limit)
+        save_rows(out / f"study_clips_{path.stem}.png", shown)
+    about = {"command": cli.command(), "hardware": hardware(), "versions": versions()}
+    write(out, "study_clips", {**about, "clips": rows})
+
+
+def compare_on_clip(
+    path: Path, colorizers: dict[str, Any], reference: Any, limit: int | None
+) -> tuple[dict[str, dict[str, float]], dict[str, Any]]:
+    """(scores by method, small frames by method) of a clip's frames as they are shown, in full size."""
+    from itertools import islice
+
+    import jax.numpy as jnp
+    import numpy as np
+
+    from ae.colorize import resized, shown_frames
+    from ae.metrics import pooled_psnr
+    from ae.stages import Frame
+    from ae.video.clips import Clip, planar, plane
+    from ae.video.steadiness import Steadiness
+
+    clip = Clip(path)
+    coding, names = clip.coding, ("gray", "colorizer_ae, 32x32", *colorizers, "truth")
+    errors, steadiness, shown = (
+        dict.fromkeys(names, 0.0),
+        {name: Steadiness() for name in names},
+        {n: [] for n in names},
+    )
+    frames = islice((item for item in clip if isinstance(item, Frame)), limit)
+    for number, frame in enumerate(frames):
+        codes, picture = np.asarray(frame.luma)[None], planar(frame.source)
+        true = [plane(picture, index)[None, :, : picture.planes[index].width] for index in (1, 2)]
+        neutral = np.full_like(true[0], 2 ** (coding.bits - 1))
+        small = resized(coding.luma(codes[0])[..., None], (32, 32))
+        versions = {
+            "gray": shown_frames(codes, neutral, neutral, coding)[0],
+            "colorizer_ae, 32x32": resized(reference(small[None])[0], codes.shape[1:]),
+            **{name: shown_frames(codes, *c.planes(codes, coding)[:2], coding)[0] for name, c in colorizers.items()},
+            "truth": shown_frames(codes, *true, coding)[0],
+        }
+        for name, rgb in versions.items():
+            errors[name] += float(jnp.square(rgb - versions["truth"]).mean())
+            steadiness[name].add(np.asarray(rgb))
+            if number % 30 == 15 and len(shown[name]) < 4:
+                shown[name].append(np.asarray(resized(rgb, (180, round(180 * rgb.shape[1] / rgb.shape[0])))))
+    scores = {
+        name: {
+            "psnr_pooled": float(pooled_psnr(errors[name] / (number + 1))),
+            "colourfulness": steadiness[name].colourfulness,
+            "cdc": steadiness[name].cdc,
+            "chroma_flicker": steadiness[name].chroma_flicker,
+        }
+        for name in names
+    }
+    return scores, {name: np.stack(images) for name, images in shown.items() if images}
 
 
 def side_by_side(
@@ -223,20 +310,26 @@ def about(data: Any) -> dict[str, Any]:
     return {"command": cli.command(), **split, "hardware": hardware(), "versions": versions()}
 
 
-def write(
+def write_chart(
     out: Path, name: str, values: dict[str, Any], x: str, y: str, curves: dict[str, Any], *, log: bool = False
 ) -> None:
     """Writes a study's figures and its chart, and the tables that show them."""
-    from ae import report
     from ae.figures import save_lines
-    from ae.files import write_text
 
     out.mkdir(parents=True, exist_ok=True)
-    write_text(out / f"{name}.json", json.dumps(values, indent=2) + "\n")
     save_lines(out / f"{name}.png", x, y, curves, log=log)
+    write(out, name, values)
+
+
+def write(out: Path, name: str, values: dict[str, Any]) -> None:
+    """Writes a study's figures, and the tables that show them."""
+    from ae import report
+    from ae.files import write_text
+
+    write_text(out / f"{name}.json", json.dumps(values, indent=2) + "\n")
     report.write_tables(out)
     print(report.STUDIES[name](values))
 
 
 if __name__ == "__main__":
-    cli.run({"noise": noise, "latents": latents, "colour": colour, "side-by-side": side_by_side})
+    cli.run({"noise": noise, "latents": latents, "colour": colour, "clips": clips, "side-by-side": side_by_side})

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import jax
 import pytest
+from clips import colorizer, luma_frames, make_clip
 from conftest import ROOT
 
 from ae import report
 from ae.errors import InputError
+from ae.pretrained import write_weights
 from ae.results import count
 
 
@@ -118,3 +120,28 @@ def test_a_worker_builds_and_runs(benchmark, worker, tmp_path):
 def test_what_a_worker_dies_of_is_said(worker):
     with pytest.raises(InputError, match=r"fake_worker.py failed: .*nowhere.npz"):
         worker.ask({"build": "nowhere.npz", "layers": []})
+
+
+def test_clips_are_timed_with_and_without_a_model(call, tmp_path):
+    make_clip(tmp_path / "clip.mp4", luma_frames(20, 48, 64), tracks=[0.0])
+    config, variables, _ = colorizer().trained
+    write_weights(tmp_path / "model.safetensors", config, variables, {"epochs": 0}, "float32")
+    options = (
+        "--clip",
+        "clip.mp4",
+        "--model",
+        "model.safetensors",
+        "--rounds",
+        "2",
+        "--out",
+        "results/benchmark_video.json",
+    )
+    call("benchmark.py", "video", *options, "--out", "results/benchmark_video.json")
+    values = json.loads((tmp_path / "results/benchmark_video.json").read_text())
+    assert values["frames"] == 20
+    assert values["size"] == [48, 64]
+    for row in values["presets"].values():
+        assert set(row["rounds"]) == {"without a model", "ae"}
+        assert all(len(rates) == 2 and min(rates) > 0 for rates in row["rounds"].values())
+        assert sum(row["share"].values()) == pytest.approx(1)
+    assert "clip.mp4, 64x48, 20 frames" in report.video_table(values)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from clips import colorizer, luma_frames, make_clip
 from conftest import ROOT
 from PIL import Image
 
@@ -91,3 +92,23 @@ def test_every_variant_is_a_configuration():
         for changes in variants(preset).values():
             config = override(PRESETS[preset], **changes)
             jax.eval_shape(config.model.init, jax.random.key(0), jnp.zeros((1, *config.model.input_shape)))
+
+
+def test_clips(tmp_path, monkeypatch, untrained):
+    """A gray clip is its own truth: the gray row is perfect, and colours are errors."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(cli.TUNABLES, "")
+    make_clip(tmp_path / "clip.mp4", luma_frames(20, 48, 64))
+    config, variables, _ = colorizer().trained
+    write_weights(tmp_path / "ours.safetensors", config, variables, {"epochs": 0}, "float32")
+    arguments = ["--model", "ours.safetensors", "--reference", untrained("colorizer_ae"), "--out", "results"]
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "scripts/study.py"), "clips", "clip.mp4", *arguments])
+    runpy.run_path(sys.argv[0], run_name="__main__")
+    rows = json.loads((tmp_path / "results/study_clips.json").read_text())["clips"]["clip.mp4"]
+    assert list(rows) == ["gray", "colorizer_ae, 32x32", "test", "test, chroma x 1.5", "truth"]
+    assert rows["gray"]["psnr_pooled"] == rows["truth"]["psnr_pooled"] == 80
+    assert rows["gray"]["colourfulness"] == pytest.approx(0, abs=1e-3)
+    assert rows["test"]["colourfulness"] < rows["test, chroma x 1.5"]["colourfulness"]
+    assert rows["test"]["psnr_pooled"] < 80
+    assert Image.open(tmp_path / "results/study_clips_clip.png").width > 240
+    assert "| clip.mp4 | gray | 80.00 |" in (tmp_path / "results/README.md").read_text()
