@@ -1,10 +1,12 @@
 import os
+import subprocess
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
 from clips import SHARED_CLIPS, colorizer, decoded, luma_frames, make_clip, packets
+from conftest import ROOT, python
 
 from ae.color import BT601, BT709
 from ae.errors import InputError
@@ -61,6 +63,13 @@ def test_frames_that_fill_no_batch_and_single_frames(tmp_path):
         report, _ = colorized(make_clip(tmp_path / "in.mp4", luma), tmp_path / "out.mp4")
         assert report.passed
         np.testing.assert_array_equal(decoded(tmp_path / "out.mp4")[0], luma)
+
+
+def test_the_last_frame_lasts_as_long_as_it_did(tmp_path):
+    source = make_clip(tmp_path / "in.mkv", luma_frames(3, 32, 32), times=[0, 40, 80], base=Fraction(1, 1000))
+    colorized(source, tmp_path / "out.mp4")
+    with av.open(str(source)) as given, av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.duration == pytest.approx(given.duration, abs=1000)
 
 
 @pytest.mark.parametrize("rate", [Fraction(24000, 1001), Fraction(30000, 1001), Fraction(25)])
@@ -192,6 +201,11 @@ def bad_clip(kind, folder):
         path.write_text("no clip at all\n" * 100)
     elif kind == "empty":
         path.touch()
+    elif kind == "no frame":
+        with av.open(str(path), "w", format="matroska") as container:
+            stream = container.add_stream("libx264", rate=25)
+            stream.height, stream.width = 32, 32
+            container.start_encoding()
     elif kind == "sound":
         make_sound(path)
     return path
@@ -213,6 +227,7 @@ def make_sound(path):
         ("missing", "No such file"),
         ("text", "cannot be read as a video"),
         ("empty", "cannot be read"),
+        ("no frame", "no frame that can be decoded"),
         ("sound", "no video stream, only 1 audio"),
     ],
 )
@@ -314,3 +329,45 @@ def test_real_clips(tmp_path, name):
     np.testing.assert_array_equal(written, decoded(source)[0][: len(written)])
     for mine, theirs in zip(packets(tmp_path / "out.mp4"), packets(source), strict=True):
         assert mine == theirs[: len(mine)]
+
+
+def test_rgb_becomes_yuv_and_is_said_to(tmp_path):
+    luma = luma_frames(4, 32, 32)
+    with av.open(str(tmp_path / "in.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 32, 32, "bgr0"
+        for values in luma:
+            frame = av.VideoFrame.from_ndarray(np.stack([values] * 3, axis=-1), format="rgb24")
+            container.mux(stream.encode(frame.reformat(format="bgr0")))
+        container.mux(stream.encode(None))
+    report, lines = colorized(tmp_path / "in.mkv", tmp_path / "out.mkv")
+    assert report.passed
+    assert "bgr0: they are written as yuv444p" in lines[0]
+    expected = np.round(16 + luma.astype(float) * 219 / 255)
+    assert np.abs(decoded(tmp_path / "out.mkv")[0] - expected).max() <= 1
+
+
+EIGHT_DEVICES = """
+import sys
+sys.path[:0] = sys.argv[1:3]
+import jax, numpy as np
+from clips import colorizer
+from ae.colorize import Coding
+codes = np.random.default_rng(0).integers(0, 256, (11, 48, 64)).astype(np.uint8)
+assert jax.device_count() == int(sys.argv[3])
+planes = colorizer().planes(np.concatenate([codes, codes[:5]]), Coding())
+assert len(planes[0].sharding.device_set) == jax.device_count()
+np.savez(sys.argv[4], cb=planes[0], frames=colorizer()(codes))
+"""
+
+
+def test_frames_are_split_over_all_devices(tmp_path):
+    found = []
+    for count in (1, 8):
+        environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}
+        arguments = python("-c", EIGHT_DEVICES, ROOT, ROOT / "tests", count, tmp_path / f"{count}.npz")
+        subprocess.run(arguments, env=environment, check=True, timeout=300)
+        found.append(np.load(tmp_path / f"{count}.npz"))
+    for name in ("cb", "frames"):
+        assert np.abs(found[0][name].astype(int) - found[1][name].astype(int)).max() <= 1
+        assert (found[0][name] != found[1][name]).mean() < 0.01

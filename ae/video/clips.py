@@ -77,12 +77,24 @@ class Clip:
             if not stream.disposition & pictures:
                 stream.thread_type = "AUTO"
                 return stream
-        raise InputError(f"{self.path} has no video stream, only {kinds(self.container.streams) or 'nothing'}")
+        others = kinds(self.container.streams)
+        raise InputError(f"{self.path} has no video stream{', only ' * bool(others)}{others}")
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of the frames as they are stored."""
         return self.first.height, self.first.width
+
+    @property
+    def remarks(self) -> list[str]:
+        """What of its frames will not be as it was, a line each."""
+        pixels, target = self.first.format, target_format(self.first)
+        lines = []
+        if self.first.interlaced_frame:
+            lines.append(f"{self.path.name} is interlaced: both fields of a frame are written as one progressive frame")
+        if pixels.name not in PLANAR | GRAY | SEMIPLANAR:
+            lines.append(f"{self.path.name} has pixels in {pixels.name}: they are written as {target}")
+        return lines
 
     @property
     def count(self) -> int | None:
@@ -213,9 +225,10 @@ SHARED = {"420": (2, 2), "422": (1, 2), "444": (1, 1)}
 
 
 def target_format(frame: av.VideoFrame) -> str:
-    """The planar format that a frame is written in: its own where it has one, with the same bits where it has not."""
+    """The planar format that a frame is written in: its own where it has one, else one with its bits."""
     known = PLANAR | GRAY | SEMIPLANAR
-    return known.get(frame.format.name, "yuv444p")
+    deep = frame.format.components[0].bits > 8
+    return known.get(frame.format.name, "yuv444p10le" if deep else "yuv444p")
 
 
 def planar(frame: av.VideoFrame) -> av.VideoFrame:

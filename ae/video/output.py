@@ -49,7 +49,7 @@ class Output:
     ) -> None:
         self.path, self.clip, self.beside = path, clip, beside
         self.codec = codec or CODECS.get(path.suffix.lower(), "libx264")
-        self.left_out: list[str] = []
+        self.left_out = clip.remarks
         self.altered = 0  # frames whose luma is not the source's
         self.packets: Counter[int] = Counter()  # that were copied, by the index of their stream in the source
         self.starts: dict[int, Fraction] = {}  # of the streams that were copied, in seconds
@@ -131,7 +131,7 @@ class Output:
             shown = values[:, : lines.shape[1]]
             lines[:, : shown.shape[1]] = shown
         self.altered += not np.array_equal(luma_plane(frame)[:, -item.luma.shape[1] :], item.luma)
-        frame.pts, frame.time_base = item.source.pts, item.source.time_base
+        frame.pts, frame.time_base, frame.duration = item.source.pts, item.source.time_base, item.source.duration
         return frame
 
     def finish(self) -> None:
@@ -156,7 +156,7 @@ class Check(NamedTuple):
 
 def checked(path: Path, clip: Clip, output: Output) -> Iterator[Check]:
     """Compares a clip that was written with its source: luma, frames and times; packets and starts of other streams."""
-    count, starts, times = Counter(), {}, []
+    count, starts, times, end = Counter(), {}, [], Fraction(0)
     with av.open(str(path)) as written:
         video = next(stream for stream in written.streams.video if stream.codec_context.width)
         for packet in written.demux():
@@ -167,13 +167,15 @@ def checked(path: Path, clip: Clip, output: Output) -> Iterator[Check]:
             starts[index] = min(start, starts.get(index, start))
             if packet.stream is video:
                 times.append(start)
+                end = max(end, start + (packet.duration or 0) * packet.time_base)
         tick = max(stream.time_base for stream in written.streams)
     yield Check("luma equal before encoding", "all frames", f"all but {output.altered}", not output.altered)
     yield Check("frames", str(len(clip.times)), str(len(times)), len(times) == len(clip.times))
     wanted, found = [start - clip.times[0][0] for start, _ in clip.times], [time - min(times) for time in sorted(times)]
     apart = max((abs(a - b) for a, b in zip(wanted, found)), default=Fraction(0))  # noqa: B905 (counted above)
     yield Check("times of frames", f"within {float(tick):.2g} s", f"{float(apart):.2g} s apart", apart <= tick)
-    yield Check("last frame at", clock(wanted[-1]), clock(found[-1]), abs(wanted[-1] - found[-1]) <= tick)
+    lengths = sum(clip.times[-1]) - clip.times[0][0], end - min(times, default=end)
+    yield Check("duration", *map(clock, lengths), abs(lengths[0] - lengths[1]) <= max(tick, clip.times[-1][1]))
     for index, copy in output.copies.items():
         name = f"{copy.type} stream {index}"
         packets = output.packets[index], count[copy.index]
