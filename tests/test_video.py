@@ -201,24 +201,20 @@ def bad_clip(kind, folder):
         path.write_text("no clip at all\n" * 100)
     elif kind == "empty":
         path.touch()
-    elif kind == "no frame":
-        with av.open(str(path), "w", format="matroska") as container:
-            stream = container.add_stream("libx264", rate=25)
-            stream.height, stream.width = 32, 32
-            container.start_encoding()
-    elif kind == "sound":
-        make_sound(path)
+    elif kind in ("no frame", "sound"):
+        make_clip(folder / "both.mkv", luma_frames(25, 32, 32), tracks=[0.0])
+        copy_sound(folder / "both.mkv", path, declared=("audio", "video") if kind == "no frame" else ("audio",))
     return path
 
 
-def make_sound(path):
-    make_clip(path.with_name("both.mp4"), luma_frames(25, 32, 32), tracks=[0.0])
-    with av.open(str(path.with_name("both.mp4"))) as source, av.open(str(path), "w") as target:
-        copy = target.add_stream_from_template(source.streams.audio[0])
-        for packet in source.demux(audio=0):
+def copy_sound(source, target, declared):
+    """Writes the sound of a clip alone, to a file with streams of these kinds."""
+    with av.open(str(source)) as clip, av.open(str(target), "w", format="matroska") as container:
+        copies = {s: container.add_stream_from_template(s) for s in clip.streams if s.type in declared}
+        for packet in clip.demux(audio=0):
             if packet.dts is not None:
-                packet.stream = copy
-                target.mux(packet)
+                packet.stream = copies[packet.stream]
+                container.mux(packet)
 
 
 @pytest.mark.parametrize(
