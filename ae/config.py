@@ -151,9 +151,12 @@ UNET_DENOISER = Config(
 UNET_DENOISER_BLIND = replace(  # knows no noise level
     UNET_DENOISER, name="unet_denoiser_blind", train_task=tasks.Denoise(sigma=0.6, least_sigma=0.0)
 )
-KERAS_IO_DENOISER = replace(UNET_DENOISER, name="keras_io_denoiser", model=models.KerasIODenoiser())
-DENSE_AE = tuple(
-    replace(UNET_DENOISER, name=f"dense_ae_{latent}", model=models.DenseAE(latent)) for latent in (8, 16, 32, 64)
+KERAS_IO_DENOISER = replace(
+    UNET_DENOISER, name="keras_io_denoiser", model=models.KerasIODenoiser(), epochs=20, patience=20
+)
+DENSE_AE = tuple(  # which are to give back clean images too
+    replace(UNET_DENOISER_BLIND, name=f"dense_ae_{latent}", model=models.DenseAE(latent), epochs=30, patience=30)
+    for latent in (8, 16, 32, 64)
 )
 CHROMA_UNET = replace(
     UNET_DENOISER,

@@ -310,7 +310,10 @@ def video_table(values: dict[str, Any]) -> str:
     title = (
         f"Frames a second of {values['clip']}, {width}x{height}, {values['frames']} frames; {values['hardware']}.\n\n"
     )
-    return title + markdown(rows)
+    memory = "; ".join(
+        f"{megabytes:.0f} MB for {count} frames" for count, megabytes in values["peak_megabytes"].items()
+    )
+    return f"{title}{markdown(rows)}\nMost memory at a time: {memory}.\n"
 
 
 BENCHMARKS = {

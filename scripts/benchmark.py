@@ -200,6 +200,7 @@ def video(
     presets: tuple[Preset, ...] = ("medium", "veryfast"),
     rounds: int = 5,
     torch_python: Path | None = None,
+    memory_frames: tuple[int, ...] = (200, 2000),
     out: Path = Path("results/benchmark_video.json"),
 ) -> None:
     """Frames a second of a clip that is colorized, against the same decoding and encoding without a model in between.
@@ -210,6 +211,7 @@ def video(
         presets: Of the encoder x264.
         rounds: How often each is timed, in turns; medians count.
         torch_python: Python of an environment with PyTorch and this package, to run the same pipeline with PyTorch's model.
+        memory_frames: Lengths of clips, the given one repeated, of which the memory that they take is measured.
         out: File to write; the table of a README that shows this file is written too.
     """
     import numpy as np
@@ -257,6 +259,7 @@ def video(
         finally:
             if worker:
                 worker.close()
+        values["peak_megabytes"] = {str(count): peak_megabytes(clip, count, model, folder) for count in memory_frames}
     print(report.video_table(values))
     save(values, out)
 
@@ -287,6 +290,44 @@ def colorized(source: Path, target: Path, colorizer: Any, options: dict[str, str
     began = time.perf_counter()
     colorize_clip(source, target, colorizer, options=options)
     return time.perf_counter() - began
+
+
+def peak_megabytes(clip: Path, count: int, model: str, folder: str) -> float:
+    """The most memory that `colorize.py` holds at a time for a clip that is repeated up to so many frames."""
+    source, target = f"{folder}/{count}.mkv", f"{folder}/{count}-out.mkv"
+    repeat(clip, count, source)
+    script = Path(__file__).with_name("colorize.py")
+    options = ("--model", model, "--encoder-options", "preset", "veryfast")
+    command = [sys.executable, "-c", MEASURED, sys.executable, script, source, target, *options]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return int(done.stdout.splitlines()[-1]) / 1024
+
+
+# A process counts as its own what the one that started it held, so a small one has to start it.
+MEASURED = """
+import os, subprocess, sys
+_, status, usage = os.wait4(subprocess.Popen(sys.argv[1:]).pid, 0)
+print(usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def repeat(clip: Path, count: int, target: str) -> None:
+    """Writes the pictures of a clip again and again, without sound, up to so many frames."""
+    import av
+
+    with av.open(target, "w") as container:
+        written, shift, copy = 0, 0, None
+        while written < count:
+            with av.open(str(clip)) as source:
+                video = source.streams.video[0]
+                copy = copy or container.add_stream_from_template(video)
+                packets = [packet for packet in source.demux(video) if packet.dts is not None][: count - written]
+                end = max(packet.pts + packet.duration for packet in packets)
+                for packet in packets:
+                    packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, copy
+                    container.mux(packet)
+            written, shift = written + len(packets), shift + end
 
 
 def shares(

@@ -126,16 +126,7 @@ def test_clips_are_timed_with_and_without_a_model(call, tmp_path):
     make_clip(tmp_path / "clip.mp4", luma_frames(20, 48, 64), tracks=[0.0])
     config, variables, _ = colorizer().trained
     write_weights(tmp_path / "model.safetensors", config, variables, {"epochs": 0}, "float32")
-    options = (
-        "--clip",
-        "clip.mp4",
-        "--model",
-        "model.safetensors",
-        "--rounds",
-        "2",
-        "--out",
-        "results/benchmark_video.json",
-    )
+    options = ("--clip", "clip.mp4", "--model", "model.safetensors", "--rounds", "2", "--memory-frames", "30")
     call("benchmark.py", "video", *options, "--out", "results/benchmark_video.json")
     values = json.loads((tmp_path / "results/benchmark_video.json").read_text())
     assert values["frames"] == 20
@@ -144,4 +135,5 @@ def test_clips_are_timed_with_and_without_a_model(call, tmp_path):
         assert set(row["rounds"]) == {"without a model", "ae"}
         assert all(len(rates) == 2 and min(rates) > 0 for rates in row["rounds"].values())
         assert sum(row["share"].values()) == pytest.approx(1)
+    assert 100 < values["peak_megabytes"]["30"] < 4000
     assert "clip.mp4, 64x48, 20 frames" in report.video_table(values)

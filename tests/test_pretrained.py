@@ -7,12 +7,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import TINY, python
+from conftest import ROOT, TINY, python
 from safetensors.numpy import save_file
 
-from ae import models, pretrained
+from ae import measure, models, predictor, pretrained
+from ae.data import load_data
 from ae.errors import InputError
-from ae.pretrained import Pretrained, export_program, load_pretrained, read_weights, write_weights
+from ae.pretrained import (
+    Pretrained,
+    export_program,
+    load_pretrained,
+    pretrained_names,
+    read_weights,
+    write_weights,
+)
+from ae.report import scores_table
 
 CONFIG = replace(TINY, name="small_unet", model=models.UNet(widths=(2, 4)))
 RESULT = {"test": {"mse": 0.004}, "command": "python scripts/train.py small_unet"}
@@ -151,3 +160,21 @@ def test_a_model_of_one_size_is_no_program_for_any(tmp_path):
     with pytest.raises(InputError, match="cannot be written for any size"):
         export_program(Pretrained(replace(CONFIG, model=model), variables, {}), tmp_path / "model.jax")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", pretrained_names())
+def test_released_weights_score_what_the_tables_say(name, tfds_dir, decoded):
+    """To the last digit that is shown, although the weights are rounded."""
+    config, variables, _ = load_pretrained(name)
+    test = load_data(config, tfds_dir).test
+    scores = measure(predictor(config), variables, config.task, test, batch_size=256)
+    told = json.loads((ROOT / f"results/{name}.json").read_text())["test"]
+    assert scores_table({name: scores}, "accuracy") == scores_table({name: told}, "accuracy")
+
+
+def test_released_weights_are_small_and_all_there():
+    assert set(pretrained_names()) >= {"unet_denoiser", "unet_denoiser_blind", "chroma_unet"}
+    assert sum(path.stat().st_size for path in pretrained.WEIGHTS.iterdir()) < 5e6
+    for name in pretrained_names():
+        result = load_pretrained(name).result
+        assert {"preset", "data", "command", "test", "versions"} <= set(result)
