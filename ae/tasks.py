@@ -63,14 +63,20 @@ class Colorize(Task):
     """Gives colour back: luma [H, W, 1] (BT.601) -> RGB [H, W, 3]."""
 
     mirrored: bool = False  # left and right exchanged in half of the images, by chance
+    shift: int = 0  # up to so many pixels up, down, left and right, by chance; what comes in mirrors the edge
 
     labels: ClassVar = ("gray", "true", "colorized")
     accuracy_name: ClassVar = "categorical accuracy"
     further_scores: ClassVar = ("colourfulness",)
 
     def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
+        mirror_key, shift_key = jax.random.split(key)
         if self.mirrored:
-            image = jnp.where(jax.random.bernoulli(key), image[:, ::-1], image)
+            image = jnp.where(jax.random.bernoulli(mirror_key), image[:, ::-1], image)
+        if self.shift:
+            padded = jnp.pad(image, [(self.shift, self.shift)] * 2 + [(0, 0)], mode="symmetric")
+            start = jax.random.randint(shift_key, (2,), 0, 2 * self.shift + 1)
+            image = jax.lax.dynamic_slice(padded, (*start, 0), image.shape)
         return luma(image), image
 
     def accuracy(self, output: jax.Array, target: jax.Array) -> jax.Array:

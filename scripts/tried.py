@@ -12,6 +12,7 @@ Preset = Literal["unet_denoiser", "chroma_unet"]
 def variants(preset: Preset) -> dict[str, dict[str, Any]]:
     """Changes of a preset, by what they are called."""
     from ae.models import ChromaUNet, UNet
+    from ae.tasks import Colorize
 
     settings = {
         "as released": {},
@@ -29,7 +30,8 @@ def variants(preset: Preset) -> dict[str, dict[str, Any]]:
             "four levels": {"model": UNet((32, 56, 80, 80), residual=True)},
         }
     return settings | {
-        "not mirrored": {"train_task": None},
+        "neither mirrored nor shifted": {"train_task": None},
+        "not shifted": {"train_task": Colorize(mirrored=True)},
         "wider at the top": {"model": ChromaUNet((48, 80, 160))},
         "wider at the bottom": {"model": ChromaUNet((32, 96, 192))},
         "four levels": {"model": ChromaUNet((40, 80, 128, 160))},

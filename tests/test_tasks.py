@@ -61,3 +61,14 @@ def test_half_of_the_images_are_mirrored():
     mirrored = np.isclose(targets, images[:, :, ::-1] / 255, atol=1e-6).all((1, 2, 3))
     assert (original ^ mirrored).all()
     assert 70 < original.sum() < 130
+
+
+def test_images_are_shifted_in_every_direction():
+    images = np.random.default_rng(0).integers(0, 256, (300, 8, 8, 3), np.uint8)
+    inputs, targets = examples(Colorize(shift=1), jax.random.key(0), images, jnp.arange(300))
+    np.testing.assert_allclose(luma(targets), inputs, atol=1e-6)
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="symmetric") / 255
+    places = {(y, x): padded[:, y : y + 8, x : x + 8] for y in range(3) for x in range(3)}
+    found = {place: np.isclose(targets, image, atol=1e-6).all((1, 2, 3)) for place, image in places.items()}
+    assert (sum(found.values()) == 1).all()
+    assert all(15 < hits.sum() < 60 for hits in found.values())
