@@ -1,4 +1,3 @@
-import importlib.util
 import json
 import shutil
 import sys
@@ -6,6 +5,7 @@ from pathlib import Path
 
 import jax
 import pytest
+from benchmarks import training, workers
 from clips import colorizer, luma_frames, make_clip
 from conftest import ROOT
 
@@ -15,21 +15,13 @@ from ae.pretrained import write_weights
 from ae.results import count
 
 
-@pytest.fixture(scope="module")
-def benchmark():
-    spec = importlib.util.spec_from_file_location("benchmark", ROOT / "scripts/benchmark.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("name", ["conv_ae", "colorizer_ae", "unet", "pixel_mlp"])
-def test_peers_are_told_to_build_our_models(benchmark, name):
+def test_peers_are_told_to_build_our_models(name):
     """Every weight has a layer, of its shape, in the order of the calls."""
-    model = benchmark.benchmark_config(name).model
+    model = training.benchmark_config(name).model
     params = jax.eval_shape(model.init, jax.random.key(0), jax.numpy.zeros((1, *model.input_shape)))["params"]
-    layers = benchmark.LAYERS[name]
-    weights = benchmark.in_order(params_as_zeros(params), layers)
+    layers = training.LAYERS[name]
+    weights = training.in_order(params_as_zeros(params), layers)
     assert sum(weight.size for weight in weights) == count(params)
     kernels = [weight for weight in weights if weight.ndim > 1]
     asked = [options for kind, *options in layers if kind in ("conv", "conv_transpose", "dense")]
@@ -42,22 +34,22 @@ def params_as_zeros(params):
     return jax.tree.map(lambda leaf: jax.numpy.zeros(leaf.shape), params)
 
 
-def test_work_is_counted_as_the_direct_algorithm_does_it(benchmark):
+def test_work_is_counted_as_the_direct_algorithm_does_it():
     """Three products of each layer; ConvAE's are 1,158 million multiplications and additions an image."""
-    assert benchmark.gflop(benchmark.LAYERS["conv_ae"], benchmark.benchmark_config("conv_ae")) == pytest.approx(
+    assert training.gflop(training.LAYERS["conv_ae"], training.benchmark_config("conv_ae")) == pytest.approx(
         3.473, abs=5e-3
     )
-    assert benchmark.gflop((("dense", 5),), benchmark.benchmark_config("unet")) == 2 * 2 * 32 * 32 * 5 / 1e9
+    assert training.gflop((("dense", 5),), training.benchmark_config("unet")) == 2 * 2 * 32 * 32 * 5 / 1e9
 
 
-def test_medians_and_ratios_are_of_the_rounds(benchmark):
+def test_medians_and_ratios_are_of_the_rounds():
     rates = {
         "matrix product": [10.0, 10.0, 10.0],
         "ae": [30.0, 20.0, 40.0],
         "torch, eager": [15.0, 20.0, 16.0],
         "torch, compiled": [10.0, 11.0, 90.0],
     }
-    row = benchmark.summarize(rates, 2.0, {"torch": ["torch, eager", "torch, compiled"]})
+    row = training.summarize(rates, 2.0, {"torch": ["torch, eager", "torch, compiled"]})
     assert row["images_per_second"]["torch, eager"] == 16
     assert row["ratio_torch"] == 2  # in the rounds 2, 1 and 2.5
     assert row["ratio"] == {"ae": 1, "torch, eager": 2, "torch, compiled": 20 / 11}
@@ -93,16 +85,16 @@ serve(build)
 
 
 @pytest.fixture
-def worker(benchmark, tmp_path, monkeypatch):
-    shutil.copy(ROOT / "scripts/peers/worker.py", tmp_path)
+def worker(tmp_path, monkeypatch):
+    shutil.copy(ROOT / "scripts/benchmarks/peers/worker.py", tmp_path)
     (tmp_path / "fake_worker.py").write_text(WORKER)
-    monkeypatch.setattr(benchmark, "PEERS", tmp_path)
-    worker = benchmark.Worker("fake", Path(sys.executable))
+    monkeypatch.setattr(workers, "PEERS", tmp_path)
+    worker = workers.Worker("fake", Path(sys.executable))
     yield worker
     worker.close()
 
 
-def test_a_worker_builds_and_runs(benchmark, worker, tmp_path):
+def test_a_worker_builds_and_runs(worker, tmp_path):
     import numpy as np
 
     file = tmp_path / "weights.npz"
@@ -110,11 +102,11 @@ def test_a_worker_builds_and_runs(benchmark, worker, tmp_path):
     reply = worker.ask({"build": str(file), "layers": []})
     assert reply == {"parameters": 12, "loss": 1.0, "variants": ["slow"]}
     assert worker.timer("slow")(3) >= 0
-    benchmark.check("model", "fake", reply, 12, 1.00009)
+    training.check("model", "fake", reply, 12, 1.00009)
     with pytest.raises(InputError, match="has loss 1.000000 on the same weights and batch, ours 1.000200"):
-        benchmark.check("model", "fake", reply, 12, 1.0002)
+        training.check("model", "fake", reply, 12, 1.0002)
     with pytest.raises(InputError, match="has 12 parameters, ours 13"):
-        benchmark.check("model", "fake", reply, 13, 1.0)
+        training.check("model", "fake", reply, 13, 1.0)
 
 
 def test_what_a_worker_dies_of_is_said(worker):

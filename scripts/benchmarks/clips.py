@@ -1,0 +1,186 @@
+"""Clips: with and without a model between decoding and encoding, where the time goes, and how much memory it takes."""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.workers import Timer, Worker, median_ratio, whole_turns
+
+from ae.errors import InputError
+
+
+def measure(
+    clip: Path, model: str, presets: Sequence[str], rounds: int, torch_python: Path | None, memory_frames: Sequence[int]
+) -> dict[str, Any]:
+    """What the table shows (see `ae.report.video_table`), and the versions of a peer."""
+    from ae import load_model
+    from ae.colorize import Colorizer
+    from ae.stages import Frame
+    from ae.video.clips import Clip
+
+    colorizer, source = Colorizer(load_model(model, lambda config: None)), Clip(clip)
+    frames = [item for item in source if isinstance(item, Frame)]
+    with tempfile.TemporaryDirectory() as folder:
+        with peer(torch_python, clip, model, colorizer, frames) as (ask, said):
+            rows = {}
+            for preset in presets:
+                options = {"crf": "18", "preset": preset}
+                timers = contestants(clip, folder, colorizer, options, ask, said["variants"])
+                rates = whole_turns(timers, len(frames), rounds)
+                rows[preset] = summarize(rates) | {"share": shares(clip, frames, colorizer, folder, options)}
+        memory = {str(count): peak_megabytes(clip, count, model, folder) for count in memory_frames}
+    about = {"clip": clip.name, "frames": len(frames), "size": source.size, "model": colorizer.trained.config.name}
+    return about | {"presets": rows, "peak_megabytes": memory, "versions": said["versions"]}
+
+
+@contextmanager
+def peer(
+    python: Path | None, clip: Path, model: str, colorizer: Any, frames: Sequence[Any]
+) -> Iterator[tuple[Any, Any]]:
+    """PyTorch's process with the same model, to be asked, and what it says of itself; nothing where there is no `python`."""
+    import numpy as np
+
+    from ae.pretrained import WEIGHTS
+
+    if python is None:
+        yield None, {"variants": [], "versions": {}}
+        return
+    weights = Path(model) if Path(model).exists() else WEIGHTS / f"{model}.safetensors"
+    worker = Worker("torch_video", python)
+    try:
+        with tempfile.NamedTemporaryFile(suffix=".npy") as codes:
+            np.save(codes.name, np.stack([frame.luma for frame in frames[:8]]))
+            request = {"build": str(weights.absolute()), "codes": codes.name, "clip": str(clip.absolute())}
+            said = worker.ask(request)
+            check_planes(colorizer, clip, codes.name, said)
+        yield worker.ask, said
+    finally:
+        worker.close()
+
+
+def contestants(
+    clip: Path, folder: str, colorizer: Any, options: dict[str, str], ask: Any, variants: Sequence[str]
+) -> dict[str, Timer]:
+    """What converts the clip once, by name."""
+    timers = {
+        "without a model": lambda _: copied(clip, Path(folder, "copy.mp4"), options),
+        "ae": lambda _: colorized(clip, Path(folder, "ae.mp4"), colorizer, options),
+    }
+    request = {"clip": str(clip.absolute()), "folder": folder, "options": options}
+    for variant in variants:
+        timers[f"torch, {variant}"] = lambda _, asked=request | {"variant": variant}: ask(asked)["seconds"]
+    return timers
+
+
+def summarize(rates: dict[str, list[float]]) -> dict[str, Any]:
+    """Medians; ratios are the median of the rounds' ratios."""
+    return {
+        "frames_per_second": {name: statistics.median(row) for name, row in rates.items()},
+        "ratio": {name: median_ratio(rates["ae"], row) for name, row in rates.items()},
+        "rounds": rates,
+    }
+
+
+def copied(source: Path, target: Path, options: dict[str, str]) -> float:
+    """Seconds to decode and encode a clip as it is, in two threads."""
+    from ae.stages import Frame, background
+    from ae.video.clips import Clip, planar, plane
+    from ae.video.output import Output
+
+    began = time.perf_counter()
+    clip = Clip(source)
+    output = Output(target, clip, options=options)
+    for item in background(clip, 16):
+        if isinstance(item, Frame):
+            frame = planar(item.source)
+            item = item._replace(outputs=[plane(frame, index)[:, : frame.planes[index].width] for index in (1, 2)])
+        output.write(item)
+    output.finish()
+    clip.close()
+    return time.perf_counter() - began
+
+
+def colorized(source: Path, target: Path, colorizer: Any, options: dict[str, str]) -> float:
+    """Seconds to colorize a clip, with the check at the end."""
+    from ae.video.convert import colorize_clip
+
+    began = time.perf_counter()
+    colorize_clip(source, target, colorizer, options=options)
+    return time.perf_counter() - began
+
+
+def peak_megabytes(clip: Path, count: int, model: str, folder: str) -> float:
+    """The most memory that `colorize.py` holds at a time for a clip that is repeated up to so many frames."""
+    source, target = f"{folder}/{count}.mkv", f"{folder}/{count}-out.mkv"
+    repeat(clip, count, source)
+    script = Path(__file__).parents[1] / "colorize.py"
+    options = ("--model", model, "--encoder-options", "preset", "veryfast")
+    command = [sys.executable, "-c", MEASURED, sys.executable, script, source, target, *options]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return int(done.stdout.splitlines()[-1]) / 1024
+
+
+# A process counts as its own what the one that started it held, so a small one has to start it.
+MEASURED = """
+import os, subprocess, sys
+_, status, usage = os.wait4(subprocess.Popen(sys.argv[1:]).pid, 0)
+print(usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def repeat(clip: Path, count: int, target: str) -> None:
+    """Writes the pictures of a clip again and again, without sound, up to so many frames."""
+    import av
+
+    with av.open(target, "w") as container:
+        written, shift, copy = 0, 0, None
+        while written < count:
+            with av.open(str(clip)) as source:
+                video = source.streams.video[0]
+                copy = copy or container.add_stream_from_template(video)
+                packets = [packet for packet in source.demux(video) if packet.dts is not None][: count - written]
+                end = max(packet.pts + packet.duration for packet in packets)
+                for packet in packets:
+                    packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, copy
+                    container.mux(packet)
+            written, shift = written + len(packets), shift + end
+
+
+def shares(clip: Path, frames: Sequence[Any], colorizer: Any, folder: str, options: dict[str, str]) -> dict[str, float]:
+    """What share of the time decoding, the model and encoding take, each alone on all cores."""
+    from ae.colorize import BATCH_SIZE
+    from ae.stages import in_batches
+    from ae.video.clips import Clip
+    from ae.video.output import Output
+
+    began, source = time.perf_counter(), Clip(clip)
+    list(source)
+    decoded = time.perf_counter()
+    coloured = list(in_batches(partial(colorizer.planes, coding=source.coding), frames, BATCH_SIZE))
+    computed, output = time.perf_counter(), Output(Path(folder, "stages.mp4"), source, options=options)
+    for frame in coloured:
+        output.write(frame)
+    output.finish()
+    seconds = {"decoding": decoded - began, "model": computed - decoded, "encoding": time.perf_counter() - computed}
+    source.close()
+    return {stage: value / sum(seconds.values()) for stage, value in seconds.items()}
+
+
+def check_planes(colorizer: Any, clip: Path, codes: str, said: dict[str, Any]) -> None:
+    """That a peer's chroma is ours."""
+    import numpy as np
+
+    from ae.video.clips import Clip
+
+    planes = colorizer.planes(np.load(codes), Clip(clip).coding)[:2]
+    ours = [float(np.mean(plane)) for plane in planes]
+    if max(abs(a - b) for a, b in zip(ours, said["mean"], strict=True)) > 0.1:
+        raise InputError(f"the peer's chroma is {said['mean']} in the mean, ours {ours}")

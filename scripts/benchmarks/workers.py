@@ -1,0 +1,92 @@
+"""Peers in processes of their own, and contestants that take turns."""
+
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ae import cli
+
+PEERS = Path(__file__).parent / "peers"
+
+Timer = Callable[[int], float]  # steps -> seconds
+
+
+def whole_turns(timers: dict[str, Timer], frames: int, rounds: int) -> dict[str, list[float]]:
+    """Frames a second of each timer in each round, in turns, after one that is not counted."""
+    from tqdm import tqdm
+
+    rates: dict[str, list[float]] = {name: [] for name in timers}
+    with tqdm(total=len(timers) * (rounds + 1), leave=False) as bar:
+        for number in range(rounds + 1):
+            for name, timer in timers.items():
+                bar.set_description(name)
+                rate = frames / timer(1)
+                rates[name] += [rate] if number else []
+                bar.update()
+    return rates
+
+
+def usual_environment() -> dict[str, str]:
+    """The environment without the huge pages of this process, which are for XLA."""
+    return {key: value for key, value in os.environ.items() if key != cli.TUNABLES}
+
+
+class Worker:
+    """A peer's process (see `peers/worker.py`)."""
+
+    def __init__(self, peer: str, python: Path) -> None:
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (close() closes it)
+        command = [python.absolute(), PEERS / f"{peer}_worker.py"]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._log, "text": True}
+        self._process = subprocess.Popen(command, env=usual_environment(), **pipes)
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        from ae.errors import InputError
+
+        try:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            return json.loads(self._process.stdout.readline())
+        except (BrokenPipeError, json.JSONDecodeError):
+            self._log.seek(0)
+            lines = self._log.read().strip().splitlines() or ["it said nothing"]
+            raise InputError(f"{Path(self._process.args[1]).name} failed: {lines[-1]}") from None
+
+    def timer(self, variant: str) -> Timer:
+        return lambda steps: self.ask({"variant": variant, "steps": steps})["seconds"]
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for file in (self._process.stdin, self._process.stdout, self._log):
+            file.close()
+
+
+def take_turns(timers: dict[str, Timer], batch_size: int, rounds: int, seconds: float) -> dict[str, list[float]]:
+    """Images (or matrix products) a second of each timer in each round, each after a step that is not timed."""
+    from tqdm import tqdm
+
+    steps = {}
+    with tqdm(total=len(timers) * (rounds + 1), leave=False) as bar:
+        for name, timer in timers.items():
+            bar.set_description(f"warming up: {name}")
+            timer(2)  # compiles
+            steps[name] = max(1, round(seconds / (timer(2) / 2)))
+            bar.update()
+        rates = {name: [] for name in timers}
+        for _ in range(rounds):
+            for name, timer in timers.items():
+                bar.set_description(name)
+                timer(1)  # what the one before has left in caches and memory is not this one's
+                rates[name].append(steps[name] * (1 if name == "matrix product" else batch_size) / timer(steps[name]))
+                bar.update()
+    return rates
+
+
+def median_ratio(ours: list[float], theirs: list[float]) -> float:
+    return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
