@@ -167,8 +167,9 @@ CHROMA_UNET = replace(
     data="cifar100",
     train_split="train[:45000]",
     validation_split="train[45000:]",
-    epochs=14,
-    patience=14,
+    learning_rate=3e-3,
+    epochs=20,
+    patience=20,
 )
 
 # For minutes on two cores: narrow, a fixed number of epochs, and running statistics that keep up with so short a run.

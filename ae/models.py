@@ -5,7 +5,7 @@ Every model maps images [B, H, W, C] in [0, 1] to images of the same height and 
 All layers are Keras': "same" padding, glorot-uniform kernels, zero biases; the reference has BatchNorm after the activation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 
@@ -130,27 +130,32 @@ class UNet(nn.Module):
 class ChromaUNet(nn.Module):
     """Colorizer that keeps the luma it is given, gray [B, H, W, 1] -> RGB [B, H, W, 3], of any size.
 
-    A U-Net on patches of 2x2 pixels computes Cb and Cr (BT.601), whose least detail is rarely seen.
+    A U-Net with BatchNorm on patches of 2x2 pixels computes Cb and Cr (BT.601), whose least detail is rarely seen.
     """
 
     widths: tuple[int, ...] = (48, 96, 192)  # of the levels, the first half as high and wide as the image
+    momentum: float = 0.99  # of BatchNorm's running statistics
 
     input_shape = (32, 32, 1)
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         padded = _padded(x, 2 ** len(self.widths))
-        features = _levels(self.widths, Conv(self.widths[0], (2, 2), (2, 2))(padded))
-        chroma = ConvTranspose(2, (2, 2), (2, 2))(features)[:, : x.shape[1], : x.shape[2]]
+        patches = Conv(self.widths[0], (2, 2), (2, 2))(padded)
+        features = _levels(self.widths, patches, lambda x: BatchNorm(self.momentum)(x, train=train))
+        chroma = CHROMA_SCALE * ConvTranspose(2, (2, 2), (2, 2))(features)[:, : x.shape[1], : x.shape[2]]
         return ycbcr_to_rgb(x, chroma if train else into_gamut(x, chroma))
 
 
-def _levels(widths: tuple[int, ...], x: jax.Array) -> jax.Array:
+CHROMA_SCALE = 0.1  # about the standard deviation of chroma in photographs
+
+
+def _levels(widths: tuple[int, ...], x: jax.Array, norm: Callable[[jax.Array], jax.Array] = lambda x: x) -> jax.Array:
     """The levels of a U-Net: [B, H, W, C] -> [B, H, W, widths[0]]; layers of the module that calls it."""
 
     def block(width: int, x: jax.Array) -> jax.Array:
         for _ in range(2):
-            x = nn.relu(Conv(width, (3, 3))(x))
+            x = nn.relu(norm(Conv(width, (3, 3))(x)))
         return x
 
     skipped = []
