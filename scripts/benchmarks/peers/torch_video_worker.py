@@ -1,0 +1,151 @@
+"""Colorizes a clip through the same pipeline with the same model in PyTorch; for an environment that has ae as well."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from ae.color import BT601
+from ae.colorize import FLATNESS, working_size
+from ae.models import CHROMA_SCALE
+from ae.norm import BatchNorm
+from ae.pretrained import read_weights
+from ae.video.clips import Clip
+from ae.video.convert import colorize_clip
+
+
+class TorchColorizer:
+    """`ae.Colorizer` for clips in 4:2:0, in PyTorch."""
+
+    def __init__(self, trained, net):
+        self.trained, self.net = trained, net
+
+    def planes(self, codes, coding):
+        with torch.inference_mode():
+            return [array.numpy() for array in self._planes(torch.from_numpy(codes), coding)]
+
+    def _planes(self, codes, coding):
+        working = working_size(self.trained.config, *codes.shape[1:])
+        gray = functional.avg_pool2d(luma(codes, coding)[:, None], 2, ceil_mode=True)
+        small = functional.interpolate(gray, working, mode="bilinear", antialias=True)
+        rgb = self.net(small)
+        chroma = rgb_to_chroma(rgb, BT601)
+        if coding.weights != BT601:
+            chroma = rgb_to_chroma(ycbcr_to_rgb(small, chroma, BT601), coding.weights)
+        mean_luma, mean_chroma = window_mean(small), window_mean(chroma)
+        variance = window_mean(small * small) - mean_luma * mean_luma
+        slope = (window_mean(small * chroma) - mean_luma * mean_chroma) / (variance + FLATNESS)
+        lines = window_mean(torch.cat([slope, mean_chroma - slope * mean_luma], 1))
+        slope, offset = functional.interpolate(lines, gray.shape[2:], mode="bilinear").split(2, 1)
+        full = into_gamut(gray, slope * gray + offset, coding.weights)
+        planes = torch.clamp(torch.round(full * (255 if coding.full_range else 224)) + 128, 0, 255).to(torch.uint8)
+        shown = ycbcr_to_rgb(small, into_gamut(small, chroma, coding.weights), coding.weights)
+        return planes[:, 0].contiguous(), planes[:, 1].contiguous(), shown.permute(0, 2, 3, 1).contiguous()
+
+
+def luma(codes, coding):
+    if coding.full_range:
+        return codes.float() / 255
+    return torch.clamp((codes.float() - 16) / 219, 0, 1)
+
+
+def rgb_to_chroma(rgb, weights):
+    red, green, blue = weights
+    gray = red * rgb[:, :1] + green * rgb[:, 1:2] + blue * rgb[:, 2:]
+    return torch.cat([(rgb[:, 2:] - gray) / (2 * (1 - blue)), (rgb[:, :1] - gray) / (2 * (1 - red))], 1)
+
+
+def ycbcr_to_rgb(gray, chroma, weights):
+    red, green, blue = weights
+    r, b = gray + 2 * (1 - red) * chroma[:, 1:], gray + 2 * (1 - blue) * chroma[:, :1]
+    return torch.cat([r, (gray - red * r - blue * b) / green, b], 1)
+
+
+def into_gamut(gray, chroma, weights):
+    difference = ycbcr_to_rgb(gray, chroma, weights) - gray
+    room = torch.where(difference > 0, 1 - gray, gray)
+    strength = room / torch.maximum(difference.abs(), room + 1e-12)
+    return chroma * strength.amin(1, keepdim=True)
+
+
+def window_mean(x):
+    return functional.avg_pool2d(functional.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
+
+
+def chroma_unet(trained, memory_format):
+    """ChromaUNet as a function, with BatchNorm's running statistics folded into the convolutions."""
+    model, params, stats = trained.config.model, trained.variables["params"], trained.variables["batch_stats"]
+
+    def tensor(array):
+        return torch.from_numpy(np.array(array))
+
+    def weights(layer):
+        kernel = tensor(params[layer]["kernel"]).permute(3, 2, 0, 1)  # a transposed kernel is (h, w, out, in)
+        return kernel.contiguous(memory_format=memory_format), tensor(params[layer]["bias"])
+
+    def normed(layer, norm):
+        kernel, bias = weights(layer)
+        scale = tensor(params[norm]["scale"] / np.sqrt(stats[norm]["var"] + BatchNorm.epsilon))
+        shift = tensor(params[norm]["bias"]) - tensor(stats[norm]["mean"]) * scale
+        return (kernel * scale[:, None, None, None]).contiguous(memory_format=memory_format), bias * scale + shift
+
+    levels = len(model.widths)
+    plain = {0, *(3 * level for level in range(1, levels))}  # the patches and the ways down
+    names = iter(range(99))
+    convs = [
+        weights(f"Conv_{i}") if i in plain else normed(f"Conv_{i}", f"BatchNorm_{next(names)}") for i in range(5 * levels - 2)
+    ]
+    ups = [weights(f"ConvTranspose_{i}") for i in range(levels)]
+
+    def net(gray):
+        down, up, kept = iter(convs), iter(ups), []
+
+        def block(x):
+            for _ in range(2):
+                x = functional.conv2d(x, *next(down), padding=1).relu()
+            return x
+
+        x = functional.conv2d(gray.to(memory_format=memory_format), *next(down), stride=2)
+        for _ in range(levels - 1):
+            kept.append(block(x))
+            x = functional.conv2d(kept[-1], *next(down), stride=2)
+        x = block(x)
+        for skipped in reversed(kept):
+            x = block(torch.cat([skipped, functional.conv_transpose2d(x, *next(up), stride=2)], 1))
+        chroma = CHROMA_SCALE * functional.conv_transpose2d(x, *next(up), stride=2)
+        return ycbcr_to_rgb(gray, into_gamut(gray, chroma, BT601), BT601)
+
+    return net
+
+
+def main():
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    colorizers = {}
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "build" in request:
+            trained = read_weights(Path(request["build"]))
+            formats = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+            for name, memory_format in formats.items():
+                colorizers[name] = TorchColorizer(trained, chroma_unet(trained, memory_format))
+            codes = np.load(request["codes"])
+            planes = colorizers["contiguous"].planes(codes, Clip(Path(request["clip"])).coding)
+            reply = {"variants": list(formats), "mean": [float(plane.mean()) for plane in planes[:2]]}
+            reply["versions"] = {"torch": torch.__version__}
+        else:
+            began = time.perf_counter()
+            target = Path(request["folder"]) / "torch.mp4"
+            source, colorizer = Path(request["clip"]), colorizers[request["variant"]]
+            colorize_clip(source, target, colorizer, options=request["options"])
+            reply = {"seconds": time.perf_counter() - began}
+        print(json.dumps(reply), file=replies, flush=True)
+
+
+if __name__ == "__main__":
+    main()
