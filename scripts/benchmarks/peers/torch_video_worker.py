@@ -98,7 +98,8 @@ def chroma_unet(trained, memory_format):
     plain = {0, *(3 * level for level in range(1, levels))}  # the patches and the ways down
     names = iter(range(99))
     convs = [
-        weights(f"Conv_{i}") if i in plain else normed(f"Conv_{i}", f"BatchNorm_{next(names)}") for i in range(5 * levels - 2)
+        weights(f"Conv_{i}") if i in plain else normed(f"Conv_{i}", f"BatchNorm_{next(names)}")
+        for i in range(5 * levels - 2)
     ]
     ups = [weights(f"ConvTranspose_{i}") for i in range(levels)]
 
