@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from skimage.restoration import estimate_sigma
 
 from ae.pretrained import Pretrained
 
@@ -18,6 +17,8 @@ def noise_level(gray: np.ndarray) -> float:
     Too low where noise was cut at black and white, as it is around digits. From Donoho and Johnstone, "Ideal spatial
     adaptation by wavelet shrinkage" (1994).
     """
+    from skimage.restoration import estimate_sigma
+
     return float(estimate_sigma(gray))
 
 
