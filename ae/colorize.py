@@ -26,6 +26,7 @@ PIXELS = 8192  # of the working size
 RADIUS = 1  # of the guided filter's windows, in pixels of the working size
 FLATNESS = 1e-3  # variance of luma below which a window counts as flat, and its chroma as constant
 BATCH_SIZE = 8
+STRIP = 2**20  # pixels of an image that are brought to full size at a time
 
 
 class Coding(NamedTuple):
@@ -60,10 +61,6 @@ class Coding(NamedTuple):
         """Integers -> Cb or Cr in [-0.5, 0.5]."""
         return (jnp.float32(codes) - 2 ** (self.bits - 1)) / self._chroma_scale
 
-    def chroma_size(self, height: int, width: int) -> tuple[int, int]:
-        """Of the chroma planes of a frame."""
-        return -(-height // self.shared[0]), -(-width // self.shared[1])
-
 
 class Colours(NamedTuple):
     """What a model says of a frame at working size; around each pixel chroma is `slope * luma + offset`, roughly."""
@@ -71,7 +68,14 @@ class Colours(NamedTuple):
     chroma: jax.Array  # [h, w, 2]
     slope: jax.Array  # [h, w, 2]
     offset: jax.Array  # [h, w, 2]
-    shown: jax.Array  # RGB [h, w, 3] in [0, 1]
+
+
+class Planes(NamedTuple):
+    """What is computed of the luma of a clip's frames."""
+
+    cb: jax.Array  # [B, h, w], integers in the clip's coding
+    cr: jax.Array  # [B, h, w]
+    small: jax.Array  # the frames at working size, RGB [B, h', w', 3] in [0, 1]
 
 
 def working_size(config: Config, height: int, width: int, pixels: int = PIXELS) -> tuple[int, int]:
@@ -111,8 +115,7 @@ def colours(
     variance = window_mean(small * small) - mean_luma * mean_luma
     slope = (window_mean(small * chroma) - mean_luma * mean_chroma) / (variance + FLATNESS)
     offset = mean_chroma - slope * mean_luma
-    shown = ycbcr_to_rgb(small, into_gamut(small, chroma, weights), weights)
-    return Colours(chroma, window_mean(slope), window_mean(offset), shown)
+    return Colours(chroma, window_mean(slope), window_mean(offset))
 
 
 def full_chroma(
@@ -168,16 +171,17 @@ def chroma_planes(
     *,
     working: tuple[int, int],
     coding: Coding,
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Cb, Cr [B, h, w] for the luma planes [B, H, W] of a clip, in its coding, and its frames small, RGB in [0, 1]."""
+) -> Planes:
+    """What is computed of luma planes [B, H, W] of a clip."""
     size = working[::-1] if coding.turns % 2 else working
 
-    def one(codes: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def one(codes: jax.Array) -> Planes:
         gray = shrunk(coding.luma(codes), coding.shared)
         small = resized(gray, size)
         found = colours(config, variables, small, saturation, weights=coding.weights, turns=coding.turns)
         codes = coding.chroma_codes(full_chroma(found, gray, coding.weights))
-        return codes[..., 0], codes[..., 1], found.shown
+        shown = ycbcr_to_rgb(small, into_gamut(small, found.chroma, coding.weights), coding.weights)
+        return Planes(codes[..., 0], codes[..., 1], shown)
 
     return jax.vmap(one)(devices.split(codes))
 
@@ -194,13 +198,13 @@ def shown_frames(codes: jax.Array, cb: jax.Array, cr: jax.Array, coding: Coding)
 @partial(jax.jit, static_argnames=("config", "working"))
 def rgb_frames(
     config: Config, variables: Any, gray: jax.Array, saturation: float, *, working: tuple[int, int]
-) -> tuple[jax.Array, jax.Array]:
-    """RGB [B, H, W, 3] in [0, 1] for luma [B, H, W] in [0, 1], and the frames small."""
+) -> jax.Array:
+    """RGB [B, H, W, 3] in [0, 1] for luma [B, H, W] in [0, 1]."""
 
-    def one(gray: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def one(gray: jax.Array) -> jax.Array:
         gray = gray[..., None]
         found = colours(config, variables, resized(gray, working), saturation)
-        return ycbcr_to_rgb(gray, full_chroma(found, gray)), found.shown
+        return ycbcr_to_rgb(gray, full_chroma(found, gray))
 
     return jax.vmap(one)(devices.split(gray))
 
@@ -230,17 +234,17 @@ class Colorizer:
         """
         gray = in_range(frames, "gray frames [T, H, W]", ndim=3)
         items = (Frame(np.asarray(frame), None) for frame in gray)
-        rgb = np.stack([frame.outputs[0] for frame in in_batches(self.frames, items, batch_size)])
+        rgb = np.stack([frame.outputs for frame in in_batches(self.frames, items, batch_size)])
         return np.uint8(np.round(255 * rgb)) if frames.dtype == np.uint8 else rgb
 
-    def planes(self, codes: np.ndarray, coding: Coding) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Cb and Cr [B, h, w] for luma planes [B, H, W] of a clip, and the frames small, RGB [B, h', w', 3] in [0, 1]."""
+    def planes(self, codes: np.ndarray, coding: Coding) -> Planes:
+        """What is computed of luma planes [B, H, W] of a clip."""
         upright = codes.shape[:0:-1] if coding.turns % 2 else codes.shape[1:]
         working = working_size(self.trained.config, *upright, self.pixels)
         return chroma_planes(*self._model, codes, self.saturation, working=working, coding=coding)
 
-    def frames(self, gray: np.ndarray) -> tuple[jax.Array, jax.Array]:
-        """RGB [B, H, W, 3] in [0, 1] for luma [B, H, W] in [0, 1], and the frames small."""
+    def frames(self, gray: np.ndarray) -> jax.Array:
+        """RGB [B, H, W, 3] in [0, 1] for luma [B, H, W] in [0, 1]."""
         working = working_size(self.trained.config, *gray.shape[1:], self.pixels)
         return rgb_frames(*self._model, gray, self.saturation, working=working)
 
@@ -267,6 +271,3 @@ class Colorizer:
     @property
     def _model(self) -> tuple[Config, Any]:
         return self.trained.config.program, self.trained.variables
-
-
-STRIP = 2**20  # pixels of an image that are computed at a time

@@ -33,9 +33,9 @@ def train(
         keras_python: Python of Keras' and TensorFlow's environment.
         out: File to write; the table of a README that shows this file is written too.
     """
+    from benchmarks.tables import train_table
     from benchmarks.training import compare, compile_seconds, start_seconds
 
-    from ae import report
     from ae.errors import InputError
 
     pythons = {"torch": torch_python, "keras": keras_python}
@@ -48,7 +48,7 @@ def train(
         row, versions = compare(name, {peer: pythons[peer] for peer in peers}, rounds, seconds)
         values["models"][name] = row
         values["versions"] |= versions
-        print(report.benchmark_table({**values, "models": {name: row}}))
+        print(train_table({**values, "models": {name: row}}))
     save(values, out)
 
 
@@ -74,12 +74,11 @@ def ablation(
         seconds: How long each timing takes, about.
         out: File to write; the tables that show it are written too.
     """
+    from benchmarks.tables import ablation_table
     from benchmarks.training import without_parts
 
-    from ae import report
-
     values = conditions(rounds) | {"models": {name: without_parts(name, rounds, seconds) for name in models}}
-    print(report.ablation_table(values))
+    print(ablation_table(values))
     save(values, out)
 
 
@@ -104,25 +103,25 @@ def video(
         out: File to write; the table of a README that shows this file is written too.
     """
     from benchmarks.clips import measure
-
-    from ae import report
+    from benchmarks.tables import video_table
 
     values = conditions(rounds)
     measured = measure(clip, model, presets, rounds, torch_python, memory_frames)
     values["versions"] |= measured.pop("versions")
     values |= measured
-    print(report.video_table(values))
+    print(video_table(values))
     save(values, out)
 
 
 def save(values: dict[str, Any], out: Path) -> None:
     """Writes the file, and the tables that show it."""
-    from ae import report
+    from benchmarks.tables import write_benchmark
+
     from ae.files import write_text
 
     out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, json.dumps(values, indent=2) + "\n")
-    report.write_benchmark(out)
+    write_benchmark(out)
     print(out)
 
 

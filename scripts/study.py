@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 import tyro
 
@@ -12,22 +12,29 @@ from ae import cli
 
 SIGMAS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 SATURATIONS = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
+SHOWN_FRAMES = 4  # of a clip
+SHOWN_WIDTH = 180
+
+Models = Annotated[
+    tuple[str, ...], tyro.conf.arg(help="Run directories, files of weights, or names of weights in the package.")
+]
+Model = Annotated[str, tyro.conf.arg(help="Name of weights in the package, a file of weights, or a run directory.")]
+Runs = Annotated[Path, tyro.conf.arg(help="Folder of run directories.")]
+Out = Annotated[Path, tyro.conf.arg(help="Folder for figures and pictures, and for the tables of all results.")]
+DataDir = Annotated[
+    Path | None,
+    tyro.conf.arg(help="Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets)."),
+]
+Limit = Annotated[int | None, tyro.conf.arg(help="Use only so many images, or frames of a clip.")]
 
 
 def noise(
-    models: tuple[str, ...] = ("unet_denoiser", "unet_denoiser_blind"),
-    out: Path = Path("results"),
-    data_dir: Path | None = None,
-    limit: int | None = None,
+    models: Models = ("unet_denoiser", "unet_denoiser_blind"),
+    out: Out = Path("results"),
+    data_dir: DataDir = None,
+    limit: Limit = None,
 ) -> None:
-    """Denoise MNIST's test images at many noise levels, with models and with classical filters fitted at each level.
-
-    Args:
-        models: Run directories, files of weights, or names of weights in the package.
-        out: Folder for study_noise.json and study_noise.png, and for the tables of all results.
-        data_dir: Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
-        limit: Use only so many images.
-    """
+    """Denoise MNIST's test images at many noise levels, with models and with classical filters fitted at each level."""
     from ae.baselines import baselines
     from ae.config import PRESETS
     from ae.metrics import pooled_psnr
@@ -52,19 +59,15 @@ def noise(
 
 def latents(
     models: tuple[str, ...] = ("dense_ae_8", "dense_ae_16", "dense_ae_32", "dense_ae_64"),
-    runs: Path = Path("runs"),
-    out: Path = Path("results"),
-    data_dir: Path | None = None,
-    limit: int | None = None,
+    runs: Runs = Path("runs"),
+    out: Out = Path("results"),
+    data_dir: DataDir = None,
+    limit: Limit = None,
 ) -> None:
     """Compress MNIST's test images to a few latent numbers, and denoise them so, with dense autoencoders and with PCA.
 
     Args:
         models: Presets of dense autoencoders that were trained.
-        runs: Folder of their run directories.
-        out: Folder for study_latents.json and its pictures, and for the tables of all results.
-        data_dir: Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
-        limit: Use only so many images.
     """
     import numpy as np
 
@@ -101,19 +104,12 @@ def latents(
 
 
 def colour(
-    models: tuple[str, ...] = ("chroma_unet",),
-    out: Path = Path("results"),
-    data_dir: Path | None = None,
-    limit: int | None = None,
+    models: Models = ("chroma_unet",),
+    out: Out = Path("results"),
+    data_dir: DataDir = None,
+    limit: Limit = None,
 ) -> None:
-    """Colorize CIFAR-100's test images with chroma made weaker and stronger: error against colourfulness.
-
-    Args:
-        models: Run directories, files of weights, or names of weights in the package.
-        out: Folder for study_colour.json and study_colour.png, and for the tables of all results.
-        data_dir: Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
-        limit: Use only so many images.
-    """
+    """Colorize CIFAR-100's test images with chroma made weaker and stronger: error against colourfulness."""
     from ae.color import saturated
     from ae.config import PRESETS
     from ae.evaluation import evaluate
@@ -139,21 +135,17 @@ def colour(
 
 def clips(
     paths: tyro.conf.Positional[tuple[Path, ...]],
-    model: str = "chroma_unet",
-    reference: str = "runs/colorizer_ae",
-    out: Path = Path("results"),
-    data_dir: Path | None = None,
-    limit: int | None = None,
+    model: Model = "chroma_unet",
+    reference: Model = "runs/colorizer_ae",
+    out: Out = Path("results"),
+    data_dir: DataDir = None,
+    limit: Limit = None,
 ) -> None:
     """Colorize clips that have colour, and compare: ours, a gray clip, and the reference's way, each frame at 32x32.
 
     Args:
         paths: Clips in colour; the models see their luma alone.
-        model: Name of weights in the package, a file of weights, or a run directory.
-        reference: The same of the reference's colorizer.
-        out: Folder for study_clips.json and study_clips_NAME.png, and for the tables of all results.
-        data_dir: Folder of data sets prepared by tfds, for run directories.
-        limit: Use only so many frames.
+        reference: Likewise the reference's colorizer.
     """
     from ae import load_data, load_model
     from ae.colorize import Colorizer
@@ -165,77 +157,81 @@ def clips(
     rows = {}
     out.mkdir(parents=True, exist_ok=True)
     for path in paths:
-        rows[path.name], shown = compare_on_clip(path, colorizers, theirs, limit)
-        save_rows(out / f"study_clips_{path.stem}.png", shown)
+        methods = compare_on_clip(path, colorizers, theirs, limit)
+        rows[path.name] = {name: method.scores() for name, method in methods.items()}
+        save_rows(out / f"study_clips_{path.stem}.png", {name: method.strip() for name, method in methods.items()})
     about = {"command": cli.command(), "hardware": hardware(), "versions": versions()}
     write(out, "study_clips", {**about, "clips": rows})
 
 
-def compare_on_clip(
-    path: Path, colorizers: dict[str, Any], reference: Any, limit: int | None
-) -> tuple[dict[str, dict[str, float]], dict[str, Any]]:
-    """(scores by method, small frames by method) of a clip's frames as they are shown, in full size."""
+class Method(NamedTuple):
+    """What is known of a method after some frames of a clip: RGB [H, W, 3] in [0, 1] each."""
+
+    errors: list[float]
+    steadiness: Any
+    small: list[Any]
+
+    def add(self, rgb: Any, truth: Any) -> None:
+        import jax.numpy as jnp
+        import numpy as np
+
+        from ae.colorize import resized
+
+        self.errors.append(float(jnp.square(rgb - truth).mean()))
+        self.steadiness.add(np.asarray(rgb))
+        self.small.append(np.asarray(resized(rgb, (SHOWN_WIDTH * rgb.shape[0] // rgb.shape[1], SHOWN_WIDTH))))
+
+    def scores(self) -> dict[str, float]:
+        from ae.metrics import pooled_psnr
+
+        names = ("colourfulness", "cdc", "chroma_flicker")
+        psnr = float(pooled_psnr(sum(self.errors) / len(self.errors)))
+        return {"psnr_pooled": psnr, **{name: getattr(self.steadiness, name) for name in names}}
+
+    def strip(self) -> Any:
+        """Frames from all over the clip, [N, h, w, 3]."""
+        import numpy as np
+
+        count = min(SHOWN_FRAMES, len(self.small))
+        return np.stack([self.small[(2 * i + 1) * len(self.small) // (2 * count)] for i in range(count)])
+
+
+def compare_on_clip(path: Path, colorizers: dict[str, Any], reference: Any, limit: int | None) -> dict[str, Method]:
+    """What each method makes of a clip's frames, as they are shown, in full size."""
     from itertools import islice
 
-    import jax.numpy as jnp
     import numpy as np
+    from tqdm import tqdm
 
     from ae.colorize import resized, shown_frames
-    from ae.metrics import pooled_psnr
     from ae.stages import Frame
-    from ae.video.clips import Clip, planar, plane
+    from ae.video.clips import Clip, planar, planes
     from ae.video.steadiness import Steadiness
 
     clip = Clip(path)
-    coding, names = clip.coding, ("gray", "colorizer_ae, 32x32", *colorizers, "truth")
-    errors, steadiness, shown = (
-        dict.fromkeys(names, 0.0),
-        {name: Steadiness() for name in names},
-        {n: [] for n in names},
-    )
     frames = islice((item for item in clip if isinstance(item, Frame)), limit)
-    for number, frame in enumerate(frames):
-        codes, picture = np.asarray(frame.luma)[None], planar(frame.source)
-        true = [plane(picture, index)[None, :, : picture.planes[index].width] for index in (1, 2)]
-        neutral = np.full_like(true[0], 2 ** (coding.bits - 1))
-        small = resized(coding.luma(codes[0])[..., None], (32, 32))
-        versions = {
-            "gray": shown_frames(codes, neutral, neutral, coding)[0],
-            "colorizer_ae, 32x32": resized(reference(small[None])[0], codes.shape[1:]),
-            **{name: shown_frames(codes, *c.planes(codes, coding)[:2], coding)[0] for name, c in colorizers.items()},
-            "truth": shown_frames(codes, *true, coding)[0],
-        }
-        for name, rgb in versions.items():
-            errors[name] += float(jnp.square(rgb - versions["truth"]).mean())
-            steadiness[name].add(np.asarray(rgb))
-            if number % 30 == 15 and len(shown[name]) < 4:
-                shown[name].append(np.asarray(resized(rgb, (180, round(180 * rgb.shape[1] / rgb.shape[0])))))
-    scores = {
-        name: {
-            "psnr_pooled": float(pooled_psnr(errors[name] / (number + 1))),
-            "colourfulness": steadiness[name].colourfulness,
-            "cdc": steadiness[name].cdc,
-            "chroma_flicker": steadiness[name].chroma_flicker,
-        }
-        for name in names
-    }
-    return scores, {name: np.stack(images) for name, images in shown.items() if images}
+    names = ("gray", "colorizer_ae, 32x32", *colorizers, "truth")
+    methods = {name: Method([], Steadiness(), []) for name in names}
+    for frame in tqdm(frames, path.name, limit or clip.count, leave=False):
+        codes, *true = (plane[None] for plane in planes(planar(frame.source)))
+        neutral = np.full_like(true[0], 2 ** (clip.coding.bits - 1))
+        chroma = {name: colorizer.planes(codes, clip.coding)[:2] for name, colorizer in colorizers.items()}
+        chroma |= {"gray": (neutral, neutral), "truth": true}
+        shown = {name: shown_frames(codes, *both, clip.coding)[0] for name, both in chroma.items()}
+        small = resized(clip.coding.luma(codes[0])[..., None], (32, 32))
+        shown["colorizer_ae, 32x32"] = resized(reference(small[None])[0], codes.shape[1:])
+        for name, method in methods.items():
+            method.add(shown[name], shown["truth"])
+    return methods
 
 
 def side_by_side(
-    runs: Path = Path("runs"),
-    out: Path = Path("results"),
-    data_dir: Path | None = None,
-    limit: int | None = None,
+    runs: Runs = Path("runs"),
+    out: Out = Path("results"),
+    data_dir: DataDir = None,
+    limit: Limit = None,
 ) -> None:
-    """Show test images 10 to 18 as every trained model gives them back, one picture for each data set.
-
-    Args:
-        runs: Folder of run directories; those of presets of the package are shown.
-        out: Folder for side_by_side_mnist.png and side_by_side_cifar100.png.
-        data_dir: Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
-        limit: Use only so many images.
-    """
+    """Show test images 10 to 18 as every trained model gives them back, one picture for each data set."""
     from ae.config import OURS, REFERENCE
     from ae.evaluation import pictures
     from ae.figures import save_rows

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import jax
 import pytest
-from benchmarks import training, workers
+from benchmarks import tables, training, workers
 from clips import colorizer, luma_frames, make_clip
 from conftest import ROOT
 
-from ae import report
 from ae.errors import InputError
 from ae.pretrained import write_weights
 from ae.results import count
@@ -73,14 +72,14 @@ def test_a_second_start_takes_under_five_seconds():
 
 def test_the_readmes_table_is_the_file():
     path, text = ROOT / "results/benchmark_train.json", (ROOT / "README.md").read_text()
-    assert report.benchmark_table(json.loads(path.read_text())) in text
+    assert tables.train_table(json.loads(path.read_text())) in text
 
 
 WORKER = """
-from worker import serve
+from worker import serve, training
 def build(layers, weights, inputs, targets):
     return {"parameters": sum(w.size for w in weights), "loss": float((inputs - targets).mean())}, {"slow": lambda: None}
-serve(build)
+serve(training(build))
 """
 
 
@@ -128,4 +127,4 @@ def test_clips_are_timed_with_and_without_a_model(call, tmp_path):
         assert all(len(rates) == 2 and min(rates) > 0 for rates in row["rounds"].values())
         assert sum(row["share"].values()) == pytest.approx(1)
     assert 100 < values["peak_megabytes"]["30"] < 4000
-    assert "clip.mp4, 64x48, 20 frames" in report.video_table(values)
+    assert "clip.mp4, 64x48, 20 frames" in tables.video_table(values)

@@ -6,6 +6,7 @@ import time
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from benchmarks.workers import most_memory
 from clips import colorizer, decoded, luma_frames, make_clip, packets
 from conftest import ROOT, python, refused
 
@@ -130,20 +131,8 @@ def test_memory_does_not_grow_with_the_length_of_a_clip(tmp_path, model):
         make_clip(tmp_path / "in.mp4", luma_frames(count, 240, 320))
         options = ("--model", model, "--encoder-options", "preset", "ultrafast")
         script = python(ROOT / "scripts" / "colorize.py", "in.mp4", f"{count}.mp4", *options)
-        done = subprocess.run(
-            python("-c", MEASURED, *script), cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True
-        )
-        peaks.append(int(done.stdout.splitlines()[-1]))
+        peaks.append(most_memory(script, cwd=tmp_path))
     assert peaks[1] < 1.05 * peaks[0]
-
-
-# A process counts as its own what the one that started it held, so a small one has to start it.
-MEASURED = """
-import os, subprocess, sys
-_, status, usage = os.wait4(subprocess.Popen(sys.argv[1:]).pid, 0)
-print(usage.ru_maxrss)
-sys.exit(os.waitstatus_to_exitcode(status))
-"""
 
 
 def test_denoise(call, tmp_path, denoiser):

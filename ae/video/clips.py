@@ -20,11 +20,11 @@ from ae.stages import Frame
 MATRICES = {1: BT709, 5: BT601, 6: BT601, 9: BT2020, 10: BT2020}  # by number in ITU-T H.273
 FULL_RANGE = 2
 LEAST_HD_HEIGHT = 720  # from here on, players take colours that nothing is said of to be BT.709
-PLANAR = {
-    f"yuv{layout}p{depth}": f"yuv{layout}p{depth}" for layout in ("420", "422", "444") for depth in ("", "10le", "12le")
-} | {f"yuvj{layout}p": f"yuvj{layout}p" for layout in ("420", "422", "444")}
-GRAY = {"gray": "yuv420p", "gray10le": "yuv420p10le", "gray12le": "yuv420p12le"}
+SHARED = {"420": (2, 2), "422": (1, 2), "444": (1, 1)}
+PLANAR = {f"yuv{layout}p{depth}" for layout in SHARED for depth in ("", "10le", "12le")} | {f"yuvj{x}p" for x in SHARED}
+GRAY = {"gray": "yuv420p", "gray10le": "yuv420p10le", "gray12le": "yuv420p12le"}  # and what they become
 SEMIPLANAR = {"nv12": "yuv420p", "nv21": "yuv420p", "nv16": "yuv422p", "p010le": "yuv420p10le", "p210le": "yuv422p10le"}
+MISSING_SECONDS = 0.25  # by which the last packet may end before the container says
 SUFFIXES = (
     ".mp4",
     ".mkv",
@@ -92,7 +92,7 @@ class Clip:
         lines = []
         if self.first.interlaced_frame:
             lines.append(f"{self.path.name} is interlaced: both fields of a frame are written as one progressive frame")
-        if pixels.name not in PLANAR | GRAY | SEMIPLANAR:
+        if pixels.name not in {*PLANAR, *GRAY, *SEMIPLANAR}:
             lines.append(f"{self.path.name} has pixels in {pixels.name}: they are written as {target}")
         return lines
 
@@ -128,7 +128,7 @@ class Clip:
                     self.lost.append(f"all from {clock(frame.time)} on, where its size changes: cut it there")
                     return
                 self._note_time(frame)
-                yield Frame(luma_plane(planar(frame)), frame)
+                yield Frame(planes(planar(frame))[0], frame)
 
     def _packets(self) -> Iterator[av.Packet]:
         """All packets, with a line in `lost` where the file ends before its end."""
@@ -147,7 +147,7 @@ class Clip:
             self.lost.append(f"what follows {clock(max(ends.values(), default=None))}: {reason(error)}")
             return
         last, whole = max(ends.values(), default=Fraction(0)), self._whole()
-        if whole - last > 0.25:
+        if whole - last > MISSING_SECONDS:
             self.lost.append(f"what follows {clock(last)} of {clock(whole)}: the file ends there")
 
     def _whole(self) -> Fraction:
@@ -221,31 +221,26 @@ def coding_of(frame: av.VideoFrame) -> Coding:
     return Coding(bits, full, weights, layout, round(frame.rotation / 90) % 4)
 
 
-SHARED = {"420": (2, 2), "422": (1, 2), "444": (1, 1)}
-
-
 def target_format(frame: av.VideoFrame) -> str:
     """The planar format that a frame is written in: its own where it has one, else one with its bits."""
-    known = PLANAR | GRAY | SEMIPLANAR
+    name = frame.format.name
+    if name in PLANAR:
+        return name
     deep = frame.format.components[0].bits > 8
-    return known.get(frame.format.name, "yuv444p10le" if deep else "yuv444p")
+    return (GRAY | SEMIPLANAR).get(name, "yuv444p10le" if deep else "yuv444p")
 
 
 def planar(frame: av.VideoFrame) -> av.VideoFrame:
     """The frame with a luma plane of its own; only formats that have none are converted."""
-    if frame.format.name in PLANAR | GRAY:
+    if frame.format.name in {*PLANAR, *GRAY}:
         return frame
     converted = frame.reformat(format=target_format(frame))
     converted.pts, converted.time_base = frame.pts, frame.time_base
     return converted
 
 
-def luma_plane(frame: av.VideoFrame) -> np.ndarray:
-    """The luma plane [H, W] of a frame in a planar format, uint8 or uint16: a view, as its lines lie in memory."""
-    return plane(frame, 0)[: frame.height, : frame.width]
-
-
-def plane(frame: av.VideoFrame, index: int) -> np.ndarray:
-    """A plane of a frame with all of its lines, which may be longer than the frame is wide: a view, to be written too."""
-    values = np.frombuffer(frame.planes[index], np.uint16 if frame.format.components[0].bits > 8 else np.uint8)
-    return values.reshape(frame.planes[index].height, -1)
+def planes(frame: av.VideoFrame) -> list[np.ndarray]:
+    """The planes of a frame in a planar format, uint8 or uint16 [H, W] and [h, w]: views, to be written too."""
+    kind = np.uint16 if frame.format.components[0].bits > 8 else np.uint8
+    lines = ((plane, np.frombuffer(plane, kind).reshape(plane.height, -1)) for plane in frame.planes)
+    return [values[:, : plane.width] for plane, values in lines]  # lines may be longer in memory

@@ -18,8 +18,8 @@ from ae.progress import bar
 from ae.stages import Frame, background, in_batches
 from ae.video.clips import SUFFIXES, Clip
 from ae.video.images import DEEP, Picture, check_holds, image_files, read_image, with_pixels, write_image
-from ae.video.output import Check, Output, checked
 from ae.video.steadiness import Steadiness
+from ae.video.writer import Check, ClipWriter, checked
 
 
 class Report(NamedTuple):
@@ -67,11 +67,11 @@ def colorize_clip(
     if target.suffix.lower() not in SUFFIXES:
         raise InputError(f"{target} has no suffix of a clip; there are {', '.join(SUFFIXES)}")
     with closing(Clip(source, seconds)) as clip, written_whole(target) as temporary:
-        with closing(Output(temporary, clip, codec=codec, options=options, beside=beside)) as output:
-            for line in output.left_out:
+        with closing(ClipWriter(temporary, clip, codec=codec, options=options, beside=beside)) as writer:
+            for line in writer.left_out:
                 say(line)
-            steadiness = _write_frames(clip, output, colorizer, batch_size)
-        report = Report(target, list(checked(temporary, clip, output)), clip.lost, steadiness)
+            steadiness = _write_frames(clip, writer, colorizer, batch_size)
+        report = Report(target, list(checked(temporary, clip, writer)), clip.lost, steadiness)
         if not report.passed:
             report = report._replace(path=target.with_stem(f"{target.stem}.failed"))
             os.replace(temporary, report.path)
@@ -87,16 +87,16 @@ def check_apart(source: Path, target: Path) -> None:
         raise InputError(f"there is no folder {target.parent} to write {target.name} to")
 
 
-def _write_frames(clip: Clip, output: Output, colorizer: Colorizer, batch_size: int) -> Steadiness:
+def _write_frames(clip: Clip, writer: ClipWriter, colorizer: Colorizer, batch_size: int) -> Steadiness:
     steadiness, compute = Steadiness(), partial(colorizer.planes, coding=clip.coding)
     coloured = background(in_batches(compute, background(clip, 2 * batch_size), batch_size), batch_size)
     with closing(coloured), bar(clip.path.name, clip.count, unit="frame") as progress:
         for item in coloured:
-            output.write(item)
+            writer.write(item)
             if isinstance(item, Frame):
-                steadiness.add(item.outputs[2])
+                steadiness.add(item.outputs.small)
                 progress.update()
-        output.finish()
+        writer.finish()
     return steadiness
 
 

@@ -1,7 +1,6 @@
 """Clips: with and without a model between decoding and encoding, where the time goes, and how much memory it takes."""
 
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -11,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.workers import Timer, Worker, median_ratio, whole_turns
+from benchmarks.workers import Timer, Worker, median_ratio, most_memory, whole_turns
 
 from ae.errors import InputError
 
@@ -19,7 +18,7 @@ from ae.errors import InputError
 def measure(
     clip: Path, model: str, presets: Sequence[str], rounds: int, torch_python: Path | None, memory_frames: Sequence[int]
 ) -> dict[str, Any]:
-    """What the table shows (see `ae.report.video_table`), and the versions of a peer."""
+    """What the table shows (see `benchmarks.tables.video_table`), and the versions of a peer."""
     from ae import load_model
     from ae.colorize import Colorizer
     from ae.stages import Frame
@@ -91,16 +90,15 @@ def summarize(rates: dict[str, list[float]]) -> dict[str, Any]:
 def copied(source: Path, target: Path, options: dict[str, str]) -> float:
     """Seconds to decode and encode a clip as it is, in two threads."""
     from ae.stages import Frame, background
-    from ae.video.clips import Clip, planar, plane
-    from ae.video.output import Output
+    from ae.video.clips import Clip, planar, planes
+    from ae.video.writer import ClipWriter
 
     began = time.perf_counter()
     clip = Clip(source)
-    output = Output(target, clip, options=options)
+    output = ClipWriter(target, clip, options=options)
     for item in background(clip, 16):
         if isinstance(item, Frame):
-            frame = planar(item.source)
-            item = item._replace(outputs=[plane(frame, index)[:, : frame.planes[index].width] for index in (1, 2)])
+            item = item._replace(outputs=planes(planar(item.source))[1:])
         output.write(item)
     output.finish()
     clip.close()
@@ -122,18 +120,7 @@ def peak_megabytes(clip: Path, count: int, model: str, folder: str) -> float:
     repeat(clip, count, source)
     script = Path(__file__).parents[1] / "colorize.py"
     options = ("--model", model, "--encoder-options", "preset", "veryfast")
-    command = [sys.executable, "-c", MEASURED, sys.executable, script, source, target, *options]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return int(done.stdout.splitlines()[-1]) / 1024
-
-
-# A process counts as its own what the one that started it held, so a small one has to start it.
-MEASURED = """
-import os, subprocess, sys
-_, status, usage = os.wait4(subprocess.Popen(sys.argv[1:]).pid, 0)
-print(usage.ru_maxrss)
-sys.exit(os.waitstatus_to_exitcode(status))
-"""
+    return most_memory([sys.executable, script, source, target, *options]) / 2**20
 
 
 def repeat(clip: Path, count: int, target: str) -> None:
@@ -159,13 +146,13 @@ def shares(clip: Path, frames: Sequence[Any], colorizer: Any, folder: str, optio
     from ae.colorize import BATCH_SIZE
     from ae.stages import in_batches
     from ae.video.clips import Clip
-    from ae.video.output import Output
+    from ae.video.writer import ClipWriter
 
     began, source = time.perf_counter(), Clip(clip)
     list(source)
     decoded = time.perf_counter()
     coloured = list(in_batches(partial(colorizer.planes, coding=source.coding), frames, BATCH_SIZE))
-    computed, output = time.perf_counter(), Output(Path(folder, "stages.mp4"), source, options=options)
+    computed, output = time.perf_counter(), ClipWriter(Path(folder, "stages.mp4"), source, options=options)
     for frame in coloured:
         output.write(frame)
     output.finish()
@@ -180,7 +167,7 @@ def check_planes(colorizer: Any, clip: Path, codes: str, said: dict[str, Any]) -
 
     from ae.video.clips import Clip
 
-    planes = colorizer.planes(np.load(codes), Clip(clip).coding)[:2]
-    ours = [float(np.mean(plane)) for plane in planes]
+    planes = colorizer.planes(np.load(codes), Clip(clip).coding)
+    ours = [float(np.mean(planes.cb)), float(np.mean(planes.cr))]
     if max(abs(a - b) for a, b in zip(ours, said["mean"], strict=True)) > 0.1:
         raise InputError(f"the peer's chroma is {said['mean']} in the mean, ours {ours}")

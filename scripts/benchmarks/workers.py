@@ -4,8 +4,9 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,3 +91,18 @@ def take_turns(timers: dict[str, Timer], batch_size: int, rounds: int, seconds: 
 
 def median_ratio(ours: list[float], theirs: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+
+
+# A process counts as its own what the one that started it held, so a small one has to start it.
+MEASURED = """
+import os, subprocess, sys
+_, status, usage = os.wait4(subprocess.Popen(sys.argv[1:], stdout=sys.stderr).pid, 0)
+print(usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def most_memory(command: Sequence[str | Path], **settings: Any) -> int:
+    """The most bytes of memory that a command holds at a time."""
+    whole = [sys.executable, "-c", MEASURED, *command]
+    return 1024 * int(subprocess.run(whole, stdout=subprocess.PIPE, text=True, check=True, **settings).stdout)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers as kl
-from worker import serve
+from worker import serve, training
 
 
 def make(layers, weights, shape):
@@ -58,4 +58,4 @@ def build(layers, weights, inputs, targets):
 
 
 if __name__ == "__main__":
-    serve(build)
+    serve(training(build))

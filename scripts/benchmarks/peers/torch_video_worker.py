@@ -1,17 +1,15 @@
 """Colorizes a clip through the same pipeline with the same model in PyTorch; for an environment that has ae as well."""
 
-import json
-import os
-import sys
-import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.nn import functional
+from worker import serve
 
 from ae.color import BT601
-from ae.colorize import FLATNESS, working_size
+from ae.colorize import FLATNESS, Planes, working_size
 from ae.models import CHROMA_SCALE
 from ae.norm import BatchNorm
 from ae.pretrained import read_weights
@@ -27,7 +25,7 @@ class TorchColorizer:
 
     def planes(self, codes, coding):
         with torch.inference_mode():
-            return [array.numpy() for array in self._planes(torch.from_numpy(codes), coding)]
+            return Planes(*(array.numpy() for array in self._planes(torch.from_numpy(codes), coding)))
 
     def _planes(self, codes, coding):
         working = working_size(self.trained.config, *codes.shape[1:])
@@ -124,29 +122,20 @@ def chroma_unet(trained, memory_format):
     return net
 
 
-def main():
-    replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    colorizers = {}
-    for line in sys.stdin:
-        request = json.loads(line)
-        if "build" in request:
-            trained = read_weights(Path(request["build"]))
-            formats = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
-            for name, memory_format in formats.items():
-                colorizers[name] = TorchColorizer(trained, chroma_unet(trained, memory_format))
-            codes = np.load(request["codes"])
-            planes = colorizers["contiguous"].planes(codes, Clip(Path(request["clip"])).coding)
-            reply = {"variants": list(formats), "mean": [float(plane.mean()) for plane in planes[:2]]}
-            reply["versions"] = {"torch": torch.__version__}
-        else:
-            began = time.perf_counter()
-            target = Path(request["folder"]) / "torch.mp4"
-            source, colorizer = Path(request["clip"]), colorizers[request["variant"]]
-            colorize_clip(source, target, colorizer, options=request["options"])
-            reply = {"seconds": time.perf_counter() - began}
-        print(json.dumps(reply), file=replies, flush=True)
+def build(request):
+    """The colorizer in both memory formats, and what it makes of some luma planes."""
+    trained, coding = read_weights(Path(request["build"])), Clip(Path(request["clip"])).coding
+    formats = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+    colorizers = {name: TorchColorizer(trained, chroma_unet(trained, order)) for name, order in formats.items()}
+    planes = colorizers["contiguous"].planes(np.load(request["codes"]), coding)
+    reply = {"mean": [float(planes.cb.mean()), float(planes.cr.mean())], "versions": {"torch": torch.__version__}}
+    return reply, {name: partial(colorize, colorizer) for name, colorizer in colorizers.items()}
+
+
+def colorize(colorizer, request):
+    target = Path(request["folder"]) / "torch.mp4"
+    colorize_clip(Path(request["clip"]), target, colorizer, options=request["options"])
 
 
 if __name__ == "__main__":
-    main()
+    serve(build)

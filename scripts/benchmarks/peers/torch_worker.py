@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 from torch.nn import functional
-from worker import serve
+from worker import serve, training
 
 
 class Same(nn.Module):
@@ -134,4 +134,4 @@ def build(layers, weights, inputs, targets):
 
 
 if __name__ == "__main__":
-    serve(build)
+    serve(training(build))

@@ -1,9 +1,10 @@
 """What a peer's worker shares with the others: JSON lines on stdin and stdout, one reply for each request.
 
-{"build": FILE.npz, "layers": [...]}    -> {"parameters": ..., "loss": ..., "variants": [...], "versions": {...}}
-{"variant": NAME, "steps": N}           -> {"seconds": ...}
+{"build": FILE, ...}                    -> {"variants": [...], "versions": {...}, ...}
+{"variant": NAME, ...}                  -> {"seconds": ...}
 
-The file holds `inputs` and `targets` [B, H, W, C], and the weights in the order of the layers as `weight_0`, `weight_1`, ...
+For training, {"build": FILE.npz, "layers": [...]} and {"variant": NAME, "steps": N}: the file holds `inputs` and `targets`
+[B, H, W, C], and the weights in the order of the layers as `weight_0`, `weight_1`, ...
 """
 
 import json
@@ -15,20 +16,37 @@ import numpy as np
 
 
 def serve(build):
-    """`build(layers, weights, inputs, targets)` returns what the first reply says, and a training step for each variant."""
+    """`build(request)` returns what the first reply says, and by variant what runs at a request."""
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print must not get between the replies
-    steps = {}
+    variants = {}
     for line in sys.stdin:
         request = json.loads(line)
         if "build" in request:
-            with np.load(request["build"]) as file:
-                weights = [file[f"weight_{i}"] for i in range(len(file.files) - 2)]
-                reply, steps = build(request["layers"], weights, file["inputs"], file["targets"])
-            reply |= {"variants": list(steps)}
+            reply, variants = build(request)
+            reply |= {"variants": list(variants)}
         else:
             began = time.perf_counter()
-            for _ in range(request["steps"]):
-                steps[request["variant"]]()
+            variants[request["variant"]](request)
             reply = {"seconds": time.perf_counter() - began}
         print(json.dumps(reply), file=replies, flush=True)
+
+
+def training(build):
+    """For `serve`, of `build(layers, weights, inputs, targets)`, which returns a training step for each variant."""
+
+    def loaded(request):
+        with np.load(request["build"]) as file:
+            weights = [file[f"weight_{i}"] for i in range(len(file.files) - 2)]
+            reply, steps = build(request["layers"], weights, file["inputs"], file["targets"])
+        return reply, {name: repeated(step) for name, step in steps.items()}
+
+    return loaded
+
+
+def repeated(step):
+    def run(request):
+        for _ in range(request["steps"]):
+            step()
+
+    return run

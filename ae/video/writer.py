@@ -13,7 +13,7 @@ import numpy as np
 
 from ae.errors import InputError
 from ae.stages import Frame
-from ae.video.clips import ERRORS, FULL_RANGE, Clip, clock, luma_plane, plane, reason, target_format
+from ae.video.clips import ERRORS, FULL_RANGE, Clip, clock, planes, reason, target_format
 
 BT601_NUMBER = 6  # in ITU-T H.273
 CODECS = {".webm": "libvpx-vp9"}  # by suffix; all others libx264
@@ -23,15 +23,10 @@ OPTIONS = {
     "libvpx-vp9": {"crf": "24", "b": "0", "row-mt": "1", "cpu-used": "4"},
     "libsvtav1": {"crf": "26", "preset": "8"},
 }
-NOT_COPIED = {
-    "major_brand",
-    "minor_version",
-    "compatible_brands",
-    "encoder",
-}  # metadata that are of the container itself
+NOT_COPIED = {"major_brand", "minor_version", "compatible_brands", "encoder"}  # metadata of the container itself
 
 
-class Output:
+class ClipWriter:
     """A clip that is written: the frames of a source with other chroma, and all of its other streams.
 
     What the container cannot hold is in `left_out`, a line each, before the first frame. Raises InputError where the codec
@@ -122,15 +117,12 @@ class Output:
             self.container.mux(item)
 
     def _frame(self, item: Frame) -> av.VideoFrame:
-        cb, cr, *_ = item.outputs
         frame = av.VideoFrame(self.video.codec_context.width, item.luma.shape[0], self.video.codec_context.pix_fmt)
+        cb, cr = item.outputs[:2]
         neutral = np.full_like(cb, 2 ** (self.clip.coding.bits - 1))
-        for index, (values, left) in enumerate(((item.luma, item.luma), (cb, neutral), (cr, neutral))):
-            values = np.hstack([left, values]) if self.beside else values
-            lines = plane(frame, index)
-            shown = values[:, : lines.shape[1]]
-            lines[:, : shown.shape[1]] = shown
-        self.altered += not np.array_equal(luma_plane(frame)[:, -item.luma.shape[1] :], item.luma)
+        for lines, values, left in zip(planes(frame), (item.luma, cb, cr), (item.luma, neutral, neutral), strict=True):
+            lines[:] = np.hstack([left, values])[:, : lines.shape[1]] if self.beside else values
+        self.altered += not np.array_equal(planes(frame)[0][:, -item.luma.shape[1] :], item.luma)
         frame.pts, frame.time_base, frame.duration = item.source.pts, item.source.time_base, item.source.duration
         return frame
 
@@ -154,7 +146,7 @@ class Check(NamedTuple):
     passed: bool
 
 
-def checked(path: Path, clip: Clip, output: Output) -> Iterator[Check]:
+def checked(path: Path, clip: Clip, writer: ClipWriter) -> Iterator[Check]:
     """Compares a clip that was written with its source: luma, frames and times; packets and starts of other streams."""
     count, starts, times, end = Counter(), {}, [], Fraction(0)
     with av.open(str(path)) as written:
@@ -169,18 +161,18 @@ def checked(path: Path, clip: Clip, output: Output) -> Iterator[Check]:
                 times.append(start)
                 end = max(end, start + (packet.duration or 0) * packet.time_base)
         tick = max(stream.time_base for stream in written.streams)
-    yield Check("luma equal before encoding", "all frames", f"all but {output.altered}", not output.altered)
+    yield Check("luma equal before encoding", "all frames", f"all but {writer.altered}", not writer.altered)
     yield Check("frames", str(len(clip.times)), str(len(times)), len(times) == len(clip.times))
     wanted, found = [start - clip.times[0][0] for start, _ in clip.times], [time - min(times) for time in sorted(times)]
     apart = max((abs(a - b) for a, b in zip(wanted, found)), default=Fraction(0))  # noqa: B905 (counted above)
     yield Check("times of frames", f"within {float(tick):.2g} s", f"{float(apart):.2g} s apart", apart <= tick)
     lengths = sum(clip.times[-1]) - clip.times[0][0], end - min(times, default=end)
     yield Check("duration", *map(clock, lengths), abs(lengths[0] - lengths[1]) <= max(tick, clip.times[-1][1]))
-    for index, copy in output.copies.items():
+    for index, copy in writer.copies.items():
         name = f"{copy.type} stream {index}"
-        packets = output.packets[index], count[copy.index]
+        packets = writer.packets[index], count[copy.index]
         yield Check(f"{name}, packets", *map(str, packets), packets[0] == packets[1])
-        if index in output.starts and copy.index in starts:
-            delays = output.starts[index] - clip.times[0][0], starts[copy.index] - min(times)
+        if index in writer.starts and copy.index in starts:
+            delays = writer.starts[index] - clip.times[0][0], starts[copy.index] - min(times)
             passed = abs(delays[0] - delays[1]) <= tick
             yield Check(f"{name}, start after the picture's", *(f"{float(delay):.4f} s" for delay in delays), passed)
