@@ -140,11 +140,14 @@ class ChromaUNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
-        padded = _padded(x, 2 ** len(self.widths))
-        patches = Conv(self.widths[0], (2, 2), (2, 2))(padded)
-        features = _levels(self.widths, patches, lambda x: BatchNorm(self.momentum)(x, train=train))
+        features = self.features(x, train)
         chroma = CHROMA_SCALE * ConvTranspose(2, (2, 2), (2, 2))(features)[:, : x.shape[1], : x.shape[2]]
         return ycbcr_to_rgb(x, chroma if train else into_gamut(x, chroma))
+
+    def features(self, x: jax.Array, train: bool) -> jax.Array:
+        """What the U-Net makes of patches of 2x2 pixels: [B, H, W, 1] -> [B, H/2, W/2, widths[0]], rounded up."""
+        patches = Conv(self.widths[0], (2, 2), (2, 2))(_padded(x, 2 ** len(self.widths)))
+        return _levels(self.widths, patches, lambda x: BatchNorm(self.momentum)(x, train=train))
 
 
 CHROMA_SCALE = 0.1  # about the standard deviation of chroma in photographs

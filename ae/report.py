@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ae.files import write_text
 from ae.reference import REPORTED
 
@@ -201,7 +203,7 @@ def colour_study(values: dict[str, Any]) -> str:
 
 
 def tried_table(values: dict[str, Any]) -> str:
-    """What `scripts/tried.py` measured: the validation loss of variants after a few epochs."""
+    """What `scripts/tried.py` measured: variants after a few epochs, their validation loss and what their colour costs."""
     rows = [
         {
             "variant of": f"**{preset}**" if i == 0 else "",
@@ -211,11 +213,22 @@ def tried_table(values: dict[str, Any]) -> str:
             "epochs": str(row["epochs"]),
             "minutes": f"{row['minutes']:.1f}",
             "validation loss": f"{row['val_loss']:.5f}",
+            "colourfulness": f"{row['colourfulness']:.1f}" if "curve" in row else "",
+            "loss of the first, as colourful": _as_colourful(next(iter(tried.values())), row),
         }
         for preset, tried in values["presets"].items()
         for i, (label, row) in enumerate(tried.items())
     ]
     return columns(rows, tuple(rows[0]))
+
+
+def _as_colourful(first: dict[str, Any], row: dict[str, Any]) -> str:
+    """The error of the first variant with its chroma multiplied until it is as colourful, where that was measured."""
+    curve = first.get("curve", [])
+    measured = [point["colourfulness"] for point in curve]
+    if not curve or row is first or not measured[0] <= row["colourfulness"] <= measured[-1]:
+        return ""
+    return f"{np.interp(row['colourfulness'], measured, [point['mse'] for point in curve]):.5f}"
 
 
 def clips_study(values: dict[str, Any]) -> str:

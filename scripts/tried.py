@@ -1,16 +1,22 @@
 """Train variants of our presets for a few epochs each, and write the table of what was tried."""
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from ae import cli
 
 Preset = Literal["unet_denoiser", "chroma_unet"]
+TEMPERATURES = (0.2, 0.38, 0.6, 1.0)
+SATURATIONS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0)
 
 
 def variants(preset: Preset) -> dict[str, dict[str, Any]]:
     """Changes of a preset, by what they are called."""
+    from vivid import PRESET as VIVID
+
     from ae.models import ChromaUNet, UNet
     from ae.tasks import Colorize
 
@@ -35,6 +41,7 @@ def variants(preset: Preset) -> dict[str, dict[str, Any]]:
         "wider at the top": {"model": ChromaUNet((48, 80, 160))},
         "wider at the bottom": {"model": ChromaUNet((32, 96, 192))},
         "four levels": {"model": ChromaUNet((40, 80, 128, 160))},
+        "classes of chroma": {key: getattr(VIVID, key) for key in ("model", "train_task", "learning_rate")},
     }
 
 
@@ -71,7 +78,8 @@ def main(
             data = load_data(config, data_dir)
             run = runs / f"{name}-{label.replace(' ', '-')}"
             state, history = fit(config, data, run, resume=True)
-            values["presets"].setdefault(name, {})[label] = row(config, state, history)
+            rows = values["presets"].setdefault(name, {})
+            rows |= {f"{label}{how}": row(c, state, history, data.validation) for how, c in readings(config)}
             values["command"] = cli.command()
             out.parent.mkdir(parents=True, exist_ok=True)
             write_text(out, json.dumps(values, indent=2) + "\n")
@@ -79,18 +87,46 @@ def main(
     print(report.STUDIES[out.stem](values))
 
 
-def row(config: Any, state: Any, history: Any) -> dict[str, Any]:
-    """What the table says of a variant."""
-    from ae.results import count, multiply_adds
+def readings(config: Any) -> Iterator[tuple[str, Any]]:
+    """Ways to read what was trained: classes of chroma at several temperatures."""
+    if not hasattr(config.model, "temperature"):
+        yield "", config
+        return
+    for temperature in TEMPERATURES:
+        yield f", temperature {temperature:g}", replace(config, model=config.model.clone(temperature=temperature))
 
-    return {
+
+def row(config: Any, state: Any, history: Any, validation: Any) -> dict[str, Any]:
+    """What the table says of a variant; of a colorizer also what colour costs, as its chroma is multiplied."""
+    from ae.results import count, multiply_adds
+    from ae.tasks import Colorize
+
+    about = {
         "parameters": count(state.variables),
         "multiply_adds": multiply_adds(config.model, config.model.input_shape),
         "epochs": len(history),
         "minutes": history[-1]["seconds"] / 60,
         "validation": history[-1]["validation"],
-        "val_loss": history[-1]["val_loss"],
     }
+    if not isinstance(config.task, Colorize):
+        return about | {"val_loss": history[-1]["val_loss"]}
+    curve = [cost_of_colour(config, state.variables, validation, saturation) for saturation in SATURATIONS]
+    return about | {"val_loss": curve[0]["mse"], "colourfulness": curve[0]["colourfulness"], "curve": curve}
+
+
+def cost_of_colour(config: Any, variables: Any, validation: Any, saturation: float) -> dict[str, float]:
+    """Error and colourfulness with chroma multiplied."""
+    from ae import evaluate, predictor
+    from ae.color import saturated
+
+    predict = predictor(config)
+    return evaluate(
+        lambda variables, x: saturated(predict(variables, x), saturation),
+        variables,
+        config.task,
+        validation,
+        names=("mse", "colourfulness"),
+    )
 
 
 if __name__ == "__main__":
