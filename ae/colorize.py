@@ -22,7 +22,7 @@ from ae.pretrained import Pretrained, in_range
 from ae.stages import Frame, in_batches
 from ae.train import apply
 
-PIXELS = 8192  # of the working size
+PIXELS = 2500  # of the working size: models that have learnt from small images know large shapes by their outlines
 RADIUS = 1  # of the guided filter's windows, in pixels of the working size
 FLATNESS = 1e-3  # variance of luma below which a window counts as flat, and its chroma as constant
 BATCH_SIZE = 8
@@ -84,7 +84,10 @@ def working_size(config: Config, height: int, width: int, pixels: int = PIXELS) 
     A model that takes one size only is given that.
     """
     scale = min(1.0, (pixels / (height * width)) ** 0.5)
-    size = tuple(max(8, 8 * round(scale * length / 8)) for length in (height, width))
+    short, long = sorted((height, width))
+    small_short = max(8, 8 * round(scale * short / 8))
+    small_long = max(8, 8 * round(min(small_short * long / short, scale * long + 8) / 8))
+    size = (small_short, small_long) if height <= width else (small_long, small_short)
     return size if _takes(config, size) else config.model.input_shape[:2]
 
 

@@ -13,8 +13,8 @@ def main(
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUTPUT")],
     model: str = "chroma_unet",
     saturation: float = 1.0,
-    pixels: int = 8192,
-    batch: int = 8,
+    pixels: int | None = None,
+    batch: int | None = None,
     preview: float | None = None,
     side_by_side: bool = False,
     codec: str | None = None,
@@ -28,8 +28,8 @@ def main(
         target: File to write, or folder where INPUT is several images. Its suffix chooses the format.
         model: Name of weights in the package, a file of weights (.safetensors), or a run directory.
         saturation: What colours are multiplied with; least squares makes them dull, 1.5 is livelier.
-        pixels: About how many pixels the model sees of a frame; more is slower, and not better everywhere.
-        batch: Frames of a clip that are computed at a time.
+        pixels: About how many pixels the model sees of a frame (default: 50 x 50); more are slower, and seldom better.
+        batch: Frames of a clip that are computed at a time (default: 8).
         preview: Only so many seconds from the beginning of a clip.
         side_by_side: Gray on the left, coloured on the right.
         codec: Encoder of clips (default: libvpx-vp9 for .webm, else libx264).
@@ -40,7 +40,7 @@ def main(
     from glob import has_magic
 
     from ae import load_data, load_model
-    from ae.colorize import Colorizer
+    from ae.colorize import BATCH_SIZE, PIXELS, Colorizer
     from ae.errors import InputError
     from ae.tasks import Colorize
     from ae.video.convert import change_image, change_images, colorize_clip, colorize_picture
@@ -51,7 +51,7 @@ def main(
     trained = load_model(model, lambda config: load_data(config, data_dir))
     if not isinstance(trained.config.task, Colorize):
         raise InputError(f"{model} is a model for another task than colour")
-    colorizer = Colorizer(trained, saturation, pixels)
+    colorizer = Colorizer(trained, saturation, pixels or PIXELS)
     change = partial(colorize_picture, colorizer=colorizer, beside=side_by_side)
     path = Path(source)
     if path.is_dir() or (has_magic(source) and not path.exists()):
@@ -61,7 +61,7 @@ def main(
     elif path.suffix.lower() in SUFFIXES and target.suffix.lower() in SUFFIXES:
         print("\n".join([*change_image(path, target, change), str(target)]))
     else:
-        settings = {"batch_size": batch, "seconds": preview, "beside": side_by_side}
+        settings = {"batch_size": batch or BATCH_SIZE, "seconds": preview, "beside": side_by_side}
         print_report(colorize_clip(path, target, colorizer, codec=codec, options=encoder_options, **settings))
 
 

@@ -38,7 +38,8 @@ def test_shrunk_means_blocks_and_repeats_the_last_rows():
 
 
 @pytest.mark.parametrize(
-    ("size", "expected"), [((720, 1280), (64, 120)), ((17, 23), (16, 24)), ((1, 1), (8, 8)), ((9000, 9), (2864, 8))]
+    ("size", "expected"),
+    [((720, 1280), (40, 72)), ((480, 360), (56, 40)), ((17, 23), (16, 24)), ((1, 1), (8, 8)), ((9000, 9), (1592, 8))],
 )
 def test_working_size_keeps_the_shape_in_multiples_of_8(size, expected):
     assert working_size(colorizer().trained.config, *size) == expected
