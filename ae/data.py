@@ -211,17 +211,23 @@ def _sample_photos() -> dict[str, np.ndarray]:
 
 
 def _crops(scenes: tuple[str, ...], size: int = 32) -> np.ndarray:
-    import imageio.v3 as iio
     from PIL import Image
 
     crops = []
     for scene in scenes:
-        photo = Image.fromarray(iio.imread(_packaged(scene)))
+        photo = Image.fromarray(sample_photograph(scene))
         for scale in (1, 2, 4):
             image, step = np.asarray(photo.reduce(scale)), size // scale
             windows = np.lib.stride_tricks.sliding_window_view(image, (size, size), axis=(0, 1))[::step, ::step]
             crops.append(windows.reshape(-1, 3, size, size).transpose(0, 2, 3, 1))
     return np.concatenate(crops)
+
+
+def sample_photograph(scene: str) -> np.ndarray:
+    """RGB [H, W, 3], uint8, of one of `SCENES`."""
+    import imageio.v3 as iio
+
+    return iio.imread(_packaged(scene))
 
 
 SAMPLES = {"sample-digits": _sample_digits, "sample-photos": _sample_photos}

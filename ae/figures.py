@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ae.files import written_whole
 from ae.tasks import Task
 
 History = Sequence[dict[str, Any]]
@@ -109,7 +110,7 @@ def _figure(figsize: tuple[float, float]) -> Any:
 
 
 def _save(figure: Any, path: Path) -> None:
-    """Writes the file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    figure.savefig(temporary, format="png", pil_kwargs={"optimize": True})
-    temporary.replace(path)
+    """Writes the file whole or not at all: PNG, or JPEG where its name says so."""
+    settings = {"format": "jpeg", "pil_kwargs": {"quality": 85}} if path.suffix == ".jpg" else {"format": "png"}
+    with written_whole(path) as temporary:
+        figure.savefig(temporary, **{"pil_kwargs": {"optimize": True}, **settings})

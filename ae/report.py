@@ -248,11 +248,19 @@ def clips_study(values: dict[str, Any]) -> str:
     return markdown([["clip", "", *names.values()], *rows])
 
 
+def sizes_study(values: dict[str, Any]) -> str:
+    """What `scripts/study.py sizes` measured: photographs that the model sees at several sizes."""
+    rows = [[name, f"{row['PSNR']:.2f}", f"{row['colourfulness']:.1f}"] for name, row in values["methods"].items()]
+    head = [f"{values['photos']} photographs, chroma x {values['saturation']:g}", "PSNR mean", "colourfulness"]
+    return markdown([head, *rows])
+
+
 STUDIES = {
     "study_noise": noise_study,
     "study_latents": latents_study,
     "study_colour": colour_study,
     "study_clips": clips_study,
+    "study_sizes": sizes_study,
     "tried": tried_table,
 }
 
@@ -263,7 +271,7 @@ def studies(folder: Path) -> str:
     for name, table in STUDIES.items():
         if (folder / f"{name}.json").exists():
             values = json.loads((folder / f"{name}.json").read_text())
-            pictures = "".join(f"![{path.stem}]({path.name})\n" for path in sorted(folder.glob(f"{name}*.png")))
+            pictures = "".join(f"![{path.stem}]({path.name})\n" for path in sorted(folder.glob(f"{name}*.[pj][np]g")))
             texts.append(f"\n`{values['command']}`\n\n{table(values)}\n{pictures}")
     return "".join(texts)
 

@@ -12,6 +12,7 @@ from ae import cli
 
 SIGMAS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 SATURATIONS = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
+PIXELS = (625, 1250, 2500, 5000, 10000, 20000)
 SHOWN_FRAMES = 4  # of a clip
 SHOWN_WIDTH = 180
 
@@ -159,7 +160,7 @@ def clips(
     for path in paths:
         methods = compare_on_clip(path, colorizers, theirs, limit)
         rows[path.name] = {name: method.scores() for name, method in methods.items()}
-        save_rows(out / f"study_clips_{path.stem}.png", {name: method.strip() for name, method in methods.items()})
+        save_rows(out / f"study_clips_{path.stem}.jpg", {name: method.strip() for name, method in methods.items()})
     about = {"command": cli.command(), "hardware": hardware(), "versions": versions()}
     write(out, "study_clips", {**about, "clips": rows})
 
@@ -223,6 +224,54 @@ def compare_on_clip(path: Path, colorizers: dict[str, Any], reference: Any, limi
         for name, method in methods.items():
             method.add(shown[name], shown["truth"])
     return methods
+
+
+def sizes(model: Model = "chroma_unet", saturation: float = 1.0, out: Out = Path("results")) -> None:
+    """Colorize photographs that come with scikit-image and scikit-learn, which the model sees at several sizes.
+
+    Args:
+        saturation: What chroma is multiplied with.
+    """
+    import jax.numpy as jnp
+    import numpy as np
+
+    from ae import load_model
+    from ae.color import colourfulness, luma
+    from ae.colorize import Colorizer
+    from ae.data import SCENES, sample_photograph
+    from ae.metrics import psnr
+    from ae.results import hardware, versions
+
+    trained = load_model(model, lambda config: None)
+    photos = [jnp.float32(sample_photograph(scene)) / 255 for scenes in SCENES.values() for scene in scenes]
+    grays = [luma(photo) for photo in photos]
+    methods = {"gray": [jnp.broadcast_to(gray, photo.shape) for gray, photo in zip(grays, photos, strict=True)]}
+    for pixels in PIXELS:
+        colorizer = Colorizer(trained, saturation, pixels)
+        methods[f"{pixels} pixels"] = [colorizer.image(np.asarray(gray[..., 0])) for gray in grays]
+    scores = {
+        "PSNR": lambda image, photo: psnr(image[None], photo[None]),
+        "colourfulness": lambda x, _: colourfulness(x),
+    }
+    rows = {
+        name: {key: float(np.mean(list(map(score, images, photos)))) for key, score in scores.items()}
+        for name, images in {**methods, "truth": photos}.items()
+    }
+    about = {"command": cli.command(), "model": trained.config.name, "hardware": hardware(), "versions": versions()}
+    save_photos(out / "study_sizes.jpg", {**methods, "truth": photos})
+    write(out, "study_sizes", {**about, "saturation": saturation, "photos": len(photos), "methods": rows})
+
+
+def save_photos(path: Path, methods: dict[str, Sequence[Any]]) -> None:
+    """Writes a picture with a row for each method, all photographs in one shape."""
+    import numpy as np
+
+    from ae.colorize import resized
+    from ae.figures import save_rows
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shape = (2 * SHOWN_WIDTH // 3, SHOWN_WIDTH)
+    save_rows(path, {name: np.stack([resized(image, shape) for image in images]) for name, images in methods.items()})
 
 
 def side_by_side(
@@ -328,4 +377,13 @@ def write(out: Path, name: str, values: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run({"noise": noise, "latents": latents, "colour": colour, "clips": clips, "side-by-side": side_by_side})
+    cli.run(
+        {
+            "noise": noise,
+            "latents": latents,
+            "colour": colour,
+            "clips": clips,
+            "sizes": sizes,
+            "side-by-side": side_by_side,
+        }
+    )

@@ -110,5 +110,20 @@ def test_clips(tmp_path, monkeypatch, untrained):
     assert rows["gray"]["colourfulness"] == pytest.approx(0, abs=1e-3)
     assert rows["test"]["colourfulness"] < rows["test, chroma x 1.5"]["colourfulness"]
     assert rows["test"]["psnr_pooled"] < 80
-    assert Image.open(tmp_path / "results/study_clips_clip.png").width > 240
+    assert Image.open(tmp_path / "results/study_clips_clip.jpg").width > 240
     assert "| clip.mp4 | gray | 80.00 |" in (tmp_path / "results/README.md").read_text()
+
+
+def test_sizes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(cli.TUNABLES, "")
+    config, variables, _ = colorizer().trained
+    write_weights(tmp_path / "ours.safetensors", config, variables, {"epochs": 0}, "float32")
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "scripts/study.py"), "sizes", "--model", "ours.safetensors"])
+    runpy.run_path(sys.argv[0], run_name="__main__")
+    rows = json.loads((tmp_path / "results/study_sizes.json").read_text())["methods"]
+    assert rows["truth"]["PSNR"] == 80
+    assert rows["gray"]["colourfulness"] == pytest.approx(0, abs=1e-3)
+    assert rows["2500 pixels"]["colourfulness"] > 1
+    assert f"| 2500 pixels | {rows['2500 pixels']['PSNR']:.2f} |" in (tmp_path / "results/README.md").read_text()
+    assert Image.open(tmp_path / "results/study_sizes.jpg").width > 900
