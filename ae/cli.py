@@ -6,6 +6,7 @@ import platform
 import runpy
 import shlex
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,8 @@ def run(main: Callable[..., None] | dict[str, Callable[..., None]], *, interrupt
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache / "compiled"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     logging.getLogger("absl").setLevel(logging.ERROR)  # tfds and orbax talk of what users need not know
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # and of damaged files in more than one line
+    warnings.filterwarnings("ignore", module=r"PIL|imageio|tifffile")
     try:
         if isinstance(main, dict):
             tyro.extras.subcommand_cli_from_dict(main)

@@ -3,7 +3,8 @@
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import flax.linen as nn
 
@@ -108,10 +109,25 @@ def _build(description: Mapping[str, Any], known: Mapping[str, Any]) -> Any:
 
 def _checked(cls: type, values: Mapping[str, Any]) -> Any:
     _check_fields(cls, values)
+    hints = get_type_hints(cls)
+    for name, value in values.items():
+        if not _fits(value, hints[name]):
+            raise InputError(f"{cls.__name__}: {name} cannot be {value!r}")
     try:
         return cls(**values)
     except TypeError as error:  # a field is missing
         raise InputError(f"{cls.__name__}: {error}") from error
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of an annotated type: numbers, strings, booleans, tuples of them, or None."""
+    if get_origin(hint) is tuple:
+        return isinstance(value, tuple) and all(_fits(item, get_args(hint)[0]) for item in value)
+    if get_origin(hint) in (Union, UnionType):
+        return any(_fits(value, choice) for choice in get_args(hint))
+    if hint in (int, float):
+        return isinstance(value, (int, hint)) and not isinstance(value, bool)
+    return not isinstance(hint, type) or isinstance(value, hint)
 
 
 def _check_fields(cls: type, values: Mapping[str, Any]) -> None:

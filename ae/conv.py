@@ -3,7 +3,7 @@
 A convolution needs three products: its output, the gradient of its input and the gradient of its kernel. A transposed
 convolution is the same three with the first two exchanged. On GPU and TPU each is one `lax.conv_general_dilated`. XLA's CPU
 backend runs the first well and the gradients badly, those of kernels some fifty times slower inside a loop than outside. So
-on a CPU all three are matrix products:
+on a CPU all three are matrix products where gradients are asked for (without them, XLA's own compiles many times faster):
 
 Patches. Where the kernel is as large as its stride, the image is rearranged into patches and multiplied once.
 
@@ -393,7 +393,7 @@ def _overlap(parts: list[jax.Array], axis: int, low: int, step: int, size: int) 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def conv(x: jax.Array, w: jax.Array, strides: Pair) -> jax.Array:
     """Convolution with "same" padding: [B, H, W, I] and kernel [kh, kw, I, O] -> [B, ceil(H / sh), ceil(W / sw), O]."""
-    return _output(x, w, strides)
+    return _lax(x, w, strides)  # without gradients
 
 
 def _conv_forward(x: jax.Array, w: jax.Array, strides: Pair) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
@@ -411,11 +411,15 @@ conv.defvjp(_conv_forward, _conv_backward)
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def conv_transpose(x: jax.Array, w: jax.Array, strides: Pair) -> jax.Array:
     """The transpose of `conv`: [B, H, W, I] and kernel [kh, kw, O, I] -> [B, H * sh, W * sw, O]."""
-    return _input_gradient(x, w, strides, (x.shape[1] * strides[0], x.shape[2] * strides[1]))
+    return _input_gradient_by_lax(x, w, strides, _stretched(x, strides))  # without gradients
+
+
+def _stretched(x: jax.Array, strides: Pair) -> Pair:
+    return x.shape[1] * strides[0], x.shape[2] * strides[1]
 
 
 def _conv_transpose_forward(x: jax.Array, w: jax.Array, strides: Pair) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return conv_transpose(x, w, strides), (x, w)
+    return _input_gradient(x, w, strides, _stretched(x, strides)), (x, w)
 
 
 def _conv_transpose_backward(

@@ -124,9 +124,11 @@ def read_weights(path: Path, preset: Config | None = None) -> Pretrained:
             _check_shapes(path, shapes, config)
             arrays = {key: jnp.float32(file.get_tensor(key)) for key in shapes}
             return Pretrained(config, _tree(arrays), json.loads(metadata["result"]))
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
-    except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is no file of weights that this package wrote, or is damaged: {error}") from error
 
 

@@ -35,7 +35,9 @@ def read_config(path: Path, preset: Config | None = None) -> Config:
         config = from_dict(json.loads((path / "config.json").read_text()), preset)
     except FileNotFoundError:
         raise InputError(f"{path} is not a run directory: it has no config.json") from None
-    except (json.JSONDecodeError, AttributeError) as error:
+    except InputError as error:
+        raise InputError(f"{path / 'config.json'}: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # no text, no JSON, or JSON of something else
         raise InputError(f"{path / 'config.json'} is damaged: {error}") from error
     if preset and config.name != preset.name:
         raise InputError(f"{path} is a run of {config.name}, not of {preset.name}")

@@ -1,4 +1,5 @@
 import atexit
+import json
 import os
 import runpy
 import shutil
@@ -152,3 +153,47 @@ jax.config.update("jax_compilation_cache_dir", COMPILED)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 # Compiling takes most of the tests' time, and half as long without LLVM's optimizations; scripts run as processes have them.
 jax.config.update("jax_disable_most_optimizations", True)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--faults", type=int, default=1, help="how often each fault of a process is tried")
+    parser.addoption("--inputs", type=int, default=20, help="how many damaged files of each kind are tried")
+    parser.addoption("--record", type=Path, help="folder for reliability.json and RELIABILITY.md (with -n 0)")
+
+
+TALLIES = pytest.StashKey()
+
+
+@pytest.fixture
+def tally(request):
+    """Counts a fault that was tried, and whether what was promised held; fails where it did not."""
+
+    def tally(fault, promise, held):
+        row = request.config.stash.setdefault(TALLIES, {}).setdefault((fault, promise), [0, 0])
+        row[0] += 1
+        row[1] += bool(held)
+        assert held, f"{fault}: not so: {promise}"
+
+    return tally
+
+
+def pytest_sessionfinish(session):
+    folder, tallies = session.config.getoption("--record"), session.config.stash.get(TALLIES, {})
+    if folder and tallies:
+        rows = [
+            {"fault": fault, "promise": promise, "tried": tried, "held": held}
+            for (fault, promise), (tried, held) in tallies.items()
+        ]
+        values = {"command": f"pytest {' '.join(session.config.invocation_params.args)}", "faults": rows}
+        (folder / "reliability.json").write_text(json.dumps(values, indent=2) + "\n")
+        (folder / "RELIABILITY.md").write_text(reliability(values))
+
+
+def reliability(values):
+    """The table of faults."""
+    rows = [["fault", "promise", "tried", "held"], ["---"] * 4]
+    rows += [[str(row[key]) for key in rows[0]] for row in values["faults"]]
+    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return (
+        f"# Reliability\n\nWhat was done to it, and how often what was promised held: `{values['command']}`.\n\n{table}"
+    )

@@ -127,8 +127,8 @@ class Clip:
                 if (frame.width, frame.height) != size:
                     self.lost.append(f"all from {clock(frame.time)} on, where its size changes: cut it there")
                     return
-                self._note_time(frame)
-                yield Frame(planes(planar(frame))[0], frame)
+                if self._note_time(frame):
+                    yield Frame(planes(planar(frame))[0], frame)
 
     def _packets(self) -> Iterator[av.Packet]:
         """All packets, with a line in `lost` where the file ends before its end."""
@@ -173,13 +173,18 @@ class Clip:
     def _start(self) -> Fraction:
         return Fraction(max(self.container.start_time or 0, 0), av.time_base)
 
-    def _note_time(self, frame: av.VideoFrame) -> None:
-        """A frame without a time follows the one before it."""
+    def _note_time(self, frame: av.VideoFrame) -> bool:
+        """Whether a frame comes after the one before it, as one does that has no time."""
         duration = (frame.duration or 0) * frame.time_base or 1 / (self.video.average_rate or Fraction(25))
         if frame.pts is None:
             start = sum(self.times[-1]) if self.times else Fraction(0)
             frame.pts = round(start / frame.time_base)
-        self.times.append((frame.pts * frame.time_base, duration))
+        start = frame.pts * frame.time_base
+        if self.times and start <= self.times[-1][0]:
+            self.lost.append(f"the frame at {clock(start)}, which comes after a later one")
+            return False
+        self.times.append((start, duration))
+        return True
 
     def close(self) -> None:
         """Closes the file."""

@@ -53,7 +53,7 @@ def read_image(path: Path) -> Picture:
         return _read_deep_png(path) if _is_deep_png(path) else _read_with_pillow(path)
     except InputError:
         raise
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except Exception as error:  # whatever the readers make of a damaged file
         raise InputError(f"{path} cannot be read as an image: {str(error).partition(chr(10))[0]}") from error
 
 

@@ -110,11 +110,19 @@ class ClipWriter:
         if isinstance(item, Frame):
             self.container.mux(self.video.encode(self._frame(item)))
         elif item.stream.index in self.copies:
-            self.packets[item.stream.index] += 1
-            if item.pts is not None:
-                self.starts.setdefault(item.stream.index, item.pts * item.time_base)
-            item.stream = self.copies[item.stream.index]
-            self.container.mux(item)
+            self._copy_packet(item)
+
+    def _copy_packet(self, packet: av.Packet) -> None:
+        source, start = packet.stream, None if packet.pts is None else packet.pts * packet.time_base
+        packet.stream = self.copies[source.index]
+        try:
+            self.container.mux(packet)
+        except av.error.ArgumentError as error:  # times that go back, in damaged files
+            self.clip.lost.append(f"a packet of {source.type} stream {source.index} at {clock(start)}: {reason(error)}")
+            return
+        self.packets[source.index] += 1
+        if start is not None:
+            self.starts.setdefault(source.index, start)
 
     def _frame(self, item: Frame) -> av.VideoFrame:
         frame = av.VideoFrame(self.video.codec_context.width, item.luma.shape[0], self.video.codec_context.pix_fmt)

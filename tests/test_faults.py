@@ -1,0 +1,338 @@
+"""Faults, each tried again and again: what was promised, and how often it held.
+
+CI tries a few of each. In earnest, and writing results/reliability.json and results/RELIABILITY.md:
+`pytest tests/test_faults.py -n 0 --faults 50 --inputs 1000 --record results`.
+"""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import time
+from contextlib import redirect_stderr, suppress
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+from clips import colorizer, luma_frames, make_clip
+from conftest import ROOT, TINY, equal_trees, python, tiny_data
+
+from ae.checkpoint import Checkpoints
+from ae.errors import InputError
+from ae.pretrained import read_weights, write_weights
+from ae.train import create_state, fit
+
+TESTS = Path(__file__).parent
+MOST_SECONDS = 60  # for one damaged file
+
+
+@pytest.fixture
+def times(request):
+    return request.config.getoption("--faults")
+
+
+@pytest.fixture
+def inputs(request):
+    return request.config.getoption("--inputs")
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """A file with the weights of a small colorizer."""
+    config, variables, _ = colorizer().trained
+    write_weights(tmp_path / "model.safetensors", config, variables, {"epochs": 0}, "float32")
+    return tmp_path / "model.safetensors"
+
+
+def killed(command, ready, seconds, **settings):
+    """Runs a command, waits until `ready(process)`, and kills it so many seconds later."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, **settings)
+    ready(process)
+    time.sleep(seconds)
+    process.kill()
+    process.wait()
+
+
+def says(word):
+    def ready(process):
+        assert process.stdout.readline() == f"{word}\n"
+
+    return ready
+
+
+TRAINING = """
+import sys, time
+sys.path.insert(0, sys.argv[2])
+from dataclasses import replace
+from ae import progress, run
+from ae.train import fit
+from conftest import TINY, tiny_data
+run.CHECKPOINT_SECONDS = 0.05
+def slowly(first, last, **kwargs):
+    for i in range(first, last):
+        yield i, i + 1
+        time.sleep(0.02)
+progress.paced = slowly
+print("training", flush=True)
+epochs = int(sys.argv[3])
+fit(replace(TINY, epochs=epochs, patience=epochs), tiny_data(), sys.argv[1], resume=True)
+"""
+
+
+def test_kill_9_while_training(tmp_path, times, tally):
+    """One run, killed again and again, that ends as if nothing had been."""
+    rng, epochs = random.Random(0), 3 * times
+    config, data = replace(TINY, epochs=epochs, patience=epochs), tiny_data()
+    whole, _ = fit(config, data, tmp_path / "whole")
+    fault = "kill -9 while training, at a random moment"
+    for _ in range(times):
+        killed(python("-c", TRAINING, tmp_path / "killed", TESTS, epochs), says("training"), rng.uniform(0.5, 4))
+        checkpoints = tmp_path / "killed/checkpoints"
+        said = StringIO()
+        with redirect_stderr(said):
+            found = checkpoints.is_dir() and Checkpoints(checkpoints, read_only=True).restore(
+                create_state(config, data)
+            )
+        tally(
+            fault,
+            "the last checkpoint is whole",
+            not said.getvalue() and (found or not any(checkpoints.glob("[0-9]*"))),
+        )
+    resumed, _ = fit(config, data, tmp_path / "killed", resume=True)
+    tally(
+        f"all of these kills of one run, {times} in number",
+        "the run ends with the same bits",
+        equal_trees(whole, resumed),
+    )
+
+
+SAVING = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_faults import saved_tree
+from ae.checkpoint import Checkpoints
+checkpoints = Checkpoints(Path(sys.argv[1]))
+first = 1 + max([int(path.name) for path in Path(sys.argv[1]).iterdir()], default=0)
+print("saving", flush=True)
+for number in range(first, first + 10**6):
+    checkpoints.save(number, saved_tree(number), {"number": number}, score=1 / number)
+"""
+
+
+def saved_tree(number):
+    return {"a": np.full((700, 700), number, np.float32), "b": np.arange(9, dtype=np.int32) * number}
+
+
+def test_kill_9_while_a_checkpoint_is_written(tmp_path, times, tally):
+    rng = random.Random(1)
+    for _ in range(times):
+        killed(python("-c", SAVING, tmp_path / "checkpoints", TESTS), says("saving"), rng.uniform(0, 1))
+        said = StringIO()
+        with redirect_stderr(said):
+            found = Checkpoints(tmp_path / "checkpoints", read_only=True).restore(saved_tree(0))
+        whole = found is None or equal_trees(found[0], saved_tree(found[1]["number"]))
+        tally("kill -9 while a checkpoint is written", "the last one is whole", whole and not said.getvalue())
+
+
+def test_kill_9_while_a_clip_is_written(tmp_path, times, tally, weights):
+    rng = random.Random(2)
+    make_clip(tmp_path / "in.mp4", luma_frames(3000, 64, 64), tracks=[0.0])
+    (tmp_path / "out.mp4").write_bytes(b"an earlier result")
+
+    def begun(process):
+        while not list(tmp_path.glob(".*out.mp4")) and process.poll() is None:
+            time.sleep(0.02)
+
+    command = python(ROOT / "scripts/colorize.py", "in.mp4", "out.mp4", "--model", weights.name)
+    for _ in range(times):
+        killed(command, begun, rng.uniform(0, 2), cwd=tmp_path)
+        left = sorted(path.name for path in tmp_path.iterdir() if "out" in path.name and not path.name.startswith("."))
+        kept = left == ["out.mp4"] and (tmp_path / "out.mp4").read_bytes() == b"an earlier result"
+        tally("kill -9 while a clip is written", "the earlier result is untouched, no new name stands beside it", kept)
+        for path in tmp_path.glob(".*out.mp4"):
+            path.unlink()
+
+
+def limited(kilobytes, command, **settings):
+    """Runs a command that may write files of so many kilobytes only: the disk is full to those who write."""
+    script = f'trap "" XFSZ; ulimit -f {kilobytes}; exec "$@"'
+    environment = os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "false", "PYTHONDONTWRITEBYTECODE": "1"}
+    whole = ["bash", "-c", script, "bash", *command]
+    return subprocess.run(whole, capture_output=True, text=True, env=environment, timeout=600, **settings)
+
+
+def one_line(done):
+    """Whether a command ended with one line for its user."""
+    last = done.stderr.strip().splitlines()[-1:]
+    return done.returncode == 2 and "Traceback" not in done.stderr and last != [] and last[0].startswith("error: ")
+
+
+FULL = "one line, exit status 2; earlier results are untouched, nothing half-written has a final name"
+
+
+def test_a_full_disk(tmp_path, times, tally, weights):
+    """At sizes at which some files fit and others do not."""
+    rng = random.Random(3)
+    noise = np.random.default_rng(0).integers(16, 235, (60, 128, 128)).astype(np.uint8)
+    make_clip(tmp_path / "in.mp4", noise)
+    iio.imwrite(tmp_path / "in.png", noise[0].repeat(6, 0).repeat(6, 1))
+    commands = {
+        "a clip is written": ["colorize.py", "in.mp4", "out.mp4", "--encoder-options", "qp", "0"],
+        "an image is written": ["colorize.py", "in.png", "out.png"],
+    }
+    for _ in range(max(1, times // 2)):
+        for what, (script, *options) in commands.items():
+            target = tmp_path / options[1]
+            target.write_bytes(b"an earlier result")
+            command = python(ROOT / "scripts" / script, *options, "--model", weights.name)
+            done = limited(rng.randint(1, 60), command, cwd=tmp_path)
+            held = one_line(done) and target.read_bytes() == b"an earlier result"
+            held &= not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+            tally(f"the disk is full while {what}", FULL, held)
+
+
+def test_a_full_disk_while_training(tmp_path, times, tally):
+    rng = random.Random(4)
+    preset = ["conv_ae_quick", "--limit", "64", "--epochs", "2"]
+    for number in range(max(1, times // 5)):
+        command = python(ROOT / "scripts/train.py", *preset, "--out", f"run{number}")
+        done = limited(rng.randint(1, 900), command, cwd=tmp_path)
+        resumed = subprocess.run([*command, "--resume"], cwd=tmp_path, capture_output=True, text=True, timeout=600)
+        held = one_line(done) and resumed.returncode == 0
+        tally("the disk is full while training", "one line, exit status 2; with room again, --resume goes on", held)
+
+
+# Damaged files: of each kind a good one, damaged in many ways.
+
+
+def damaged(content, rng):
+    """The bytes with one kind of damage."""
+    data = bytearray(content)
+    place = rng.randrange(len(data)) if rng.random() < 0.7 else rng.randrange(min(len(data), 256))
+    length = min(len(data) - place, 2 ** rng.randrange(1, 9))
+    match rng.choice(("bits", "cut", "zeros", "ones", "noise", "inserted", "removed", "repeated")):
+        case "bits":
+            for _ in range(rng.randrange(1, 20)):
+                data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        case "cut":
+            del data[place:]
+        case "zeros":
+            data[place : place + length] = bytes(length)
+        case "ones":
+            data[place : place + length] = b"\xff" * length
+        case "noise":
+            data[place : place + length] = rng.randbytes(length)
+        case "inserted":
+            data[place:place] = rng.randbytes(length)
+        case "removed":
+            del data[place : place + length]
+        case "repeated":
+            data[place:place] = data[place : place + length]
+    return bytes(data)
+
+
+def is_refused_or_read(read):
+    """Whether reading a file ends in time, well or with a line for the user."""
+    began = time.monotonic()
+    with suppress(InputError), redirect_stderr(StringIO()):
+        read()
+    return time.monotonic() - began < MOST_SECONDS
+
+
+def make_images(folder):
+    gray = np.uint8(np.random.default_rng(0).uniform(0, 255, (12, 17)).repeat(3, 0).repeat(3, 1))
+    rgb = np.dstack([gray, gray[::-1], 255 - gray])
+    files = [folder / name for name in ("a.png", "a.jpg", "a.webp", "a.bmp", "a.gif", "a.tif", "deep.png", "deep.tif")]
+    for path in files[:6]:
+        iio.imwrite(path, rgb if path.suffix != ".gif" else np.stack([rgb] * 3))
+    iio.imwrite(files[6], np.uint16(gray) * 257)
+    iio.imwrite(files[7], np.uint16(rgb) * 257, plugin="tifffile")
+    return files
+
+
+def tried(files, number, seed, read, tally, fault, promise):
+    """Damages each of some files in turn, and reads it."""
+    rng = random.Random(seed)
+    originals = {path: path.read_bytes() for path in files}
+    for index in range(number):
+        path = files[index % len(files)]
+        path.write_bytes(damaged(originals[path], rng))
+        try:
+            held = is_refused_or_read(lambda path=path: read(path))
+        except Exception as error:
+            kept = Path("/tmp") / f"damaged-{seed}-{index}{path.suffix}"
+            shutil.copy(path, kept)
+            raise AssertionError(f"{kept}: {error!r}") from error
+        path.write_bytes(originals[path])
+        tally(fault, promise, held)
+
+
+READ = f"read, or refused with one line, within {MOST_SECONDS} s"
+
+
+def test_damaged_images(tmp_path, inputs, tally):
+    from ae.video.images import read_image
+
+    tried(make_images(tmp_path), inputs, 10, read_image, tally, "a damaged image", READ)
+
+
+def test_damaged_clips(tmp_path, inputs, tally):
+    from ae.video.convert import colorize_clip
+
+    files = [make_clip(tmp_path / f"in{suffix}", luma_frames(20, 48, 64), tracks=[0.0]) for suffix in (".mp4", ".mkv")]
+    model = colorizer()
+
+    def read(path):
+        colorize_clip(path, tmp_path / f"out{path.suffix}", model, options={"preset": "ultrafast"})
+
+    tried(files, inputs // 2, 11, read, tally, "a damaged clip", READ)
+
+
+def test_damaged_weights(weights, inputs, tally):
+    tried([weights], inputs, 12, read_weights, tally, "a damaged file of weights", READ)
+
+
+def test_damaged_configurations(tmp_path, inputs, tally):
+    from ae.config import PRESETS
+    from ae.run import read_config
+
+    files = []
+    for name in ("conv_ae", "chroma_unet"):
+        (tmp_path / name).mkdir()
+        files.append(tmp_path / name / "config.json")
+        files[-1].write_text(json.dumps(PRESETS[name].to_dict()))
+    tried(files, inputs, 13, lambda path: read_config(path.parent), tally, "a damaged config.json", READ)
+
+
+def test_damaged_checkpoints(tmp_path, inputs, tally):
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    for number in (1, 2):
+        checkpoints.save(number, saved_tree(number), {"number": number})
+    files = [path for path in (tmp_path / "checkpoints/2").rglob("*") if path.is_file() and path.stat().st_size]
+
+    def read(_):
+        tree, record = Checkpoints(tmp_path / "checkpoints", read_only=True).restore(saved_tree(0))
+        assert equal_trees(tree, saved_tree(record["number"]))
+
+    promise = "what is restored is whole: this checkpoint, or the one before it"
+    tried(files, inputs // 5, 14, read, tally, "a damaged checkpoint", promise)
+
+
+def test_damaged_caches(tmp_path, inputs, tally, monkeypatch, cache_dir):
+    from ae import data
+
+    images = np.random.default_rng(0).integers(0, 256, (20, 28, 28, 1)).astype(np.uint8)
+    monkeypatch.setattr(data, "_decode", lambda directory, source: images)
+    data._cached(tmp_path / "mnist/3.0.1", "train", 7)
+
+    def read(_):
+        np.testing.assert_array_equal(data._cached(tmp_path / "mnist/3.0.1", "train", 7), images)
+
+    files = list((cache_dir / "ae/data").glob("*.npy"))
+    assert len(files) == 1
+    tried(files, inputs, 15, read, tally, "a damaged cache of decoded images", "the images are whole")
