@@ -113,7 +113,7 @@ def _sum_over_examples(
     def batch_sums(images, index):
         return function(*examples(task, noise_key(split.source), images, index))
 
-    total = 0.0
+    total: Any = 0.0
     with progress.bar("fitting a baseline", len(split.images)) as bar:
         for first in range(0, len(split.images), size):
             images = split.images[first : first + size]
@@ -163,11 +163,11 @@ def non_local_means(variables: Any, inputs: jax.Array) -> jax.Array:
     return jax.pure_callback(_non_local_means, jax.ShapeDtypeStruct(inputs.shape, inputs.dtype), inputs, variables)
 
 
-def fit_non_local_means(task: Task, train: Split) -> dict[str, float]:
+def fit_non_local_means(task: Any, train: Split) -> dict[str, float]:
     """The strengths, patch size and distance with the least squared error on some training images."""
     images = train.images[:TUNED_ON]
     index = train.start + jnp.arange(len(images))
-    inputs, targets = map(np.asarray, examples(task, noise_key(train.source), images, index))
+    inputs, targets = map(np.asarray, examples(task, noise_key(train.source), jnp.asarray(images), index))
     tried = [
         {"h": h * task.sigma, "sigma": s * task.sigma, "patch_size": p, "patch_distance": d}
         for h, s, (p, d) in product(STRENGTHS, SUBTRACTED, PATCHES)

@@ -73,8 +73,8 @@ class Checkpoints:
         return sorted(int(path.name) for path in self._directory.iterdir() if path.name.isdigit())
 
     def _best(self) -> int | None:
-        scores = {number: self._score(number) for number in self._numbers()}
-        return min((number for number, score in scores.items() if score is not None), key=scores.get, default=None)
+        scores = ((self._score(number), number) for number in self._numbers())
+        return min((pair for pair in scores if pair[0] is not None), default=(None, None))[1]
 
     def _score(self, number: int) -> float | None:
         try:
@@ -102,4 +102,4 @@ class Checkpoints:
 
 
 def _checksums(tree: Any) -> list[int]:
-    return [zlib.crc32(np.ascontiguousarray(leaf)) for leaf in jax.tree.leaves(tree)]
+    return [zlib.crc32(np.ascontiguousarray(leaf).data) for leaf in jax.tree.leaves(tree)]

@@ -7,12 +7,13 @@ and can be enlarged without blurring an edge.
 """
 
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, partial, reduce
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from ae import devices
 from ae.color import BT601, into_gamut, rgb_to_chroma, ycbcr_to_rgb
@@ -122,7 +123,7 @@ def colours(
 
 
 def full_chroma(
-    found: Colours, gray: jax.Array, weights: tuple[float, float, float] = BT601, rows: jax.Array | None = None
+    found: Colours, gray: jax.Array, weights: tuple[float, float, float] = BT601, rows: ArrayLike | None = None
 ) -> jax.Array:
     """Chroma [H, W, 2] for luma [H, W, 1] in [0, 1] of the frame, or of a part of its rows.
 
@@ -140,8 +141,8 @@ def window_mean(x: jax.Array) -> jax.Array:
     """Means over the window around each pixel, as far as it lies in the image: [H, W, C] -> the same."""
     size = 2 * RADIUS + 1
     padded = jnp.pad(x, ((RADIUS, RADIUS), (RADIUS, RADIUS), (0, 0)), mode="edge")
-    rows = sum(padded[i : i + x.shape[0]] for i in range(size))
-    return sum(rows[:, i : i + x.shape[1]] for i in range(size)) / size**2
+    rows = reduce(jnp.add, (padded[i : i + x.shape[0]] for i in range(size)))
+    return reduce(jnp.add, (rows[:, i : i + x.shape[1]] for i in range(size))) / size**2
 
 
 def interpolation(source: int, target: int) -> np.ndarray:
@@ -149,7 +150,7 @@ def interpolation(source: int, target: int) -> np.ndarray:
     places = (np.arange(target) + 0.5) * source / target - 0.5
     distances = np.abs(places[:, None] - np.arange(source)) / max(1, source / target)
     weights = np.maximum(0, 1 - distances)
-    return np.float32(weights / weights.sum(axis=1, keepdims=True))
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def resized(x: jax.Array, size: tuple[int, int]) -> jax.Array:
@@ -238,17 +239,18 @@ class Colorizer:
         gray = in_range(frames, "gray frames [T, H, W]", ndim=3)
         items = (Frame(np.asarray(frame), None) for frame in gray)
         rgb = np.stack([frame.outputs for frame in in_batches(self.frames, items, batch_size)])
-        return np.uint8(np.round(255 * rgb)) if frames.dtype == np.uint8 else rgb
+        return np.round(255 * rgb).astype(np.uint8) if frames.dtype == np.uint8 else rgb
 
     def planes(self, codes: np.ndarray, coding: Coding) -> Planes:
         """What is computed of luma planes [B, H, W] of a clip."""
-        upright = codes.shape[:0:-1] if coding.turns % 2 else codes.shape[1:]
-        working = working_size(self.trained.config, *upright, self.pixels)
+        height, width = codes.shape[:0:-1] if coding.turns % 2 else codes.shape[1:]
+        working = working_size(self.trained.config, height, width, self.pixels)
         return chroma_planes(*self._model, codes, self.saturation, working=working, coding=coding)
 
     def frames(self, gray: np.ndarray) -> jax.Array:
         """RGB [B, H, W, 3] in [0, 1] for luma [B, H, W] in [0, 1]."""
-        working = working_size(self.trained.config, *gray.shape[1:], self.pixels)
+        height, width = gray.shape[1:]
+        working = working_size(self.trained.config, height, width, self.pixels)
         return rgb_frames(*self._model, gray, self.saturation, working=working)
 
     def image(self, gray: np.ndarray) -> np.ndarray:

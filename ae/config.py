@@ -51,7 +51,7 @@ class Config:
     @property
     def program(self) -> "Config":
         """The same for all runs that one compiled program serves: without names, seed and lengths."""
-        blank = {"name": "", "data": "", "train_split": "", "validation_split": "", "test_split": ""}
+        blank: dict[str, Any] = {"name": "", "data": "", "train_split": "", "validation_split": "", "test_split": ""}
         epochs = 0 if self.schedule == "constant" else self.epochs
         return replace(self, **blank, epochs=epochs, patience=0, seed=0, limit=None)
 
@@ -99,7 +99,7 @@ def _describe(part: nn.Module | Task) -> dict[str, Any]:
 
 def _build(description: Mapping[str, Any], known: Mapping[str, Any]) -> Any:
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in description.items() if k != "class"}
-    cls = known.get(description.get("class"))
+    cls = known.get(str(description.get("class")))
     if not inspect.isclass(cls) or not issubclass(cls, (nn.Module, Task)):
         raise InputError(
             f"unknown class {description.get('class')!r}; name the file it is defined in: --preset FILE.py:PRESET"

@@ -40,7 +40,7 @@ add). The rounding error is about 1e-6 of the largest output, 1e-5 with tiles of
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import partial, reduce
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -51,8 +51,8 @@ from jax import lax
 from jax.export import is_symbolic_dim
 
 NHWC = ("NHWC", "HWIO", "NHWC")
-Pair = tuple[int, int]
-Padding = list[Pair]
+Pair = Sequence[int]  # of rows and columns
+Padding = Sequence[tuple[int, int]]
 Product = Callable[[jax.Array, jax.Array], jax.Array]
 
 THIN = 8  # with so few channels, a matrix product for each tap has too few rows or columns
@@ -218,7 +218,7 @@ def _output_by_shifts(x: jax.Array, w: jax.Array, padding: Padding) -> jax.Array
         shifts = [(low - t, high - k + 1 + t) for (low, high), k, t in zip(padding, w.shape, (i, j), strict=False)]
         return _pad(columns[:, :, :, i, j], shifts)
 
-    return sum(shifted(i, j) for i in range(w.shape[0]) for j in range(w.shape[1]))
+    return reduce(jnp.add, (shifted(i, j) for i in range(w.shape[0]) for j in range(w.shape[1])))
 
 
 # Winograd's algorithms: two outputs of a row with three taps cost four products instead of six, with two taps three instead
@@ -240,7 +240,7 @@ class _Axis(NamedTuple):
     outputs: np.ndarray  # A^T [tile, products]
 
 
-Axes = tuple[_Axis, _Axis]
+Axes = Sequence[_Axis]
 Grid = list[list[jax.Array]]
 
 WINOGRAD = {  # (outputs, taps): B^T, G, A^T (Winograd, 1980; Lavin and Gray, 2016)
@@ -367,8 +367,8 @@ def _tiles(x: jax.Array, low: Pair, reach: Pair, steps: Pair, count: Pair) -> Gr
 def _assembled(grid: Grid, matrices: list[np.ndarray], low: Pair, steps: Pair, size: Pair) -> jax.Array:
     """The image of the tiles rows @ grid @ columns.T, the transpose of `_tiles`: what tiles share is added."""
     rows, columns = matrices
-    lines = [[_combine(column, line) for column in columns] for line in grid]
-    lines = [_overlap(line, 2, low[1], steps[1], size[1]) for line in lines]  # before rows: then XLA computes each once
+    parts = [[_combine(column, line) for column in columns] for line in grid]
+    lines = [_overlap(line, 2, low[1], steps[1], size[1]) for line in parts]  # before rows: then XLA computes each once
     return _overlap([_combine(row, lines) for row in rows], 1, low[0], steps[0], size[0])
 
 
@@ -446,8 +446,8 @@ class Conv(nn.Module):
     """
 
     features: int
-    kernel_size: Pair
-    strides: Pair = (1, 1)
+    kernel_size: tuple[int, int]
+    strides: tuple[int, int] = (1, 1)
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -463,8 +463,8 @@ class ConvTranspose(nn.Module):
     """
 
     features: int
-    kernel_size: Pair
-    strides: Pair = (1, 1)
+    kernel_size: tuple[int, int]
+    strides: tuple[int, int] = (1, 1)
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:

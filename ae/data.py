@@ -49,13 +49,14 @@ def load_data(config: Config, data_dir: str | Path | None = None) -> Data:
     Looks in `data_dir`, else in TFDS_DATA_DIR, else in ~/tensorflow_datasets, where a missing data set is downloaded.
     Raises InputError if it is not there and cannot be downloaded, or is not in the array_record format.
     """
-    specs = config.train_split, config.validation_split, config.test_split
+    specs = [config.train_split, config.validation_split, config.test_split]
     compared = VALIDATED_ON.get(config.data, config.validation_split)
     if config.data in SAMPLES:
         version, sources = "1", SAMPLES[config.data]()
     else:
         version, sources = _load_tfds(config.data, {_parse(spec)[0] for spec in (*specs, compared)}, data_dir)
-    specs = specs if compared == config.validation_split else (*specs, compared)
+    if compared != config.validation_split:
+        specs.append(compared)
     return Data(config.data, version, *(_cut(sources, spec, config.limit) for spec in specs))
 
 
@@ -110,7 +111,7 @@ def _cached(directory: Path, source: str, info: int) -> np.ndarray:
     for path in cache.glob(f"{stem}-*.npy"):
         try:
             images = np.load(path, mmap_mode="r", allow_pickle=False)
-            if path.stem == f"{stem}-{zlib.crc32(images):08x}":
+            if path.stem == f"{stem}-{zlib.crc32(images.data):08x}":
                 return images
         except Exception:  # whatever numpy makes of a damaged header
             pass
@@ -118,7 +119,7 @@ def _cached(directory: Path, source: str, info: int) -> np.ndarray:
         path.unlink(missing_ok=True)
     images = _decode(directory, source)
     try:
-        _write_array(cache / f"{stem}-{zlib.crc32(images):08x}.npy", images)
+        _write_array(cache / f"{stem}-{zlib.crc32(images.data):08x}.npy", images)
     except OSError as error:
         print(f"cannot keep the decoded images in {cache}: {error}; the next start will decode again", file=sys.stderr)
     return images
@@ -167,7 +168,7 @@ def _download(name: str, root: Path) -> Path:
             f"{name} is not in {root} and could not be downloaded ({reason}); "
             "--data-dir names a folder that has it, --data sample needs no download"
         ) from error
-    return _find(name, root)
+    return next(path for path in [_find(name, root)] if path)
 
 
 # Data that comes with the dependencies
@@ -176,7 +177,8 @@ def _download(name: str, root: Path) -> Path:
 def _packaged(file: str) -> Path:
     """A file within a package, which is not imported: that takes a second."""
     package, _, path = file.partition("/")
-    return Path(importlib.util.find_spec(package).origin).parent / path
+    spec = importlib.util.find_spec(package)
+    return Path(str(spec and spec.origin)).parent / path
 
 
 def _sample_digits() -> dict[str, np.ndarray]:
@@ -185,7 +187,9 @@ def _sample_digits() -> dict[str, np.ndarray]:
 
     rows = np.loadtxt(_packaged("sklearn/datasets/data/digits.csv.gz"), delimiter=",")  # 64 pixels and a label
     digits = (rows[:, :64].reshape(-1, 8, 8) * (255 / 16)).round().astype(np.uint8)
-    digits = np.stack([Image.fromarray(digit).resize((20, 20), Image.Resampling.BICUBIC) for digit in digits])
+    digits = np.stack(
+        [np.asarray(Image.fromarray(digit).resize((20, 20), Image.Resampling.BICUBIC)) for digit in digits]
+    )
     images = np.pad(digits, [(0, 0), (4, 4), (4, 4)])[..., None]
     return {"train": images[:1280], "validation": images[1280:1536], "test": images[1536:]}
 

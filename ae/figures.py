@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jax.typing import ArrayLike
 
 from ae.files import written_whole
 from ae.tasks import Task
@@ -14,22 +15,22 @@ DPI = 100
 BLUE, ORANGE, GRAY = "#2369bd", "#e07b1f", "#777777"
 
 
-def strip(*rows: np.ndarray) -> np.ndarray:
+def strip(*rows: ArrayLike) -> np.ndarray:
     """Rows of images, each [N, H, W, 1 or 3] in [0, 1], as one RGB picture [rows * H, N * W, 3]."""
-    colored = [np.broadcast_to(np.clip(row, 0, 1), (*np.shape(row)[:3], 3)) for row in rows]
+    colored = [np.broadcast_to(np.clip(np.asarray(row), 0, 1), (*np.shape(row)[:3], 3)) for row in rows]
     return np.concatenate([np.concatenate(list(row), axis=1) for row in colored])
 
 
-def save_grid(path: Path, task: Task, title: str, pictures: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+def save_grid(path: Path, task: Task, title: str, pictures: tuple[ArrayLike, ArrayLike, ArrayLike]) -> None:
     """Writes (inputs, targets, outputs), each [N, H, W, C] in [0, 1], as three labelled rows."""
     rows = dict(zip(task.labels, pictures, strict=True))
     names = list(rows) if task.labels[0] == "gray" else [task.labels[1], task.labels[0], task.labels[2]]
     save_rows(path, {name: rows[name] for name in names}, title)
 
 
-def save_rows(path: Path, rows: Mapping[str, np.ndarray], title: str = "") -> None:
+def save_rows(path: Path, rows: Mapping[str, ArrayLike], title: str = "") -> None:
     """Writes labelled rows of images, each [N, H, W, 1 or 3] in [0, 1]."""
-    count, height, width = next(iter(rows.values())).shape[:3]
+    count, height, width = np.shape(next(iter(rows.values())))[:3]
     inches = max(1.05, width / DPI)  # of an image: small ones are enlarged, large ones keep their pixels
     figure = _figure(figsize=(inches * count + 1, inches * len(rows) * height / width + 0.35))
     axes = figure.add_subplot()

@@ -36,7 +36,9 @@ def from_keras(model: nn.Module, arrays: Mapping[str, np.ndarray]) -> dict:
     Returns `{"params": ..., "batch_stats": ...}` with the arrays' own dtype. Raises InputError where a layer or a shape is
     not the model's.
     """
-    flat, names, counts = {}, {}, Counter()
+    flat: dict[tuple[str, ...], np.ndarray] = {}
+    names: dict[str, str] = {}
+    counts: Counter[str] = Counter()
     for key in sorted(arrays):
         match = re.fullmatch(r"(\d+)\.(\w+)/(\w+)", key)
         if not match or match[2] not in LAYERS or match[3] not in VARIABLES:

@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 
-class Mnist(tfds.image_classification.MNIST, skip_registration=True):  # the name is taken
+class Mnist(tfds.image_classification.MNIST, skip_registration=True):  # type: ignore[call-arg]  # the name is taken
     """MNIST (LeCun, Cortes and Burges), from its IDX files."""
 
     name = "mnist"
@@ -28,7 +28,7 @@ class Mnist(tfds.image_classification.MNIST, skip_registration=True):  # the nam
             yield i, {"image": _png(image), "label": int(label)}
 
 
-class Cifar100(tfds.image_classification.Cifar100, skip_registration=True):
+class Cifar100(tfds.image_classification.Cifar100, skip_registration=True):  # type: ignore[call-arg]
     """CIFAR-100 (Krizhevsky, 2009), from its binary version: two labels and three planes an image."""
 
     name = "cifar100"
@@ -50,7 +50,7 @@ def _png(image: np.ndarray) -> BytesIO:
     return file
 
 
-BUILDERS = {"mnist": Mnist, "cifar100": Cifar100}
+BUILDERS: dict[str, Any] = {"mnist": Mnist, "cifar100": Cifar100}
 
 
 def download_and_prepare(name: str, root: Path) -> None:

@@ -98,7 +98,7 @@ TRANSPOSED = (ConvTranspose, nn.ConvTranspose)
 MULTIPLYING = (*TRANSPOSED, Conv, nn.Conv, nn.Dense)
 
 
-def multiply_adds(model: nn.Module, shape: tuple[int, int, int]) -> int:
+def multiply_adds(model: nn.Module, shape: tuple[int, ...]) -> int:
     """Products of a weight and a value that the layers compute for one input [H, W, C]."""
     if getattr(model, "pixel_levels", None):  # which computes each value once for a whole batch
         model = model.clone(pixel_levels=None)

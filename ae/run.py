@@ -92,7 +92,7 @@ class Run:
     def __init__(self, path: Path, config: Config, *, resume: bool) -> None:
         self.path, self._config = path, config
         self._checkpoints = self._open(resume) if devices.is_first() else None
-        self._writer = None
+        self._writer: Any = None  # of TensorBoard
         self._began = self._saved = time.perf_counter()
 
     def _open(self, resume: bool) -> Checkpoints:
@@ -120,19 +120,15 @@ class Run:
 
     def restore(self, state: Any) -> tuple[Any, History]:
         """State and history of the last whole checkpoint, or those of the beginning; on every device."""
-        restored = self._restore(state) if self._checkpoints else None
+        restored = self._checkpoints.restore(state) if self._checkpoints else None
+        if restored:
+            _check_record(self.path, self._config, restored[1])
+            _write_history(self.path / "history.csv", restored[1]["history"])  # it may be a row behind, or ahead
         state, record = restored or (state, {"elapsed": 0, "history": ()})
         state = devices.replicate(devices.from_first(state))
         record = json.loads(devices.text_from_first(json.dumps(record)))
         self._began -= record["elapsed"]
         return state, tuple(record["history"])
-
-    def _restore(self, state: Any) -> tuple[Any, dict[str, Any]] | None:
-        restored = self._checkpoints.restore(state)
-        if restored:
-            _check_record(self.path, self._config, restored[1])
-            _write_history(self.path / "history.csv", restored[1]["history"])  # it may be a row behind, or ahead
-        return restored
 
     @property
     def elapsed(self) -> float:
@@ -174,7 +170,7 @@ class Run:
             self._writer.add_text("config", f"```\n{json.dumps(self._config.to_dict(), indent=2)}\n```")
         for name in ("loss", "accuracy"):
             self._writer.add_scalars(name, {"train": row[name], row["validation"]: row[f"val_{name}"]}, row["epoch"])
-        strip = np.asarray(figures.strip(*pictures) * 255).round().astype(np.uint8)
+        strip = (figures.strip(*pictures) * 255).round().astype(np.uint8)
         self._writer.add_image(" / ".join(task.labels), strip, row["epoch"], dataformats="HWC")
         self._writer.flush()
 

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -23,7 +23,7 @@ class Frame(NamedTuple):
     outputs: Any = None  # what was computed of it
 
 
-def background(items: Iterable[Item], ahead: int = 2) -> Iterator[Item]:
+def background(items: Iterable[Item], ahead: int = 2) -> Generator[Item]:
     """The items, made in a thread that is at most so many of them ahead.
 
     What the thread raises is raised here, after the items before it. When the caller stops taking, the thread ends, and
@@ -69,7 +69,7 @@ def _make(items: Iterable[Any], made: queue.Queue, closed: threading.Event) -> N
         put(True, error)
 
 
-def in_batches(compute: Compute, items: Iterable[Any], size: int) -> Iterator[Any]:
+def in_batches(compute: Compute, items: Iterable[Any], size: int) -> Generator[Any]:
     """Frames with their outputs, computed so many at a time; what is no frame passes by.
 
     All batches have one shape: the last is filled up with its own last frame. Where memory does not suffice, this batch and

@@ -48,7 +48,7 @@ class Denoise(Task):
     accuracy_name: ClassVar = "binary accuracy"
 
     def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
-        sigma = self.sigma
+        sigma: float | jax.Array = self.sigma
         if self.least_sigma is not None:
             key, level_key = jax.random.split(key)
             sigma = jax.random.uniform(level_key, (), image.dtype, self.least_sigma, self.sigma)

@@ -29,8 +29,7 @@ from ae.optimizer import keras_adam, learning_rate
 from ae.run import History, Run, read_checkpoint
 
 
-@struct.dataclass
-class TrainState:
+class TrainState(struct.PyTreeNode):
     """All that training changes."""
 
     step: jax.Array  # updates so far, int32
@@ -58,7 +57,8 @@ class EarlyStop:
     def update(self, loss: float) -> "EarlyStop":
         """The rule's state after one more epoch."""
         epoch = self.epoch + 1
-        return replace(self, epoch=epoch, **({"best": loss, "best_epoch": epoch} if loss < self.best else {}))
+        better = EarlyStop(self.patience, loss, epoch, epoch)
+        return better if loss < self.best else replace(self, epoch=epoch)
 
     @property
     def stop(self) -> bool:

@@ -4,7 +4,7 @@ imageio's own video backends give neither planes nor packets: their formats alte
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ class Clip:
         self.video = self._picture()
         self.others = [stream for stream in self.container.streams if stream is not self.video]
         self._items = self._decoded()
-        self._ahead = []
+        self._ahead: list[Any] = []
         for item in self._items:  # up to the first frame, which tells what there is to know
             self._ahead.append(item)
             if isinstance(item, Frame):
@@ -113,7 +113,7 @@ class Clip:
         self._ahead = []
         yield from self._items
 
-    def _decoded(self) -> Iterator[Frame | av.Packet]:
+    def _decoded(self) -> Generator[Frame | av.Packet]:
         size = None
         for packet in self._packets():
             if packet.stream is not self.video:
@@ -166,18 +166,18 @@ class Clip:
                 self.lost.append(f"parts of the frame at {clock(frame.time)}, damaged")
         return frames
 
-    def _is_past(self, pts: int | None, base: Fraction) -> bool:
+    def _is_past(self, pts: int | None, base: Any) -> bool:
         """Whether it is beyond the seconds that are asked for."""
         return self.seconds is not None and pts is not None and pts * base - self._start() >= self.seconds
 
     def _start(self) -> Fraction:
         return Fraction(max(self.container.start_time or 0, 0), av.time_base)
 
-    def _note_time(self, frame: av.VideoFrame) -> bool:
+    def _note_time(self, frame: Any) -> bool:
         """Whether a frame comes after the one before it, as one does that has no time."""
         duration = (frame.duration or 0) * frame.time_base or 1 / (self.video.average_rate or Fraction(25))
         if frame.pts is None:
-            start = sum(self.times[-1]) if self.times else Fraction(0)
+            start = sum(self.times[-1], Fraction(0)) if self.times else Fraction(0)
             frame.pts = round(start / frame.time_base)
         start = frame.pts * frame.time_base
         if self.times and start <= self.times[-1][0]:
@@ -247,5 +247,6 @@ def planar(frame: av.VideoFrame) -> av.VideoFrame:
 def planes(frame: av.VideoFrame) -> list[np.ndarray]:
     """The planes of a frame in a planar format, uint8 or uint16 [H, W] and [h, w]: views, to be written too."""
     kind = np.uint16 if frame.format.components[0].bits > 8 else np.uint8
-    lines = ((plane, np.frombuffer(plane, kind).reshape(plane.height, -1)) for plane in frame.planes)
+    planes: Any = frame.planes
+    lines = ((plane, np.frombuffer(plane, kind).reshape(plane.height, -1)) for plane in planes)
     return [values[:, : plane.width] for plane, values in lines]  # lines may be longer in memory

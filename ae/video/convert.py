@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from ae.color import luma
@@ -102,8 +103,8 @@ def _write_frames(clip: Clip, writer: ClipWriter, colorizer: Colorizer, batch_si
 
 def gray_frames(picture: Picture) -> np.ndarray:
     """The luma of a picture's frames, [T, H, W] in [0, 1]."""
-    values = picture.pixels.astype(np.float32) / picture.full
-    return values[..., 0] if values.shape[3] == 1 else np.asarray(luma(values))[..., 0]
+    values = picture.pixels.astype(np.float32) / np.float32(picture.full)
+    return values[..., 0] if values.shape[3] == 1 else np.asarray(luma(jnp.asarray(values)))[..., 0]
 
 
 def colorize_picture(picture: Picture, colorizer: Colorizer, *, beside: bool = False) -> Picture:

@@ -1,7 +1,6 @@
 """Images and animations through imageio, with what belongs to them: alpha, ICC profile, EXIF, times."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from glob import glob, has_magic
 from pathlib import Path
@@ -21,8 +20,11 @@ ORIENTATION = 0x0112  # the EXIF tag
 MODES = {"1": "L", "LA": "LA", "La": "LA", "L": "L", "PA": "RGBA", "RGBA": "RGBA", "RGBa": "RGBA"} | dict.fromkeys(
     ("P", "RGB", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"), "RGB"
 )
-OPTIONS = {".jpg": {"quality": 95, "subsampling": 0}, ".jpeg": {"quality": 95, "subsampling": 0},
+OPTIONS: dict[str, dict[str, Any]] = {".jpg": {"quality": 95, "subsampling": 0}, ".jpeg": {"quality": 95, "subsampling": 0},
            ".webp": {"lossless": True}}  # fmt: skip
+
+
+imopen: Any = iio.imopen  # whose plugins take more than the type that it is declared to return
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def read_image(path: Path) -> Picture:
 
 
 def _read_with_pillow(path: Path) -> Picture:
-    with iio.imopen(path, "r", plugin="pillow") as file:
+    with imopen(path, "r", plugin="pillow") as file:
         about = file.metadata(index=0, exclude_applied=False)
         mode = about["mode"]
         if not mode.startswith("I;16") and mode not in MODES:
@@ -103,7 +105,7 @@ def _is_deep_png(path: Path) -> bool:
 
 
 def _read_deep_png(path: Path) -> Picture:
-    with iio.imopen(path, "r", plugin="pillow") as file:
+    with imopen(path, "r", plugin="pillow") as file:
         about = file.metadata(index=0, exclude_applied=False)
     frame = iio.imread(path, plugin="pyav", index=0, format="rgba64le")
     opaque = bool((frame[..., 3] == 65535).all())
@@ -112,7 +114,7 @@ def _read_deep_png(path: Path) -> Picture:
 
 
 def _read_deep_tiff(path: Path) -> Picture:
-    with iio.imopen(path, "r", plugin="tifffile") as file:
+    with imopen(path, "r", plugin="tifffile") as file:
         frame, count = file.read(index=0), file.properties(index=...).n_images or 1
         profile = file.metadata(index=0).get("InterColorProfile")
     if frame.ndim not in (2, 3) or frame.shape[2:] > (4,):
@@ -154,7 +156,7 @@ def write_image(path: Path, picture: Picture) -> None:
 
 
 def _write_deep_tiff(path: Path, pixels: np.ndarray, info: dict[str, Any]) -> None:
-    options = {"photometric": "rgb" if pixels.shape[2] > 2 else "minisblack", "planarconfig": "contig"}
+    options: dict[str, Any] = {"photometric": "rgb" if pixels.shape[2] > 2 else "minisblack", "planarconfig": "contig"}
     if pixels.shape[2] in (2, 4):
         options["extrasamples"] = ["unassalpha"]
     if "icc_profile" in info:
@@ -179,6 +181,6 @@ def image_files(source: str) -> list[Path]:
     return sorted(files, key=natural)
 
 
-def natural(path: Path) -> Sequence[Any]:
+def natural(path: Path) -> list[tuple[int, str]]:
     """A key to sort by, in which runs of digits are numbers."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name)]

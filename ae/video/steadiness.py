@@ -14,9 +14,9 @@ class Steadiness:
     """Sums over frames that are given one by one; memory does not grow with their number."""
 
     def __init__(self) -> None:
-        self._colour = (0.0, 0)  # sum and number
+        self._colour = (0.0, 0.0)  # sum and number
         self._flicker = (0.0, 0.0)
-        self._divergences = dict.fromkeys(metrics.CDC_STEPS, (0.0, 0))
+        self._divergences = dict.fromkeys(metrics.CDC_STEPS, (0.0, 0.0))
         self._shares: list[np.ndarray] = []  # histograms of the last frames
         self._before: np.ndarray | None = None
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
@@ -49,7 +49,7 @@ class ClipWriter:
         self.packets: Counter[int] = Counter()  # that were copied, by the index of their stream in the source
         self.starts: dict[int, Fraction] = {}  # of the streams that were copied, in seconds
         try:
-            self.container = av.open(str(path), "w")
+            self.container: Any = av.open(str(path), "w")
         except ERRORS as error:
             raise InputError(f"cannot write {path.name} to {path.parent}: {reason(error)}") from error
         try:
@@ -154,33 +154,56 @@ class Check(NamedTuple):
     passed: bool
 
 
-def checked(path: Path, clip: Clip, writer: ClipWriter) -> Iterator[Check]:
-    """Compares a clip that was written with its source: luma, frames and times; packets and starts of other streams."""
-    count, starts, times, end = Counter(), {}, [], Fraction(0)
+class Written(NamedTuple):
+    """What is found in a file, by streams; times in seconds."""
+
+    packets: Counter[int]
+    starts: dict[int, Fraction]
+    times: list[Fraction]  # of the frames
+    end: Fraction  # of the last
+    tick: Fraction  # the coarsest time base
+
+
+def measured(path: Path) -> Written:
+    """Reads a clip's packets, without decoding them."""
     with av.open(str(path)) as written:
         video = next(stream for stream in written.streams.video if stream.codec_context.width)
+        tick = max(stream.time_base or Fraction(0) for stream in written.streams)
+        found = Written(Counter(), {}, [], Fraction(0), tick)
         for packet in written.demux():
             if packet.pts is None:
                 continue
-            index, start = packet.stream.index, packet.pts * packet.time_base
-            count[index] += 1
-            starts[index] = min(start, starts.get(index, start))
+            index, start = packet.stream.index, Fraction(packet.pts * packet.time_base)
+            found.packets[index] += 1
+            found.starts[index] = min(start, found.starts.get(index, start))
             if packet.stream is video:
-                times.append(start)
-                end = max(end, start + (packet.duration or 0) * packet.time_base)
-        tick = max(stream.time_base for stream in written.streams)
+                found.times.append(start)
+                end = start + Fraction((packet.duration or 0) * packet.time_base)
+                found = found._replace(end=max(found.end, end))
+    return found._replace(times=sorted(found.times))
+
+
+def checked(path: Path, clip: Clip, writer: ClipWriter) -> Iterator[Check]:
+    """Compares a clip that was written with its source: luma, frames and times; packets and starts of other streams."""
+    found, first = measured(path), clip.times[0][0]
+    shown = found.times[0] if found.times else Fraction(0)
     yield Check("luma equal before encoding", "all frames", f"all but {writer.altered}", not writer.altered)
-    yield Check("frames", str(len(clip.times)), str(len(times)), len(times) == len(clip.times))
-    wanted, found = [start - clip.times[0][0] for start, _ in clip.times], [time - min(times) for time in sorted(times)]
-    apart = max((abs(a - b) for a, b in zip(wanted, found)), default=Fraction(0))  # noqa: B905 (counted above)
-    yield Check("times of frames", f"within {float(tick):.2g} s", f"{float(apart):.2g} s apart", apart <= tick)
-    lengths = sum(clip.times[-1]) - clip.times[0][0], end - min(times, default=end)
-    yield Check("duration", *map(clock, lengths), abs(lengths[0] - lengths[1]) <= max(tick, clip.times[-1][1]))
+    numbers = len(clip.times), len(found.times)
+    yield Check("frames", str(numbers[0]), str(numbers[1]), numbers[0] == numbers[1])
+    apart = [abs(a[0] - first - b + shown) for a, b in zip(clip.times, found.times)]  # noqa: B905 (counted above)
+    most = max(apart, default=Fraction(0))
+    yield Check(
+        "times of frames", f"within {float(found.tick):.2g} s", f"{float(most):.2g} s apart", most <= found.tick
+    )
+    wanted, length = sum(clip.times[-1], -first), found.end - shown
+    passed = abs(wanted - length) <= max(found.tick, clip.times[-1][1])
+    yield Check("duration", clock(wanted), clock(length), passed)
     for index, copy in writer.copies.items():
         name = f"{copy.type} stream {index}"
-        packets = writer.packets[index], count[copy.index]
-        yield Check(f"{name}, packets", *map(str, packets), packets[0] == packets[1])
-        if index in writer.starts and copy.index in starts:
-            delays = writer.starts[index] - clip.times[0][0], starts[copy.index] - min(times)
-            passed = abs(delays[0] - delays[1]) <= tick
-            yield Check(f"{name}, start after the picture's", *(f"{float(delay):.4f} s" for delay in delays), passed)
+        sent, come = writer.packets[index], found.packets[copy.index]
+        yield Check(f"{name}, packets", str(sent), str(come), sent == come)
+        if index in writer.starts and copy.index in found.starts:
+            delay, kept = writer.starts[index] - first, found.starts[copy.index] - shown
+            passed = abs(delay - kept) <= found.tick
+            name = f"{name}, start after the picture's"
+            yield Check(name, f"{float(delay):.4f} s", f"{float(kept):.4f} s", passed)
