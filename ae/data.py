@@ -33,7 +33,7 @@ class Split(NamedTuple):
 
 
 class Data(NamedTuple):
-    """The splits of a run."""
+    """The splits of a data set that a run trains on, chooses by and is scored on."""
 
     name: str
     version: str
@@ -43,7 +43,7 @@ class Data(NamedTuple):
     compared: Split | None = None  # what the reference reports on, where that is not what the run validates on
 
 
-def load_data(config: Config, data_dir: str | Path | None = None) -> Data:
+def load_data(config: Config, *, data_dir: str | Path | None = None) -> Data:
     """Loads the splits that the configuration names, cut to `config.limit` images each.
 
     Looks in `data_dir`, else in TFDS_DATA_DIR, else in ~/tensorflow_datasets, where a missing data set is downloaded.

@@ -2,7 +2,7 @@
 
 
 class InputError(ValueError):
-    """Bad input."""
+    """Bad input; its message is one line that says what to do. Scripts end with it, and exit status 2."""
 
 
 class TrainingError(RuntimeError):

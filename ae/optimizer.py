@@ -18,7 +18,7 @@ def learning_rate(schedule: str, peak: float, steps: int, step: jax.Array) -> fl
 
 
 def keras_adam(
-    learning_rate: float | jax.Array, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-7
+    learning_rate: float | jax.Array, *, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-7
 ) -> optax.GradientTransformation:
     """Adam (Kingma and Ba, 2015) as Keras computes it.
 

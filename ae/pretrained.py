@@ -98,7 +98,7 @@ def load_model(
     """
     path = Path(model)
     if path.suffix == ".safetensors":
-        return read_weights(path, preset)
+        return read_weights(path, preset=preset)
     if model in pretrained_names() and not path.exists():
         return load_pretrained(model)
     config = read_config(path, preset)
@@ -111,7 +111,7 @@ def _checksums() -> dict[str, str]:
     return {name: checksum for checksum, name in (line.split(maxsplit=1) for line in lines)}
 
 
-def read_weights(path: Path, preset: Config | None = None) -> Pretrained:
+def read_weights(path: Path, *, preset: Config | None = None) -> Pretrained:
     """The weights in a file. `preset` is needed where its model or task is defined outside of the package.
 
     Raises InputError where the file is damaged, or its arrays are not those of its model.

@@ -93,6 +93,7 @@ def train_step(
     state: TrainState,
     batch: tuple[jax.Array, jax.Array],
     key: jax.Array,
+    *,
     rate: float | jax.Array | None = None,
 ) -> tuple[TrainState, dict[str, jax.Array]]:
     """One update on a batch (inputs, targets), each [B, H, W, C]: (new state, scores [B] before the update).
@@ -155,7 +156,7 @@ def train_steps(
         index = lax.dynamic_slice_in_dim(order, first + i * size, size)
         batch = devices.split(examples(config.training_task, noise, images[index], start + index))
         rate = learning_rate(config.schedule, config.learning_rate, steps, state.step)
-        state, batch_scores = train_step(config, state, batch, jax.random.fold_in(key, state.step), rate)
+        state, batch_scores = train_step(config, state, batch, jax.random.fold_in(key, state.step), rate=rate)
         sums = metrics.masked_sums(batch_scores, jnp.ones(size, bool))
         return state.replace(sums=jax.tree.map(jnp.add, state.sums, sums))
 
@@ -180,7 +181,7 @@ def train_epoch(config: Config, state: TrainState, split: Split, epoch: int) -> 
 
 
 def fit(
-    config: Config, data: Data, out: str | Path | None = None, *, resume: bool = False
+    config: Config, data: Data, *, out: str | Path | None = None, resume: bool = False
 ) -> tuple[TrainState, History]:
     """Trains until the epochs are up or early stopping says so; the last weights stay.
 
@@ -191,7 +192,7 @@ def fit(
     devices.check_batch_size(config.batch_size)
     if out is None:
         with tempfile.TemporaryDirectory() as folder:
-            return fit(config, data, folder)
+            return fit(config, data, out=folder)
     with Run(Path(out), config, resume=resume) as run:
         state, history = run.restore(create_state(config, data))
         train, predict = data.train._replace(images=devices.replicate(data.train.images)), predictor(config)

@@ -48,7 +48,7 @@ def main(
 
     cli.check_above(0, batch=batch, pixels=pixels, preview=preview)
     cli.check_at_least(0, saturation=saturation)
-    trained = load_model(model, lambda config: load_data(config, data_dir))
+    trained = load_model(model, lambda config: load_data(config, data_dir=data_dir))
     if not isinstance(trained.config.task, Colorize):
         raise InputError(f"{model} is a model for another task than colour")
     colorizer = Colorizer(trained, saturation, pixels or PIXELS)

@@ -40,7 +40,7 @@ def main(
 
     @cache
     def load(name):
-        trained = load_model(name, lambda config: load_data(config, data_dir))
+        trained = load_model(name, lambda config: load_data(config, data_dir=data_dir))
         if not isinstance(trained.config.task, Denoise):
             raise InputError(f"{name} is a model for another task than noise")
         return Denoiser(trained)

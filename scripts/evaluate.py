@@ -37,7 +37,7 @@ def main(
 
     def load(config):
         return load_data(
-            on_sample(config) if data == "sample" else override(config, data=data or config.data), data_dir
+            on_sample(config) if data == "sample" else override(config, data=data or config.data), data_dir=data_dir
         )
 
     own = cli.load_preset(preset) if preset else None

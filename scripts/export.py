@@ -35,7 +35,9 @@ def main(
     if out.suffix not in (".safetensors", ".jax"):
         raise InputError(f"{out} has to end in .safetensors (weights) or .jax (a program)")
     own = cli.load_preset(preset) if preset else None
-    trained = load_model(model, lambda config: load_data(config, data_dir), preset=own, best=checkpoint == "best")
+    trained = load_model(
+        model, lambda config: load_data(config, data_dir=data_dir), preset=own, best=checkpoint == "best"
+    )
     if out.suffix == ".jax":
         export_program(trained, out)
     else:

@@ -39,9 +39,9 @@ def main(
         for seed in range(seeds):
             seeded = override(config, seed=seed, **given)
             run = runs / (config.name if seed == 0 else f"{config.name}-seed{seed}")
-            data = load_data(seeded, data_dir)
+            data = load_data(seeded, data_dir=data_dir)
             print(f"\n{results.summary(seeded, data)}\n")
-            state, history = fit(seeded, data, run, resume=True)
+            state, history = fit(seeded, data, out=run, resume=True)
             finished.append(results.finish(run, seeded, data, state, history, command=cli.command()))
         results.publish(finished, pictures=runs / config.name, out=out)
     print(f"\n{report.write_tables(out)}")

@@ -153,7 +153,9 @@ def clips(
     from ae.figures import save_rows
     from ae.results import hardware, versions
 
-    ours, theirs = (load_model(name, lambda config: load_data(config, data_dir)) for name in (model, reference))
+    ours, theirs = (
+        load_model(name, lambda config: load_data(config, data_dir=data_dir)) for name in (model, reference)
+    )
     colorizers = {f"{ours.config.name}": Colorizer(ours), f"{ours.config.name}, chroma x 1.5": Colorizer(ours, 1.5)}
     rows = {}
     out.mkdir(parents=True, exist_ok=True)
@@ -301,7 +303,7 @@ def side_by_side(
 def load_test_data(config: Any, data_dir: Path | None, limit: int | None) -> Any:
     from ae import load_data, override
 
-    return load_data(override(config, limit=limit), data_dir)
+    return load_data(override(config, limit=limit), data_dir=data_dir)
 
 
 def trained(models: Sequence[str], data_dir: Path | None) -> Iterator[tuple[str, tuple[Any, Any]]]:
@@ -309,7 +311,7 @@ def trained(models: Sequence[str], data_dir: Path | None) -> Iterator[tuple[str,
     from ae import load_data, load_model, predictor
 
     for model in models:
-        config, variables, _ = load_model(model, lambda config: load_data(config, data_dir))
+        config, variables, _ = load_model(model, lambda config: load_data(config, data_dir=data_dir))
         yield config.name, (predictor(config), variables)
 
 

@@ -50,10 +50,10 @@ def main(
     config = override(config, **{key: value for key, value in given.items() if value is not None})
     out = out or Path("runs") / config.name
 
-    loaded = load_data(config, data_dir)
+    loaded = load_data(config, data_dir=data_dir)
     if devices.is_first():
         print(results.summary(config, loaded))
-    state, history = fit(config, loaded, out, resume=resume)
+    state, history = fit(config, loaded, out=out, resume=resume)
     values = results.finish(out, config, loaded, state, history, command=cli.command())
     if devices.is_first():
         print(report.table([values]))

@@ -75,9 +75,9 @@ def main(
                 continue
             print(f"\n{name}, {label}", flush=True)
             config = override(preset(name), epochs=epochs, patience=epochs, limit=limit, **changes)
-            data = load_data(config, data_dir)
+            data = load_data(config, data_dir=data_dir)
             run = runs / f"{name}-{label.replace(' ', '-')}"
-            state, history = fit(config, data, run, resume=True)
+            state, history = fit(config, data, out=run, resume=True)
             rows = values["presets"].setdefault(name, {})
             rows |= {f"{label}{how}": row(c, state, history, data.validation) for how, c in readings(config)}
             values["command"] = cli.command()

@@ -88,7 +88,7 @@ def test_the_oracle_knows_the_mean_chroma():
 )
 def test_baselines_have_the_known_errors(preset, known, tfds_dir):
     config = PRESETS[preset]
-    data = load_data(config, tfds_dir)
+    data = load_data(config, data_dir=tfds_dir)
     for part, mse in known.items():
         baseline = next(row for name, row in baselines.baselines(config.task).items() if part in name)
         variables = baseline.fit(config.task, data.train)

@@ -15,14 +15,14 @@ from ae.errors import InputError
 
 
 def test_mnist_is_the_references(tfds_dir):
-    loaded = load_data(preset("conv_ae"), tfds_dir)
+    loaded = load_data(preset("conv_ae"), data_dir=tfds_dir)
     assert (loaded.name, loaded.version) == ("mnist", "3.0.1")
     assert [split.name for split in loaded[2:5]] == ["train", "test[:9000]", "test"]
     assert [split.images.shape for split in loaded[2:5]] == [(n, 28, 28, 1) for n in (60_000, 9_000, 10_000)]
     assert loaded.train.images.dtype == np.uint8
     assert loaded.train.images.mean() / 255 == pytest.approx(0.1307, abs=1e-4)  # a well-known figure
     began = time.perf_counter()
-    again = load_data(preset("conv_ae"), tfds_dir)
+    again = load_data(preset("conv_ae"), data_dir=tfds_dir)
     assert time.perf_counter() - began < 2
     assert all(np.array_equal(a.images, b.images) for a, b in zip(loaded[2:5], again[2:5], strict=True))
 
@@ -30,11 +30,11 @@ def test_mnist_is_the_references(tfds_dir):
 @pytest.mark.usefixtures("decoded")
 def test_splits_are_cut_where_they_say(tfds_dir):
     config = replace(preset("conv_ae"), train_split="test[9000:]", validation_split="test[:9000]", limit=50)
-    loaded = load_data(config, tfds_dir)
+    loaded = load_data(config, data_dir=tfds_dir)
     assert (loaded.train.name, loaded.train.start) == ("test[9000:9050]", 9000)
     assert (loaded.validation.name, loaded.validation.start) == ("test[:50]", 0)
     assert loaded.train.source == loaded.validation.source
-    whole = load_data(replace(config, limit=None, test_split="test"), tfds_dir)
+    whole = load_data(replace(config, limit=None, test_split="test"), data_dir=tfds_dir)
     assert len(whole.train.images) == 1000
     assert np.array_equal(whole.train.images, whole.test.images[9000:])
 
@@ -42,21 +42,21 @@ def test_splits_are_cut_where_they_say(tfds_dir):
 @pytest.mark.parametrize("damage", ["truncate", "flip", "empty"])
 def test_a_damaged_cache_is_made_anew(tfds_dir, cache_dir, capsys, damage):
     config = replace(preset("conv_ae"), train_split="test", validation_split="test")
-    intact = load_data(config, tfds_dir).test.images.copy()
+    intact = load_data(config, data_dir=tfds_dir).test.images.copy()
     (path,) = (cache_dir / "ae/data").glob("*.npy")
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes({"truncate": content[:-1000], "flip": content, "empty": b""}[damage])
-    assert np.array_equal(load_data(config, tfds_dir).test.images, intact)
+    assert np.array_equal(load_data(config, data_dir=tfds_dir).test.images, intact)
     assert "is damaged: decoding mnist again" in capsys.readouterr().err
-    load_data(config, tfds_dir)
+    load_data(config, data_dir=tfds_dir)
     assert capsys.readouterr().err == ""
 
 
 def test_an_unwritable_cache_is_done_without(tfds_dir, cache_dir, capsys):
     cache_dir.write_text("a file where the folder should be")
     config = replace(preset("conv_ae"), train_split="test", validation_split="test")
-    assert len(load_data(config, tfds_dir).test.images) == 10_000
+    assert len(load_data(config, data_dir=tfds_dir).test.images) == 10_000
     assert "the next start will decode again" in capsys.readouterr().err
 
 
@@ -66,7 +66,7 @@ def test_damaged_records_are_reported(tfds_dir, tmp_path):
     for path in (tfds_dir / "mnist/3.0.1").iterdir():
         (folder / path.name).write_bytes(path.read_bytes()[: 200_000 if "array_record" in path.name else None])
     with pytest.raises(InputError, match=r"cannot read test of .*mnist/3.0.1"):
-        load_data(preset("conv_ae"), tmp_path)
+        load_data(preset("conv_ae"), data_dir=tmp_path)
 
 
 def test_sample_data_needs_nothing():
@@ -86,7 +86,7 @@ def test_tfrecord_is_refused_with_a_way_out(tmp_path):
     folder.mkdir(parents=True)
     (folder / "dataset_info.json").write_text(json.dumps({"fileFormat": "tfrecord", "name": "mnist"}))
     with pytest.raises(InputError, match=r"tfrecord format.*--data-dir an empty folder.*--data sample"):
-        load_data(preset("conv_ae"), tmp_path)
+        load_data(preset("conv_ae"), data_dir=tmp_path)
 
 
 def test_without_network_the_message_names_the_ways_out(tmp_path, monkeypatch):
@@ -95,14 +95,14 @@ def test_without_network_the_message_names_the_ways_out(tmp_path, monkeypatch):
 
     monkeypatch.setattr("requests.head", offline)
     with pytest.raises(InputError, match="--data-dir .*--data sample") as error:
-        load_data(preset("conv_ae"), tmp_path)
+        load_data(preset("conv_ae"), data_dir=tmp_path)
     assert "\n" not in str(error.value)
     assert "no route to host" in str(error.value)
 
 
 def test_unknown_data_sets_and_splits(tmp_path):
     with pytest.raises(InputError, match=r"unknown data set 'nonesuch'.*mnist, cifar100, sample-digits"):
-        load_data(replace(preset("conv_ae"), data="nonesuch"), tmp_path)
+        load_data(replace(preset("conv_ae"), data="nonesuch"), data_dir=tmp_path)
     quick = preset("conv_ae_quick")
     with pytest.raises(InputError, match="no split 'tests'; there are train"):
         load_data(replace(quick, test_split="tests"))
@@ -131,7 +131,7 @@ def test_mnist_is_prepared_without_tensorflow(tmp_path, monkeypatch):
     monkeypatch.setattr("requests.head", lambda url, **kwargs: None)
     monkeypatch.setattr(mnist, "_TRAIN_EXAMPLES", 25)
     monkeypatch.setattr(mnist, "_TEST_EXAMPLES", 25)
-    loaded = load_data(replace(preset("conv_ae"), validation_split="test"), tmp_path / "tfds")
+    loaded = load_data(replace(preset("conv_ae"), validation_split="test"), data_dir=tmp_path / "tfds")
     assert "tensorflow" not in sys.modules
     assert {image.tobytes() for image in loaded.train.images} == {image.tobytes() for image in images}
     info = json.loads((tmp_path / "tfds/mnist/3.0.1/dataset_info.json").read_text())
@@ -151,7 +151,7 @@ def test_cifar100_is_prepared_without_tensorflow(tmp_path, monkeypatch):
     (folder / "fine_label_names.txt").write_text("\n".join(f"fine{i}" for i in range(100)))
     monkeypatch.setattr("requests.head", lambda url, **kwargs: None)
     monkeypatch.setattr(DownloadManager, "download_and_extract", lambda self, url: tmp_path / "raw")
-    loaded = load_data(preset("colorizer_ae"), tmp_path / "tfds")
+    loaded = load_data(preset("colorizer_ae"), data_dir=tmp_path / "tfds")
     assert {image.tobytes() for image in loaded.train.images} == {
         image.transpose(1, 2, 0).tobytes() for image in images
     }

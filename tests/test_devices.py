@@ -43,10 +43,10 @@ if len(sys.argv) > 3:
         interrupt_in_second_epoch()
 data, run, interrupted = tiny_data(train=45), Path(sys.argv[2]), False
 try:
-    fit(replace(TINY, epochs=2, patience=4), data, run)
+    fit(replace(TINY, epochs=2, patience=4), data, out=run)
 except KeyboardInterrupt:
     interrupted = True
-state, history = fit(replace(TINY, epochs=4, patience=4), data, run, resume=True)
+state, history = fit(replace(TINY, epochs=4, patience=4), data, out=run, resume=True)
 assert len(state.params["Conv_0"]["kernel"].sharding.device_set) == jax.device_count()
 values = [[row["loss"], row["val_loss"]] for row in history]
 print(json.dumps([jax.device_count(), int(state.step), interrupted, values]))

@@ -79,7 +79,7 @@ def slowly(first, last, **kwargs):
 progress.paced = slowly
 print("training", flush=True)
 epochs = int(sys.argv[3])
-fit(replace(TINY, epochs=epochs, patience=epochs), tiny_data(), sys.argv[1], resume=True)
+fit(replace(TINY, epochs=epochs, patience=epochs), tiny_data(), out=sys.argv[1], resume=True)
 """
 
 
@@ -87,7 +87,7 @@ def test_kill_9_while_training(tmp_path, times, tally):
     """One run, killed again and again, that ends as if nothing had been."""
     rng, epochs = random.Random(0), 3 * times
     config, data = replace(TINY, epochs=epochs, patience=epochs), tiny_data()
-    whole, _ = fit(config, data, tmp_path / "whole")
+    whole, _ = fit(config, data, out=tmp_path / "whole")
     fault = "kill -9 while training, at a random moment"
     for _ in range(times):
         killed(python("-c", TRAINING, tmp_path / "killed", TESTS, epochs), says("training"), rng.uniform(0.5, 4))
@@ -102,7 +102,7 @@ def test_kill_9_while_training(tmp_path, times, tally):
             "the last checkpoint is whole",
             not said.getvalue() and (found or not any(checkpoints.glob("[0-9]*"))),
         )
-    resumed, _ = fit(config, data, tmp_path / "killed", resume=True)
+    resumed, _ = fit(config, data, out=tmp_path / "killed", resume=True)
     tally(
         f"all of these kills of one run, {times} in number",
         "the run ends with the same bits",

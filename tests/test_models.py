@@ -248,7 +248,7 @@ def test_rounding_to_4096_levels_hardly_moves_the_validation_loss(tfds_dir):
 
     small = PixelMLP(widths=(16, 32, 16), normed=(True, False, True), momentum=0.9, pixel_levels=4096)
     config = replace(PRESETS["pixel_mlp"], model=small, limit=2000, epochs=6, batch_size=64)
-    data = load_data(config, tfds_dir)
+    data = load_data(config, data_dir=tfds_dir)
     state, history = fit(config, data)
     assert history[-1]["val_loss"] < 0.035  # it has learned: the noisy image has .0466
     plain = replace(config, model=small.clone(pixel_levels=None))

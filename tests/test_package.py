@@ -51,7 +51,7 @@ socket.socket.connect = refuse
 import ae
 assert ae.__file__.startswith(sys.argv[1]), ae.__file__
 config = ae.preset("pixel_mlp_quick", limit=32, epochs=1)
-state, history = ae.fit(config, ae.load_data(config), "run")
+state, history = ae.fit(config, ae.load_data(config), out="run")
 assert 0 < history[0]["val_loss"] < 1
 """
 

@@ -166,7 +166,7 @@ def test_a_model_of_one_size_is_no_program_for_any(tmp_path):
 def test_released_weights_score_what_the_tables_say(name, tfds_dir, decoded):
     """To the last digit that is shown, although the weights are rounded."""
     config, variables, _ = load_pretrained(name)
-    test = load_data(config, tfds_dir).test
+    test = load_data(config, data_dir=tfds_dir).test
     scores = measure(predictor(config), variables, config.task, test, batch_size=256)
     told = json.loads((ROOT / f"results/{name}.json").read_text())["test"]
     assert scores_table({name: scores}, "accuracy") == scores_table({name: told}, "accuracy")

@@ -42,7 +42,7 @@ def test_the_baselines_of_mnist_are_the_known_figures(tfds_dir):
     from ae.data import load_data
 
     config = PRESETS["conv_ae"]
-    data = load_data(config, tfds_dir)
+    data = load_data(config, data_dir=tfds_dir)
     noisy = results.split_reports(config, data, baselines(config.task)["noisy input"].predict, {})["test"]
     assert noisy["mse"] == pytest.approx(0.04658, abs=5e-5)
     assert noisy["psnr_pooled"] == pytest.approx(13.32, abs=0.01)
@@ -58,7 +58,7 @@ def test_the_baselines_of_cifar100_are_the_known_figures(tfds_dir):
     from ae.data import load_data
 
     config = PRESETS["colorizer_ae"]
-    data = load_data(config, tfds_dir)
+    data = load_data(config, data_dir=tfds_dir)
     gray = results.split_reports(config, data, baselines(config.task)["gray copy"].predict, {})["test"]
     assert gray["mse"] == pytest.approx(0.01044, abs=5e-6)
     assert gray["psnr_pooled"] == pytest.approx(19.81, abs=0.01)

@@ -185,7 +185,7 @@ def timeless(history):
 
 
 def test_training_learns_and_says_what_on(tiny, data, capsys, tmp_path):
-    state, history = fit(replace(tiny, epochs=12, patience=12), data, tmp_path / "run")
+    state, history = fit(replace(tiny, epochs=12, patience=12), data, out=tmp_path / "run")
     assert history[-1]["val_loss"] < 0.5 * history[0]["val_loss"]
     assert {row["validation"] for row in history} == {"validation"}
     assert "epoch  12  loss" in capsys.readouterr().out
@@ -231,12 +231,12 @@ def interrupt_after(calls):
 @pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("calls", [1, 3, 5, 6, 11])  # within epochs, and in validation (6)
 def test_an_interrupted_run_resumes_to_the_same_bits(tiny, data, tmp_path, monkeypatch, calls):
-    state, history = fit(tiny, data, tmp_path / "whole")
+    state, history = fit(tiny, data, out=tmp_path / "whole")
     with monkeypatch.context() as patched:
         patched.setattr(progress, "paced", interrupt_after(calls))
         with pytest.raises(KeyboardInterrupt):
-            fit(tiny, data, tmp_path / "cut")
-    resumed, resumed_history = fit(tiny, data, tmp_path / "cut", resume=True)
+            fit(tiny, data, out=tmp_path / "cut")
+    resumed, resumed_history = fit(tiny, data, out=tmp_path / "cut", resume=True)
     assert equal_trees(state, resumed)
     assert timeless(history) == timeless(resumed_history)
     assert (tmp_path / "whole/history.csv").read_bytes() == (tmp_path / "cut/history.csv").read_bytes()
@@ -256,14 +256,14 @@ def slowly(first, last, **kwargs):
         time.sleep(0.02)
 progress.paced = slowly
 print("training", flush=True)
-fit(replace(TINY, epochs=6, patience=6), tiny_data(), sys.argv[1], resume=True)
+fit(replace(TINY, epochs=6, patience=6), tiny_data(), out=sys.argv[1], resume=True)
 print("finished", flush=True)
 """
 
 
 def test_a_killed_run_resumes_to_the_same_bits(data, tmp_path):
     config = replace(TINY, epochs=6, patience=6)
-    state, history = fit(config, data, tmp_path / "whole")
+    state, history = fit(config, data, out=tmp_path / "whole")
     rng = np.random.default_rng(0)
     for _ in range(3):
         command = python("-c", KILLED, tmp_path / "killed", Path(__file__).parent)
@@ -272,29 +272,29 @@ def test_a_killed_run_resumes_to_the_same_bits(data, tmp_path):
         time.sleep(rng.uniform(1, 4))
         process.kill()
         process.wait()
-    killed, killed_history = fit(config, data, tmp_path / "killed", resume=True)
+    killed, killed_history = fit(config, data, out=tmp_path / "killed", resume=True)
     assert equal_trees(state, killed)
     assert timeless(history) == timeless(killed_history)
     assert (tmp_path / "whole/history.csv").read_bytes() == (tmp_path / "killed/history.csv").read_bytes()
 
 
 def test_a_run_whose_last_checkpoint_was_damaged_ends_the_same(tiny, data, tmp_path, capsys):
-    state, history = fit(tiny, data, tmp_path / "whole")
-    fit(replace(tiny, epochs=2), data, tmp_path / "cut")
+    state, history = fit(tiny, data, out=tmp_path / "whole")
+    fit(replace(tiny, epochs=2), data, out=tmp_path / "cut")
     last = max((tmp_path / "cut/checkpoints").iterdir(), key=lambda path: int(path.name))
     for path in last.rglob("*"):
         if path.is_file():
             path.write_bytes(path.read_bytes()[:40])
-    resumed, resumed_history = fit(tiny, data, tmp_path / "cut", resume=True)
+    resumed, resumed_history = fit(tiny, data, out=tmp_path / "cut", resume=True)
     assert "is damaged, using another" in capsys.readouterr().err
     assert equal_trees(state, resumed)
     assert timeless(history) == timeless(resumed_history)
 
 
 def test_more_epochs_can_be_added(tiny, data, tmp_path):
-    state, _ = fit(replace(tiny, epochs=3, patience=9), data, tmp_path / "whole")
-    fit(replace(tiny, epochs=1, patience=9), data, tmp_path / "cut")
-    resumed, history = fit(replace(tiny, epochs=3, patience=9), data, tmp_path / "cut", resume=True)
+    state, _ = fit(replace(tiny, epochs=3, patience=9), data, out=tmp_path / "whole")
+    fit(replace(tiny, epochs=1, patience=9), data, out=tmp_path / "cut")
+    resumed, history = fit(replace(tiny, epochs=3, patience=9), data, out=tmp_path / "cut", resume=True)
     assert equal_trees(state, resumed)
     assert [row["epoch"] for row in history] == [1, 2, 3]
 
@@ -302,12 +302,12 @@ def test_more_epochs_can_be_added(tiny, data, tmp_path):
 def test_a_loss_that_is_not_finite_stops_and_leaves_the_last_checkpoint(tiny, data, tmp_path):
     wild = replace(tiny, learning_rate=1e30)
     with pytest.raises(TrainingError, match=r"no longer finite in epoch 1"):
-        fit(wild, data, tmp_path / "run")
+        fit(wild, data, out=tmp_path / "run")
 
-    good, _ = fit(replace(tiny, epochs=1), data, tmp_path / "good")
+    good, _ = fit(replace(tiny, epochs=1), data, out=tmp_path / "good")
     broken = data._replace(validation=data.validation._replace(images=np.full((3, 12, 12, 1), np.nan, np.float32)))
     with pytest.raises(TrainingError, match="epoch 2"):
-        fit(tiny, broken, tmp_path / "good", resume=True)
+        fit(tiny, broken, out=tmp_path / "good", resume=True)
     state, history = restore(tmp_path / "good", tiny, data)
     assert equal_trees(state, good)
     assert len(history) == 1
@@ -316,7 +316,7 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_the_last_checkpoint(tiny, da
 def test_the_best_checkpoint_is_kept(tiny, data, tmp_path, monkeypatch):
     losses = iter([3.0, 1.0, 2.0, 4.0, 5.0])
     monkeypatch.setattr(train, "evaluate", lambda *args, **kwargs: {"loss": next(losses), "accuracy": 0.0})
-    fit(replace(tiny, epochs=5, patience=5), data, tmp_path / "run")
+    fit(replace(tiny, epochs=5, patience=5), data, out=tmp_path / "run")
     _, history = restore(tmp_path / "run", replace(tiny, patience=5), data, best=True)
     assert len(history) == 2
     _, history = restore(tmp_path / "run", replace(tiny, patience=5), data)
@@ -325,26 +325,26 @@ def test_the_best_checkpoint_is_kept(tiny, data, tmp_path, monkeypatch):
 
 
 def test_a_run_is_not_overwritten_nor_mixed_with_another(tiny, data, tmp_path):
-    fit(replace(tiny, epochs=1), data, tmp_path / "run")
+    fit(replace(tiny, epochs=1), data, out=tmp_path / "run")
     with pytest.raises(InputError, match="holds a run already: --resume"):
-        fit(tiny, data, tmp_path / "run")
+        fit(tiny, data, out=tmp_path / "run")
     with pytest.raises(InputError, match="learning_rate is 0.001, not 0.1"):
-        fit(replace(tiny, learning_rate=0.1), data, tmp_path / "run", resume=True)
+        fit(replace(tiny, learning_rate=0.1), data, out=tmp_path / "run", resume=True)
 
 
 def test_checkpoints_of_another_configuration_are_refused(tiny, data, tmp_path):
-    fit(replace(tiny, epochs=1), data, tmp_path / "run")
+    fit(replace(tiny, epochs=1), data, out=tmp_path / "run")
     other = replace(tiny, seed=1)
     run.write_text(tmp_path / "run/config.json", __import__("json").dumps(other.to_dict()))
     with pytest.raises(InputError, match="seed is 0, not 1"):
-        fit(other, data, tmp_path / "run", resume=True)
+        fit(other, data, out=tmp_path / "run", resume=True)
 
 
 @pytest.mark.parametrize("place", ["file/run", "/proc/run"])
 def test_an_unwritable_directory_is_refused(tiny, data, tmp_path, place):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write to .*choose another --out"):
-        fit(tiny, data, tmp_path / place)
+        fit(tiny, data, out=tmp_path / place)
 
 
 def test_training_works_off_the_main_thread(tiny, data):
