@@ -19,6 +19,7 @@ def main(
     side_by_side: bool = False,
     codec: str | None = None,
     encoder_options: dict[str, str] | None = None,
+    most_pixels: int | None = None,
     data_dir: Path | None = None,
 ) -> None:
     """Give images or clips colour.
@@ -34,19 +35,19 @@ def main(
         side_by_side: Gray on the left, coloured on the right.
         codec: Encoder of clips (default: libvpx-vp9 for .webm, else libx264).
         encoder_options: Its options, as in "crf 20 preset veryfast".
+        most_pixels: Images with more pixels, all frames together, are refused (default: 2**27).
         data_dir: Folder of data sets prepared by tfds, for run directories.
     """
     from functools import partial
-    from glob import has_magic
 
     from ae import load_data, load_model
     from ae.colorize import BATCH_SIZE, PIXELS, Colorizer
     from ae.errors import InputError
     from ae.tasks import Colorize
-    from ae.video.convert import change_image, change_images, colorize_clip, colorize_picture
-    from ae.video.images import SUFFIXES
+    from ae.video.convert import change_image, change_images, colorize_clip, colorize_picture, is_many
+    from ae.video.images import MOST_PIXELS, SUFFIXES
 
-    cli.check_above(0, batch=batch, pixels=pixels, preview=preview)
+    cli.check_above(0, batch=batch, pixels=pixels, preview=preview, most_pixels=most_pixels)
     cli.check_at_least(0, saturation=saturation)
     trained = load_model(model, lambda config: load_data(config, data_dir=data_dir))
     if not isinstance(trained.config.task, Colorize):
@@ -54,12 +55,12 @@ def main(
     colorizer = Colorizer(trained, saturation, pixels or PIXELS)
     change = partial(colorize_picture, colorizer=colorizer, beside=side_by_side)
     path = Path(source)
-    if path.is_dir() or (has_magic(source) and not path.exists()):
-        change_images(source, target, change)
+    if is_many(source):
+        change_images(source, target, change, most_pixels=most_pixels or MOST_PIXELS)
     elif not path.exists():
         raise InputError(f"{path} does not exist")
     elif path.suffix.lower() in SUFFIXES and target.suffix.lower() in SUFFIXES:
-        print("\n".join([*change_image(path, target, change), str(target)]))
+        print("\n".join([*change_image(path, target, change, most_pixels=most_pixels or MOST_PIXELS), str(target)]))
     else:
         settings = {"batch_size": batch or BATCH_SIZE, "seconds": preview, "beside": side_by_side}
         print_report(colorize_clip(path, target, colorizer, codec=codec, options=encoder_options, **settings))

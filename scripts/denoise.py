@@ -13,6 +13,7 @@ def main(
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUTPUT")],
     model: str | None = None,
     sigma: float | None = None,
+    most_pixels: int | None = None,
     data_dir: Path | None = None,
 ) -> None:
     """Take Gaussian noise from images.
@@ -25,17 +26,19 @@ def main(
         model: Name of weights in the package, a file of weights (.safetensors), or a run directory (default: the one that
             knows the level of the noise where it does, unet_denoiser_blind elsewhere).
         sigma: Standard deviation of the noise, for images in [0, 1] (default: estimated for each image).
+        most_pixels: Images with more pixels, all frames together, are refused (default: 2**27).
         data_dir: Folder of data sets prepared by tfds, for run directories.
     """
     from functools import cache
-    from glob import has_magic
 
     from ae import load_data, load_model
     from ae.denoise import Denoiser, noise_level
     from ae.errors import InputError
     from ae.tasks import Denoise
-    from ae.video.convert import change_image, change_images, gray_frames, map_channels
+    from ae.video.convert import change_image, change_images, gray_frames, is_many, map_channels
+    from ae.video.images import MOST_PIXELS
 
+    cli.check_above(0, most_pixels=most_pixels)
     cli.check_at_least(0, sigma=sigma)
 
     @cache
@@ -50,12 +53,12 @@ def main(
         return map_channels(picture, load(model or model_for(level)).image)
 
     path = Path(source)
-    if path.is_dir() or (has_magic(source) and not path.exists()):
-        change_images(source, target, change)
+    if is_many(source):
+        change_images(source, target, change, most_pixels=most_pixels or MOST_PIXELS)
     elif not path.exists():
         raise InputError(f"{path} does not exist")
     else:
-        print("\n".join([*change_image(path, target, change), str(target)]))
+        print("\n".join([*change_image(path, target, change, most_pixels=most_pixels or MOST_PIXELS), str(target)]))
 
 
 def model_for(level: float) -> str:

@@ -1,3 +1,5 @@
+import struct
+import zlib
 from itertools import pairwise
 
 import imageio.v3 as iio
@@ -235,3 +237,28 @@ def test_channels_are_changed_one_by_one(tmp_path):
     np.testing.assert_allclose(darker.pixels[0], RGB / 2, atol=0.51)
     np.testing.assert_array_equal(darker.alpha, picture.alpha)
     assert gray_frames(picture).shape == (1, 40, 56)
+
+
+def bomb(path, side=50_000):
+    """A PNG of some kilobytes that says it has 2.5 billion pixels."""
+    raw = zlib.compress(bytes(100_000))
+    head = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", raw), (b"IEND", b""))
+    body = b"".join(
+        struct.pack(">I", len(x)) + name + x + struct.pack(">I", zlib.crc32(name + x)) for name, x in chunks
+    )
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+    return path
+
+
+def test_images_that_would_fill_the_memory_are_refused(tmp_path):
+    with pytest.raises(InputError, match="2,500,000,000 pixels, more than the 134,217,728 allowed: --most-pixels"):
+        read_image(bomb(tmp_path / "bomb.png"))
+    frames = np.zeros((9, 20, 30), np.uint8)
+    iio.imwrite(tmp_path / "in.gif", frames + np.arange(9, dtype=np.uint8)[:, None, None])
+    with pytest.raises(InputError, match="5,400 pixels, more than the 5,000 allowed"):
+        read_image(tmp_path / "in.gif", most_pixels=5000)
+    assert read_image(tmp_path / "in.gif", most_pixels=5400).pixels.shape == (9, 20, 30, 3)
+    iio.imwrite(tmp_path / "deep.tif", np.zeros((20, 30, 3), np.uint16), plugin="tifffile")
+    with pytest.raises(InputError, match="600 pixels"):
+        read_image(tmp_path / "deep.tif", most_pixels=599)

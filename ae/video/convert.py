@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from glob import has_magic
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from ae.files import written_whole
 from ae.progress import bar
 from ae.stages import Frame, background, in_batches
 from ae.video.clips import SUFFIXES, Clip
-from ae.video.images import DEEP, Picture, check_holds, image_files, read_image, with_pixels, write_image
+from ae.video.images import DEEP, MOST_PIXELS, Picture, check_holds, image_files, read_image, with_pixels, write_image
 from ae.video.steadiness import Steadiness
 from ae.video.writer import Check, ClipWriter, checked
 
@@ -128,16 +129,28 @@ def map_channels(picture: Picture, function: Callable[[np.ndarray], np.ndarray])
 Change = Callable[[Picture], Picture]
 
 
-def change_image(source: Path, target: Path, change: Change) -> tuple[str, ...]:
+def is_many(source: str) -> bool:
+    """Whether a source is a folder or a pattern, of images."""
+    return Path(source).is_dir() or (has_magic(source) and not Path(source).exists())
+
+
+def change_image(source: Path, target: Path, change: Change, *, most_pixels: int = MOST_PIXELS) -> tuple[str, ...]:
     """Reads an image, changes it and writes it; returns remarks, a line each. Raises InputError where one cannot be."""
     check_apart(source, target)
-    picture = read_image(source)
+    picture = read_image(source, most_pixels=most_pixels)
     check_holds(target, picture)
     write_image(target, change(picture))
     return picture.remarks
 
 
-def change_images(source: str, folder: Path, change: Change, *, say: Callable[[str], None] = print) -> None:
+def change_images(
+    source: str,
+    folder: Path,
+    change: Change,
+    *,
+    most_pixels: int = MOST_PIXELS,
+    say: Callable[[str], None] = print,
+) -> None:
     """Changes the images of a folder or pattern and writes them to a folder under their names, made if it is not there.
 
     Reading, changing and writing go on at the same time. `say` is told of remarks and of images that cannot be read or
@@ -146,7 +159,8 @@ def change_images(source: str, folder: Path, change: Change, *, say: Callable[[s
     files = image_files(source)
     folder.mkdir(parents=True, exist_ok=True)
     failed = 0
-    items = background(_changed(change, background((path, _or_error(read_image, path)) for path in files)))
+    read = partial(read_image, most_pixels=most_pixels)
+    items = background(_changed(change, background((path, _or_error(read, path)) for path in files)))
     with closing(items), bar(folder.name, len(files)) as progress:
         for path, picture in items:
             line = picture if isinstance(picture, InputError) else _or_error(partial(_write, path, folder), picture)

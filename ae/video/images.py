@@ -1,5 +1,6 @@
 """Images and animations through imageio, with what belongs to them: alpha, ICC profile, EXIF, times."""
 
+import math
 import re
 from dataclasses import dataclass, field, replace
 from glob import glob, has_magic
@@ -24,6 +25,8 @@ OPTIONS: dict[str, dict[str, Any]] = {".jpg": {"quality": 95, "subsampling": 0},
            ".webp": {"lossless": True}}  # fmt: skip
 
 
+MOST_PIXELS = 2**27  # of an image, all frames together; some 10 GB of memory
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit, which knows no frames
 imopen: Any = iio.imopen  # whose plugins take more than the type that it is declared to return
 
 
@@ -44,19 +47,30 @@ class Picture:
         return np.iinfo(self.pixels.dtype).max
 
 
-def read_image(path: Path) -> Picture:
+def read_image(path: Path, *, most_pixels: int = MOST_PIXELS) -> Picture:
     """Reads an image or an animation; palettes become RGB, and what EXIF says is turned is turned.
 
-    Raises InputError where it cannot be read.
+    Raises InputError where it cannot be read, or has more pixels, all frames together: a small file can unfold to an image
+    that no memory holds.
     """
     try:
-        if path.suffix.lower() in DEEP and iio.improps(path, plugin="tifffile").dtype == np.uint16:
+        if path.suffix.lower() in DEEP and (about := iio.improps(path, plugin="tifffile")).dtype == np.uint16:
+            _check_number(path, math.prod(about.shape[:2]), most_pixels)
             return _read_deep_tiff(path)
+        with Image.open(path) as image:
+            _check_number(path, image.width * image.height * getattr(image, "n_frames", 1), most_pixels)
         return _read_deep_png(path) if _is_deep_png(path) else _read_with_pillow(path)
     except InputError:
         raise
     except Exception as error:  # whatever the readers make of a damaged file
         raise InputError(f"{path} cannot be read as an image: {str(error).partition(chr(10))[0]}") from error
+
+
+def _check_number(path: Path, pixels: int, most: int) -> None:
+    if pixels > most:
+        raise InputError(
+            f"{path} has {pixels:,} pixels, more than the {most:,} allowed: --most-pixels {pixels} allows them"
+        )
 
 
 def _read_with_pillow(path: Path) -> Picture:
