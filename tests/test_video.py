@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 from fractions import Fraction
 from pathlib import Path
@@ -310,6 +311,28 @@ def test_what_fails_midway_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         colorized(source, tmp_path / "out.mp4")
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
+
+
+@pytest.mark.parametrize("name", ["in put's.mp4", '"in".mkv', "-in.mp4", "concat:in.mp4", "über [1].mp4", "$(x);.mp4"])
+def test_names_are_names(tmp_path, name, monkeypatch):
+    source = make_clip(tmp_path / "in.mp4", luma_frames(4, 32, 32))
+    shutil.copy(source, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    report, _ = colorized(Path(name), Path(f"out {name}"))
+    assert report.passed
+
+
+def test_playlists_are_no_clips(tmp_path):
+    """They name other files, which are not to be read because a stranger's file says so."""
+    make_clip(tmp_path / "other.ts", luma_frames(4, 32, 32), codec="mpeg2video", base=Fraction(1, 25))
+    lists = {
+        "list.mp4": "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nother.ts\n#EXT-X-ENDLIST\n",
+        "list.mkv": "ffconcat version 1.0\nfile other.ts\n",
+    }
+    for name, text in lists.items():
+        (tmp_path / name).write_text(text)
+        with pytest.raises(InputError, match="cannot be read as a video"):
+            Clip(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["bigbuckbunny.mp4", "carphone_pristine.mp4"])

@@ -41,6 +41,8 @@ SUFFIXES = (
     ".ogv",
     ".3gp",
 )
+FORMATS = "mov,matroska,avi,mpegts,mpeg,flv,ogg,asf,mxf,ivf,yuv4mpegpipe,m4v,h264,hevc,av1,obu,gif,apng"
+ONLY = {"protocol_whitelist": "file", "format_whitelist": FORMATS}  # no playlists: they would read other files
 ERRORS = (av.error.FFmpegError, OSError, ValueError)
 
 
@@ -53,7 +55,7 @@ class Clip:
         self.lost: list[str] = []  # what could not be read, a line each
         self.times: list[tuple[Fraction, Fraction]] = []  # of the frames so far: start and duration in seconds
         try:
-            self.container = av.open(str(path))
+            self.container = av.open(str(path.absolute()), options=ONLY)  # or a name like "concat:..." were a protocol
         except ERRORS as error:
             raise InputError(f"{path} cannot be read as a video: {reason(error)}") from error
         self.video = self._picture()
