@@ -5,7 +5,7 @@ and what one would reach who knew each image's mean chroma.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
@@ -42,7 +42,7 @@ def baselines(task: Task) -> dict[str, Baseline]:
                 "median filter, 3x3": Baseline(median_filter),
                 "non-local means (scikit-image)": Baseline(non_local_means, fit_non_local_means),
                 "best affine map of the whole image": Baseline(affine_map, fit_affine_map),
-                "the clean image itself (ceiling of accuracy)": Baseline(unchanged, task=Denoise(sigma=0.0)),
+                "the clean image itself (ceiling of accuracy)": Baseline(unchanged, task=replace(task, sigma=0.0)),
             }
         case Colorize():
             return {

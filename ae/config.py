@@ -138,9 +138,7 @@ def _check_fields(cls: type, values: Mapping[str, Any]) -> None:
 
 PIXEL_MLP = Config(
     name="pixel_mlp",
-    model=models.PixelMLP(
-        pixel_levels=4096
-    ),  # the same training as without, on rounded inputs; minutes instead of a day
+    model=models.PixelMLP(pixel_levels=4096),  # trains as without, on rounded inputs: minutes instead of a day
     task=tasks.Denoise(sigma=0.3),
     data="mnist",
     validation_split="test[:9000]",  # as in the reference: test images choose the epoch
@@ -188,6 +186,16 @@ CHROMA_UNET = replace(
     patience=32,
 )
 
+PHOTO_DENOISER = replace(  # for gray images, or each channel of others
+    UNET_DENOISER,
+    name="photo_denoiser",
+    task=tasks.Denoise(sigma=0.1, gray=True),
+    train_task=tasks.Denoise(sigma=0.3, least_sigma=0.0, gray=True),
+    data="cifar100",
+    train_split="train[:45000]",
+    validation_split="train[45000:]",
+)
+
 # For minutes on two cores: narrow, a fixed number of epochs, and running statistics that keep up with so short a run.
 PIXEL_MLP_QUICK = replace(
     on_sample(PIXEL_MLP),
@@ -212,5 +220,5 @@ COLORIZER_AE_QUICK = replace(
 
 REFERENCE = (PIXEL_MLP, CONV_AE, COLORIZER_AE)
 QUICK = (PIXEL_MLP_QUICK, CONV_AE_QUICK, COLORIZER_AE_QUICK)
-OURS = (UNET_DENOISER, UNET_DENOISER_BLIND, KERAS_IO_DENOISER, *DENSE_AE, CHROMA_UNET)
+OURS = (UNET_DENOISER, UNET_DENOISER_BLIND, KERAS_IO_DENOISER, *DENSE_AE, CHROMA_UNET, PHOTO_DENOISER)
 PRESETS = {config.name: config for config in REFERENCE + OURS + QUICK}

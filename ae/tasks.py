@@ -43,11 +43,13 @@ class Denoise(Task):
 
     sigma: float = 0.3  # standard deviation of the noise, for images in [0, 1]
     least_sigma: float | None = None  # of noise whose level is drawn for each image, evenly from here to `sigma`
+    gray: bool = False  # of the luma of RGB images
 
     labels: ClassVar = ("noisy", "clean", "denoised")
     accuracy_name: ClassVar = "binary accuracy"
 
     def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
+        image = luma(image) if self.gray else image
         sigma: float | jax.Array = self.sigma
         if self.least_sigma is not None:
             key, level_key = jax.random.split(key)

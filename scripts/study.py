@@ -282,7 +282,7 @@ def side_by_side(
     data_dir: DataDir = None,
     limit: Limit = None,
 ) -> None:
-    """Show test images 10 to 18 as every trained model gives them back, one picture for each data set."""
+    """Show test images 10 to 18 as every trained model gives them back, one picture for each data set and task."""
     from ae.config import OURS, REFERENCE
     from ae.evaluation import pictures
     from ae.figures import save_rows
@@ -294,10 +294,10 @@ def side_by_side(
             split = load_test_data(config, data_dir, limit).test
             inputs, targets, outputs = pictures(predict, variables, config.task, split)
             first = {config.task.labels[1]: targets, config.task.labels[0]: inputs}
-            rows.setdefault(config.data, first)[config.name] = outputs
+            rows.setdefault(f"{config.data}_{config.task.labels[2]}", first)[config.name] = outputs
     out.mkdir(parents=True, exist_ok=True)
-    for data, shown in rows.items():
-        save_rows(out / f"side_by_side_{data}.png", shown)
+    for what, shown in rows.items():
+        save_rows(out / f"side_by_side_{what}.png", shown)
 
 
 def load_test_data(config: Any, data_dir: Path | None, limit: int | None) -> Any:
