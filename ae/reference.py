@@ -47,5 +47,5 @@ VALIDATED_ON = {figures["data"]: figures["validation"] for figures in REPORTED.v
 
 
 def reported(preset: str) -> dict[str, Any]:
-    """The reference's figures for a preset or its quick form; empty where the reference has no such model."""
-    return REPORTED.get(preset.removesuffix("_quick"), {})
+    """The reference's figures for a preset or another form of it; empty where the reference has no such model."""
+    return next((figures for name, figures in REPORTED.items() if preset.startswith(name)), {})
