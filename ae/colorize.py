@@ -18,6 +18,7 @@ from jax.typing import ArrayLike
 from ae import devices
 from ae.color import BT601, into_gamut, rgb_to_chroma, ycbcr_to_rgb
 from ae.config import Config
+from ae.conv import compiled_quickly
 from ae.errors import InputError
 from ae.pretrained import Pretrained, in_range
 from ae.stages import Frame, in_batches
@@ -111,7 +112,8 @@ def colours(
     turns: int = 0,
 ) -> Colours:
     """What a model says of a small frame [h, w, 1] in [0, 1], whose luma has these weights; upright after `turns`."""
-    rgb = apply(config, variables, jnp.rot90(small, turns)[None], train=False)[0]
+    with compiled_quickly():
+        rgb = apply(config, variables, jnp.rot90(small, turns)[None], train=False)[0]
     chroma = saturation * rgb_to_chroma(jnp.rot90(rgb, -turns))
     if weights != BT601:  # which models have learned from
         chroma = rgb_to_chroma(ycbcr_to_rgb(small, chroma), weights)

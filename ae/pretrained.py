@@ -16,9 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from ae.config import Config, from_dict
+from ae.conv import compiled_quickly
 from ae.data import Data
 from ae.errors import InputError
 from ae.files import write_text, written_whole
@@ -46,7 +47,10 @@ class Pretrained(NamedTuple):
         return _apply(self.config.program, self.variables, checked)
 
 
-_apply = jax.jit(apply, static_argnums=0)
+@partial(jax.jit, static_argnums=0)
+def _apply(config: Config, variables: Any, images: jax.Array) -> jax.Array:
+    with compiled_quickly():
+        return apply(config, variables, images)
 
 
 def in_range(images: np.ndarray | jax.Array, expected: str, *, ndim: int, channels: int | None = None) -> jax.Array:
@@ -149,7 +153,7 @@ def write_weights(path: Path, config: Config, variables: dict[str, Any], result:
     arrays = {key: np.asarray(value, dtype) for key, value in _flat(variables).items()}
     metadata = {"config": json.dumps(config.to_dict()), "result": json.dumps(result)}
     with written_whole(path) as temporary:
-        save_file(arrays, temporary, metadata)
+        temporary.write_bytes(save(arrays, metadata))
     if path.resolve().parent == WEIGHTS:
         lines = (f"{sha256(weights)}  {weights.name}\n" for weights in sorted(WEIGHTS.glob("*.safetensors")))
         write_text(WEIGHTS / CHECKSUMS, "".join(lines))

@@ -108,3 +108,18 @@ def test_layers_have_flax_parameters():
         assert a == b
         variables = theirs.init(jax.random.key(1), x)
         np.testing.assert_allclose(ours.apply(variables, x + 1), theirs.apply(variables, x + 1), atol=1e-5)
+
+
+@pytest.mark.parametrize("make", [conv.conv, conv.conv_transpose])
+def test_what_compiles_quickly_gives_the_same(make):
+    rng = np.random.default_rng(0)
+    x, w = (jnp.asarray(rng.normal(size=size), jnp.float32) for size in ((2, 12, 10, 16), (3, 3, 16, 16)))
+
+    def quickly(x, w):
+        with conv.compiled_quickly():
+            return make(x, w, (2, 2))
+
+    np.testing.assert_allclose(jax.jit(quickly)(x, w), make(x, w, (2, 2)), atol=1e-4)
+    text = jax.jit(quickly).lower(x, w).as_text()
+    assert text.count("stablehlo.convolution") == 1
+    assert "stablehlo.convolution" not in jax.jit(partial(make, strides=(2, 2))).lower(x, w).as_text()
