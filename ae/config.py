@@ -167,7 +167,12 @@ UNET_DENOISER_BLIND = replace(  # knows no noise level
     UNET_DENOISER, name="unet_denoiser_blind", train_task=tasks.Denoise(sigma=0.6, least_sigma=0.0)
 )
 KERAS_IO_DENOISER = replace(
-    UNET_DENOISER, name="keras_io_denoiser", model=models.KerasIODenoiser(), epochs=20, patience=20
+    UNET_DENOISER,
+    name="keras_io_denoiser",
+    model=models.KerasIODenoiser(),
+    train_task=tasks.DenoiseByCrossEntropy(sigma=0.3),  # with squared errors it ends in black
+    epochs=20,
+    patience=20,
 )
 DENSE_AE = tuple(  # which are to give back clean images too
     replace(UNET_DENOISER_BLIND, name=f"dense_ae_{latent}", model=models.DenseAE(latent), epochs=30, patience=30)

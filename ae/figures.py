@@ -32,7 +32,8 @@ def save_rows(path: Path, rows: Mapping[str, ArrayLike], title: str = "") -> Non
     """Writes labelled rows of images, each [N, H, W, 1 or 3] in [0, 1]."""
     count, height, width = np.shape(next(iter(rows.values())))[:3]
     inches = max(1.05, width / DPI)  # of an image: small ones are enlarged, large ones keep their pixels
-    figure = _figure(figsize=(inches * count + 1, inches * len(rows) * height / width + 0.35))
+    labels = 0.1 * max(map(len, rows)) + 0.2
+    figure = _figure(figsize=(inches * count + labels, inches * len(rows) * height / width + 0.35 * bool(title)))
     axes = figure.add_subplot()
     axes.imshow(strip(*rows.values()), interpolation="nearest")
     for line in range(1, count):
@@ -114,4 +115,4 @@ def _save(figure: Any, path: Path) -> None:
     """Writes the file whole or not at all: PNG, or JPEG where its name says so."""
     settings = {"format": "jpeg", "pil_kwargs": {"quality": 85}} if path.suffix == ".jpg" else {"format": "png"}
     with written_whole(path) as temporary:
-        figure.savefig(temporary, **{"pil_kwargs": {"optimize": True}, **settings})
+        figure.savefig(temporary, bbox_inches="tight", **{"pil_kwargs": {"optimize": True}, **settings})

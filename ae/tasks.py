@@ -61,6 +61,19 @@ class Denoise(Task):
 
 
 @dataclass(frozen=True)
+class DenoiseByCrossEntropy(Denoise):
+    """`Denoise` whose loss is the binary cross entropy of each pixel, as Keras computes it."""
+
+    def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        metrics.check_batches(output, target)
+        output = jnp.clip(output, CLOSEST, 1 - CLOSEST)
+        return -(target * jnp.log(output) + (1 - target) * jnp.log(1 - output)).mean(axis=(1, 2, 3))
+
+
+CLOSEST = 1e-7  # to 0 and 1, for logarithms
+
+
+@dataclass(frozen=True)
 class Colorize(Task):
     """Gives colour back: luma [H, W, 1] (BT.601) -> RGB [H, W, 3]."""
 

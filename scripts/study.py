@@ -374,8 +374,10 @@ def write(out: Path, name: str, values: dict[str, Any]) -> None:
     from ae.files import write_text
 
     write_text(out / f"{name}.json", json.dumps(values, indent=2) + "\n")
+    table = report.STUDIES[name](values)
     report.write_tables(out)
-    print(report.STUDIES[name](values))
+    report.fill_file(Path("README.md"), out / f"{name}.json", table)
+    print(table)
 
 
 if __name__ == "__main__":

@@ -72,3 +72,12 @@ def test_images_are_shifted_in_every_direction():
     found = {place: np.isclose(targets, image, atol=1e-6).all((1, 2, 3)) for place, image in places.items()}
     assert (sum(found.values()) == 1).all()
     assert all(15 < hits.sum() < 60 for hits in found.values())
+
+
+def test_cross_entropy_is_keras_binary_cross_entropy():
+    rng = np.random.default_rng(0)
+    output, target = (jnp.asarray(rng.uniform(size=(3, 5, 4, 1)), jnp.float32) for _ in range(2))
+    output = output.at[0, 0, 0].set(0.0)  # which Keras moves by 1e-7
+    loss = tasks.DenoiseByCrossEntropy().loss(output, target)
+    o, t = (np.clip(np.float64(output), 1e-7, 1 - 1e-7), np.float64(target))
+    np.testing.assert_allclose(loss, -(t * np.log(o) + (1 - t) * np.log1p(-o)).mean((1, 2, 3)), rtol=1e-4)
