@@ -5,7 +5,7 @@ import pytest
 
 from ae.color import luma
 from ae.evaluation import examples, noise_key
-from ae.tasks import Colorize, Denoise
+from ae.tasks import Colorize, Denoise, DenoiseByCrossEntropy
 
 
 def test_noise_has_the_asked_deviation_and_is_clipped():
@@ -78,6 +78,6 @@ def test_cross_entropy_is_keras_binary_cross_entropy():
     rng = np.random.default_rng(0)
     output, target = (jnp.asarray(rng.uniform(size=(3, 5, 4, 1)), jnp.float32) for _ in range(2))
     output = output.at[0, 0, 0].set(0.0)  # which Keras moves by 1e-7
-    loss = tasks.DenoiseByCrossEntropy().loss(output, target)
+    loss = DenoiseByCrossEntropy().loss(output, target)
     o, t = (np.clip(np.float64(output), 1e-7, 1 - 1e-7), np.float64(target))
     np.testing.assert_allclose(loss, -(t * np.log(o) + (1 - t) * np.log1p(-o)).mean((1, 2, 3)), rtol=1e-4)
