@@ -28,6 +28,7 @@ PIXELS = 2500  # of the working size: models that have learnt from small images 
 RADIUS = 1  # of the guided filter's windows, in pixels of the working size
 FLATNESS = 1e-3  # variance of luma below which a window counts as flat, and its chroma as constant
 BATCH_SIZE = 8
+SAMPLES = 256  # most rows and columns of pixels that are looked at for flicker
 STRIP = 2**20  # pixels of an image that are brought to full size at a time
 
 
@@ -77,7 +78,7 @@ class Planes(NamedTuple):
 
     cb: jax.Array  # [B, h, w], integers in the clip's coding
     cr: jax.Array  # [B, h, w]
-    small: jax.Array  # the frames at working size, RGB [B, h', w', 3] in [0, 1]
+    samples: jax.Array  # some of the frames' pixels at regular places, RGB [B, h', w', 3] in [0, 1]
 
 
 def working_size(config: Config, height: int, width: int, pixels: int = PIXELS) -> tuple[int, int]:
@@ -155,6 +156,12 @@ def interpolation(source: int, target: int) -> np.ndarray:
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
+def sampled(x: jax.Array) -> jax.Array:
+    """Pixels at regular places, at most `SAMPLES` rows and columns: [H, W, C] -> [h, w, C]."""
+    step = -(-max(x.shape[:2]) // SAMPLES)
+    return x[::step, ::step]
+
+
 def resized(x: jax.Array, size: tuple[int, int]) -> jax.Array:
     """An image [H, W, C] at another size."""
     rows, columns = (interpolation(*lengths) for lengths in zip(x.shape[:2], size, strict=True))
@@ -185,9 +192,9 @@ def chroma_planes(
         gray = shrunk(coding.luma(codes), coding.shared)
         small = resized(gray, size)
         found = colours(config, variables, small, saturation, weights=coding.weights, turns=coding.turns)
-        codes = coding.chroma_codes(full_chroma(found, gray, coding.weights))
-        shown = ycbcr_to_rgb(small, into_gamut(small, found.chroma, coding.weights), coding.weights)
-        return Planes(codes[..., 0], codes[..., 1], shown)
+        chroma = full_chroma(found, gray, coding.weights)
+        codes = coding.chroma_codes(chroma)
+        return Planes(codes[..., 0], codes[..., 1], ycbcr_to_rgb(sampled(gray), sampled(chroma), coding.weights))
 
     return jax.vmap(one)(devices.split(codes))
 

@@ -178,10 +178,10 @@ class Method(NamedTuple):
         import jax.numpy as jnp
         import numpy as np
 
-        from ae.colorize import resized
+        from ae.colorize import resized, sampled
 
         self.errors.append(float(jnp.square(rgb - truth).mean()))
-        self.steadiness.add(np.asarray(rgb))
+        self.steadiness.add(np.asarray(sampled(rgb)))  # as for clips that are written
         self.small.append(np.asarray(resized(rgb, (SHOWN_WIDTH * rgb.shape[0] // rgb.shape[1], SHOWN_WIDTH))))
 
     def scores(self) -> dict[str, float]:

@@ -96,7 +96,7 @@ def _write_frames(clip: Clip, writer: ClipWriter, colorizer: Colorizer, batch_si
         for item in coloured:
             writer.write(item)
             if isinstance(item, Frame):
-                steadiness.add(item.outputs.small)
+                steadiness.add(item.outputs.samples)
                 progress.update()
         writer.finish()
     return steadiness

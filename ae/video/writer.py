@@ -187,7 +187,8 @@ def checked(path: Path, clip: Clip, writer: ClipWriter) -> Iterator[Check]:
     """Compares a clip that was written with its source: luma, frames and times; packets and starts of other streams."""
     found, first = measured(path), clip.times[0][0]
     shown = found.times[0] if found.times else Fraction(0)
-    yield Check("luma equal before encoding", "all frames", f"all but {writer.altered}", not writer.altered)
+    same = f"all but {writer.altered}" if writer.altered else "all frames"
+    yield Check("luma equal before encoding", "all frames", same, not writer.altered)
     numbers = len(clip.times), len(found.times)
     yield Check("frames", str(numbers[0]), str(numbers[1]), numbers[0] == numbers[1])
     apart = [abs(a[0] - first - b + shown) for a, b in zip(clip.times, found.times)]  # noqa: B905 (counted above)

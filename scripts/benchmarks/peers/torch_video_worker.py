@@ -9,7 +9,7 @@ from torch.nn import functional
 from worker import serve
 
 from ae.color import BT601
-from ae.colorize import FLATNESS, Planes, working_size
+from ae.colorize import FLATNESS, SAMPLES, Planes, working_size
 from ae.models import CHROMA_SCALE
 from ae.norm import BatchNorm
 from ae.pretrained import read_weights
@@ -41,9 +41,10 @@ class TorchColorizer:
         lines = window_mean(torch.cat([slope, mean_chroma - slope * mean_luma], 1))
         slope, offset = functional.interpolate(lines, gray.shape[2:], mode="bilinear").split(2, 1)
         full = into_gamut(gray, slope * gray + offset, coding.weights)
+        step = -(-max(gray.shape[2:]) // SAMPLES)
+        samples = ycbcr_to_rgb(gray[..., ::step, ::step], full[..., ::step, ::step], coding.weights)
         planes = torch.clamp(torch.round(full * (255 if coding.full_range else 224)) + 128, 0, 255).to(torch.uint8)
-        shown = ycbcr_to_rgb(small, into_gamut(small, chroma, coding.weights), coding.weights)
-        return planes[:, 0].contiguous(), planes[:, 1].contiguous(), shown.permute(0, 2, 3, 1).contiguous()
+        return planes[:, 0].contiguous(), planes[:, 1].contiguous(), samples.permute(0, 2, 3, 1).contiguous()
 
 
 def luma(codes, coding):
