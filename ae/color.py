@@ -1,5 +1,7 @@
 """Luma and chroma."""
 
+from functools import reduce
+
 import jax
 import jax.numpy as jnp
 
@@ -13,37 +15,53 @@ BT2020 = (0.2627, 0.6780, 0.0593)
 """Weights of ultra-high definition (Rec. ITU-R BT.2020, not constant luminance)."""
 
 
-def luma(rgb: jax.Array, weights: tuple[float, float, float] = BT601) -> jax.Array:
-    """Luma of RGB images: [..., 3] -> [..., 1], in the range of the input. Raises InputError for other shapes."""
-    if rgb.shape[-1] != 3:
+def luma(rgb: jax.Array, weights: tuple[float, float, float] = BT601, *, axis: int = -1) -> jax.Array:
+    """Luma of RGB images: [..., 3] -> [..., 1], in the range of the input. Raises InputError for other shapes.
+
+    `axis`, here and below: of the channels.
+    """
+    if rgb.shape[axis] != 3:
         raise InputError(f"expected RGB images [..., 3], got {rgb.shape}")
-    return jnp.sum(rgb * jnp.asarray(weights, rgb.dtype), axis=-1, keepdims=True)
+    red, green, blue = (weight * channel for weight, channel in zip(weights, jnp.split(rgb, 3, axis), strict=True))
+    return red + green + blue
 
 
-def rgb_to_chroma(rgb: jax.Array, weights: tuple[float, float, float] = BT601) -> jax.Array:
+def rgb_to_chroma(rgb: jax.Array, weights: tuple[float, float, float] = BT601, *, axis: int = -1) -> jax.Array:
     """Chroma Cb, Cr [..., 2] in [-0.5, 0.5] of RGB [..., 3] in [0, 1]."""
-    red, _, blue = weights
-    difference = rgb - luma(rgb, weights)
-    return jnp.stack([difference[..., 2] / (2 * (1 - blue)), difference[..., 0] / (2 * (1 - red))], axis=-1)
+    gray, (red, _, blue) = luma(rgb, weights, axis=axis), jnp.split(rgb, 3, axis)
+    return jnp.concatenate([(blue - gray) / (2 * (1 - weights[2])), (red - gray) / (2 * (1 - weights[0]))], axis)
 
 
-def ycbcr_to_rgb(luma: jax.Array, chroma: jax.Array, weights: tuple[float, float, float] = BT601) -> jax.Array:
+def ycbcr_to_rgb(
+    luma: jax.Array, chroma: jax.Array, weights: tuple[float, float, float] = BT601, *, axis: int = -1
+) -> jax.Array:
     """RGB [..., 3] of luma [..., 1] in [0, 1] and chroma Cb, Cr [..., 2] in [-0.5, 0.5]; its luma is the given one.
 
     Where chroma is too strong for the luma, values are outside [0, 1].
     """
+    return jnp.concatenate([luma + difference for difference in _differences(chroma, weights, axis)], axis)
+
+
+def _differences(chroma: jax.Array, weights: tuple[float, float, float], axis: int) -> list[jax.Array]:
+    """What chroma adds to luma in R, G and B."""
     red, green, blue = weights
-    cb, cr = chroma[..., :1], chroma[..., 1:]
-    r, b = luma + 2 * (1 - red) * cr, luma + 2 * (1 - blue) * cb
-    return jnp.concatenate([r, (luma - red * r - blue * b) / green, b], axis=-1)
+    cb, cr = jnp.split(chroma, 2, axis)
+    r, b = 2 * (1 - red) * cr, 2 * (1 - blue) * cb
+    return [r, -(red * r + blue * b) / green, b]
 
 
-def into_gamut(luma: jax.Array, chroma: jax.Array, weights: tuple[float, float, float] = BT601) -> jax.Array:
+def into_gamut(
+    luma: jax.Array, chroma: jax.Array, weights: tuple[float, float, float] = BT601, *, axis: int = -1
+) -> jax.Array:
     """Chroma [..., 2], made weaker where RGB would leave [0, 1] otherwise: hue and luma [..., 1] stay."""
-    difference = ycbcr_to_rgb(luma, chroma, weights) - luma
-    room = jnp.where(difference > 0, 1 - luma, luma)
-    strength = room / jnp.maximum(jnp.abs(difference), room + 1e-12)
-    return chroma * strength.min(axis=-1, keepdims=True)
+    differences = _differences(chroma, weights, axis)
+    strongest, weakest = reduce(jnp.maximum, differences), reduce(jnp.minimum, differences)
+    room_above = (1 - luma) / jnp.maximum(strongest, 1e-12)
+    room_below = luma / jnp.maximum(-weakest, 1e-12)
+    strength = jnp.minimum(1, jnp.minimum(room_above, room_below))
+    return jnp.concatenate(
+        [strength * part for part in jnp.split(chroma, 2, axis)], axis
+    )  # fuses, as one product does not
 
 
 def saturated(rgb: jax.Array, factor: float | jax.Array) -> jax.Array:

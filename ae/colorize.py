@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
 from ae import devices
 from ae.color import BT601, into_gamut, rgb_to_chroma, ycbcr_to_rgb
@@ -24,7 +23,7 @@ from ae.pretrained import Pretrained, in_range
 from ae.stages import Frame, in_batches
 from ae.train import apply
 
-PIXELS = 2500  # of the working size: models that have learnt from small images know large shapes by their outlines
+PIXELS = 1800  # of the working size: models that have learnt from small images know large shapes by their outlines
 RADIUS = 1  # of the guided filter's windows, in pixels of the working size
 FLATNESS = 1e-3  # variance of luma below which a window counts as flat, and its chroma as constant
 BATCH_SIZE = 8
@@ -71,6 +70,9 @@ class Colours(NamedTuple):
     chroma: jax.Array  # [h, w, 2]
     slope: jax.Array  # [h, w, 2]
     offset: jax.Array  # [h, w, 2]
+
+
+Rows = tuple[Any, Any]
 
 
 class Planes(NamedTuple):
@@ -126,18 +128,27 @@ def colours(
 
 
 def full_chroma(
-    found: Colours, gray: jax.Array, weights: tuple[float, float, float] = BT601, rows: ArrayLike | None = None
+    found: Colours, gray: jax.Array, weights: tuple[float, float, float] = BT601, rows: Rows | None = None
 ) -> jax.Array:
-    """Chroma [H, W, 2] for luma [H, W, 1] in [0, 1] of the frame, or of a part of its rows.
+    """Chroma [2, H, W] for luma [H, W] in [0, 1] of the frame, or of a part of its rows.
 
-    `rows`: the part's rows of `interpolation(h, H)`.
+    `rows`: the part of `neighbours(h, H)`. Planes are many times faster on a CPU than pixels of two channels.
     """
-    if rows is None and found.chroma.shape[:2] == gray.shape[:2]:
-        return into_gamut(gray, found.chroma, weights)
-    rows = interpolation(found.slope.shape[0], gray.shape[0]) if rows is None else rows
+    if rows is None and found.chroma.shape[:2] == gray.shape:
+        return into_gamut(gray[None], jnp.moveaxis(found.chroma, -1, 0), weights, axis=0)
+    upper, share = neighbours(found.slope.shape[0], gray.shape[0]) if rows is None else rows
     columns = interpolation(found.slope.shape[1], gray.shape[1])
-    slope, offset = (jnp.einsum("Hh,hwc,Ww->HWc", rows, x, columns) for x in (found.slope, found.offset))
-    return into_gamut(gray, slope * gray + offset, weights)
+    lines = jnp.moveaxis(jnp.concatenate([found.slope, found.offset], -1), -1, 0) @ columns.T  # [4, h, W]
+    above, below = lines[:, upper], lines[:, jnp.minimum(jnp.asarray(upper) + 1, lines.shape[1] - 1)]
+    slope, offset = jnp.split(above + (below - above) * jnp.asarray(share)[:, None], 2)
+    return into_gamut(gray[None], slope * gray + offset, weights, axis=0)
+
+
+def neighbours(source: int, target: int) -> Rows:
+    """For each of so many rows, the upper of the two of the source that it lies between, and how near it is to the lower."""
+    places = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
+    upper = np.minimum(places.astype(np.int32), max(0, source - 2))
+    return upper, (places - upper).astype(np.float32)
 
 
 def window_mean(x: jax.Array) -> jax.Array:
@@ -157,7 +168,7 @@ def interpolation(source: int, target: int) -> np.ndarray:
 
 
 def sampled(x: jax.Array) -> jax.Array:
-    """Pixels at regular places, at most `SAMPLES` rows and columns: [H, W, C] -> [h, w, C]."""
+    """Pixels at regular places, at most `SAMPLES` rows and columns: [H, W, ...] -> [h, w, ...]."""
     step = -(-max(x.shape[:2]) // SAMPLES)
     return x[::step, ::step]
 
@@ -169,10 +180,12 @@ def resized(x: jax.Array, size: tuple[int, int]) -> jax.Array:
 
 
 def shrunk(x: jax.Array, shared: tuple[int, int]) -> jax.Array:
-    """Means over blocks of so many rows and columns: [H, W] -> [ceil(H / rows), ceil(W / columns), 1]."""
-    height, width = (-(-length // block) for length, block in zip(x.shape, shared, strict=True))
-    x = jnp.pad(x, ((0, height * shared[0] - x.shape[0]), (0, width * shared[1] - x.shape[1])), mode="edge")
-    return x.reshape(height, shared[0], width, shared[1], 1).mean((1, 3))
+    """Means over blocks of so many rows and columns: integers [H, W] -> [ceil(H / rows), ceil(W / columns)]."""
+    rows, columns = shared
+    x = jnp.pad(x, ((0, -x.shape[0] % rows), (0, -x.shape[1] % columns)), mode="edge").astype(jnp.uint16)
+    x = reduce(jnp.add, (x[first::rows] for first in range(rows)))
+    x = reduce(jnp.add, (x[:, first::columns] for first in range(columns)))
+    return jnp.float32(x) / (rows * columns)
 
 
 @partial(jax.jit, static_argnames=("config", "working", "coding"))
@@ -189,12 +202,13 @@ def chroma_planes(
     size = working[::-1] if coding.turns % 2 else working
 
     def one(codes: jax.Array) -> Planes:
-        gray = shrunk(coding.luma(codes), coding.shared)
-        small = resized(gray, size)
+        gray = coding.luma(shrunk(codes, coding.shared))
+        small = resized(gray[..., None], size)
         found = colours(config, variables, small, saturation, weights=coding.weights, turns=coding.turns)
         chroma = full_chroma(found, gray, coding.weights)
-        codes = coding.chroma_codes(chroma)
-        return Planes(codes[..., 0], codes[..., 1], ycbcr_to_rgb(sampled(gray), sampled(chroma), coding.weights))
+        cb, cr = coding.chroma_codes(chroma)
+        samples = ycbcr_to_rgb(sampled(gray)[None], jax.vmap(sampled)(chroma), coding.weights, axis=0)
+        return Planes(cb, cr, jnp.moveaxis(samples, 0, -1))
 
     return jax.vmap(one)(devices.split(codes))
 
@@ -215,9 +229,8 @@ def rgb_frames(
     """RGB [B, H, W, 3] in [0, 1] for luma [B, H, W] in [0, 1]."""
 
     def one(gray: jax.Array) -> jax.Array:
-        gray = gray[..., None]
-        found = colours(config, variables, resized(gray, working), saturation)
-        return ycbcr_to_rgb(gray, full_chroma(found, gray))
+        found = colours(config, variables, resized(gray[..., None], working), saturation)
+        return rgb_of(found, gray)
 
     return jax.vmap(one)(devices.split(gray))
 
@@ -226,10 +239,9 @@ _small_colours = jax.jit(colours, static_argnames=("config", "weights", "turns")
 
 
 @jax.jit
-def _rgb_rows(found: Colours, gray: jax.Array, rows: jax.Array | None) -> jax.Array:
-    """RGB [n, W, 3] for some rows of luma [n, W] of a frame."""
-    gray = gray[..., None]
-    return ycbcr_to_rgb(gray, full_chroma(found, gray, rows=rows))
+def rgb_of(found: Colours, gray: jax.Array, rows: Rows | None = None) -> jax.Array:
+    """RGB [H, W, 3] for luma [H, W] of a frame, or of some of its rows (see `full_chroma`)."""
+    return jnp.moveaxis(ycbcr_to_rgb(gray[None], full_chroma(found, gray, rows=rows), axis=0), 0, -1)
 
 
 @dataclass(frozen=True)
@@ -273,13 +285,13 @@ class Colorizer:
         small = rows @ (gray @ columns.T)
         found = _small_colours(*self._model, small[..., None], self.saturation)
         if working == gray.shape:
-            return np.asarray(_rgb_rows(found, gray, None))
-        rows, each = interpolation(working[0], height), max(1, STRIP // width)
+            return np.asarray(rgb_of(found, gray))
+        (upper, share), each = neighbours(working[0], height), max(1, STRIP // width)
         rgb = np.empty((height, width, 3), np.float32)
         for first in range(0, height, each):
             start = min(first, max(0, height - each))  # strips of one shape: the last overlaps the one before it
             strip = slice(start, start + each)
-            rgb[strip] = _rgb_rows(found, gray[strip], rows[strip])
+            rgb[strip] = rgb_of(found, gray[strip], (upper[strip], share[strip]))
         return rgb
 
     @property

@@ -106,10 +106,10 @@ def flicker_sums(before: jax.Array, after: jax.Array) -> tuple[jax.Array, jax.Ar
 
     [T] twice, in steps of 8 bits a pixel; both are 0 where the scene changes.
     """
-    change = jnp.abs(luma(after) - luma(before))[..., 0]
-    weight = jnp.exp(-jnp.square(change / SAME_LUMA)) * (change.mean((1, 2), keepdims=True) < CUT)
-    chroma = 255 * jnp.linalg.norm(rgb_to_chroma(after) - rgb_to_chroma(before), axis=-1)
-    return (weight * chroma).sum((1, 2)), weight.sum((1, 2))
+    planes = jnp.moveaxis(after - before, -1, 0)  # many times faster on a CPU than pixels of three channels
+    change, chroma = luma(planes, axis=0)[0], rgb_to_chroma(planes, axis=0)
+    weight = jnp.exp(-jnp.square(change / SAME_LUMA)) * (jnp.abs(change).mean((1, 2), keepdims=True) < CUT)
+    return (weight * 255 * jnp.hypot(*chroma)).sum((1, 2)), weight.sum((1, 2))
 
 
 def chroma_flicker(frames: jax.Array) -> jax.Array:

@@ -29,7 +29,7 @@ def main(
         target: File to write, or folder where INPUT is several images. Its suffix chooses the format.
         model: Name of weights in the package, a file of weights (.safetensors), or a run directory.
         saturation: What colours are multiplied with; least squares makes them dull, 1.5 is livelier.
-        pixels: About how many pixels the model sees of a frame (default: 50 x 50); more are slower, and seldom better.
+        pixels: About how many pixels the model sees of a frame (default: 1,800); more are slower, and seldom better.
         batch: Frames of a clip that are computed at a time (default: 8).
         preview: Only so many seconds from the beginning of a clip.
         side_by_side: Gray on the left, coloured on the right.

@@ -12,7 +12,7 @@ from ae import cli
 
 SIGMAS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 SATURATIONS = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
-PIXELS = (625, 1250, 2500, 5000, 10000, 20000)
+PIXELS = (450, 900, 1800, 3600, 7200, 14400)
 SHOWN_FRAMES = 4  # of a clip
 SHOWN_WIDTH = 180
 

@@ -124,6 +124,6 @@ def test_sizes(tmp_path, monkeypatch):
     rows = json.loads((tmp_path / "results/study_sizes.json").read_text())["methods"]
     assert rows["truth"]["PSNR"] == 80
     assert rows["gray"]["colourfulness"] == pytest.approx(0, abs=1e-3)
-    assert rows["2500 pixels"]["colourfulness"] > 1
-    assert f"| 2500 pixels | {rows['2500 pixels']['PSNR']:.2f} |" in (tmp_path / "results/README.md").read_text()
+    assert rows["1800 pixels"]["colourfulness"] > 1
+    assert f"| 1800 pixels | {rows['1800 pixels']['PSNR']:.2f} |" in (tmp_path / "results/README.md").read_text()
     assert Image.open(tmp_path / "results/study_sizes.jpg").width > 900

@@ -29,7 +29,7 @@ class TorchColorizer:
 
     def _planes(self, codes, coding):
         working = working_size(self.trained.config, *codes.shape[1:])
-        gray = functional.avg_pool2d(luma(codes, coding)[:, None], 2, ceil_mode=True)
+        gray = luma(functional.avg_pool2d(codes.float()[:, None], 2, ceil_mode=True), coding)
         small = functional.interpolate(gray, working, mode="bilinear", antialias=True)
         rgb = self.net(small)
         chroma = rgb_to_chroma(rgb, BT601)
