@@ -45,7 +45,7 @@ def save_rows(path: Path, rows: Mapping[str, ArrayLike], title: str = "") -> Non
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_title(title, fontsize=12)
-    _save(figure, path)
+    _save(figure, path, bbox_inches="tight")
 
 
 def save_lines(
@@ -111,8 +111,9 @@ def _figure(figsize: tuple[float, float]) -> Any:
     return Figure(figsize=figsize, dpi=DPI, layout="constrained")
 
 
-def _save(figure: Any, path: Path) -> None:
+def _save(figure: Any, path: Path, **settings: Any) -> None:
     """Writes the file whole or not at all: PNG, or JPEG where its name says so."""
-    settings = {"format": "jpeg", "pil_kwargs": {"quality": 85}} if path.suffix == ".jpg" else {"format": "png"}
+    jpeg = path.suffix == ".jpg"
+    settings |= {"format": "jpeg" if jpeg else "png", "pil_kwargs": {"quality": 85} if jpeg else {"optimize": True}}
     with written_whole(path) as temporary:
-        figure.savefig(temporary, bbox_inches="tight", **{"pil_kwargs": {"optimize": True}, **settings})
+        figure.savefig(temporary, **settings)

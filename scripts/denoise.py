@@ -23,8 +23,8 @@ def main(
     Args:
         source: An image, a folder of images, or a pattern like 'frames/*.png'.
         target: File to write, or folder where INPUT is several images.
-        model: Name of weights in the package, a file of weights (.safetensors), or a run directory (default: the one that
-            knows the level of the noise where it does, unet_denoiser_blind elsewhere).
+        model: Name of weights in the package, a file of weights (.safetensors), or a run directory (default: weights in the
+            package that have learnt from noise of about this level).
         sigma: Standard deviation of the noise, for images in [0, 1] (default: estimated for each image).
         most_pixels: Images with more pixels, all frames together, are refused (default: 2**27).
         data_dir: Folder of data sets prepared by tfds, for run directories.
@@ -63,7 +63,10 @@ def main(
 
 def model_for(level: float) -> str:
     """Weights in the package for noise of a standard deviation."""
-    return "unet_denoiser" if 0.25 <= level <= 0.35 else "unet_denoiser_blind"
+    from ae.pretrained import pretrained_names
+
+    blind = "unet_denoiser_blind"
+    return blind if blind in pretrained_names() and not 0.25 <= level <= 0.35 else "unet_denoiser"
 
 
 if __name__ == "__main__":

@@ -170,3 +170,11 @@ def test_released_weights_score_what_the_tables_say(name, tfds_dir, decoded):
     scores = measure(predictor(config), variables, config.task, test, batch_size=256)
     told = json.loads((ROOT / f"results/{name}.json").read_text())["test"]
     assert scores_table({name: scores}, "accuracy") == scores_table({name: told}, "accuracy")
+
+
+def test_released_weights_are_small_and_all_there():
+    assert set(pretrained_names()) >= {"unet_denoiser", "chroma_unet"}
+    assert sum(path.stat().st_size for path in pretrained.WEIGHTS.iterdir()) < 5e6
+    for name in pretrained_names():
+        result = load_pretrained(name).result
+        assert {"preset", "data", "command", "test", "versions"} <= set(result)
