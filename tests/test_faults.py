@@ -196,17 +196,6 @@ def test_a_full_disk(tmp_path, times, tally, weights):
             tally(f"the disk is full while {what}", FULL, held)
 
 
-def test_a_full_disk_while_training(tmp_path, times, tally):
-    rng = random.Random(4)
-    preset = ["conv_ae_quick", "--limit", "64", "--epochs", "2"]
-    for number in range(max(1, times // 5)):
-        command = python(ROOT / "scripts/train.py", *preset, "--out", f"run{number}")
-        done = limited(rng.randint(1, 900), command, cwd=tmp_path)
-        resumed = subprocess.run([*command, "--resume"], cwd=tmp_path, capture_output=True, text=True, timeout=600)
-        held = one_line(done) and resumed.returncode == 0
-        tally("the disk is full while training", "one line, exit status 2; with room again, --resume goes on", held)
-
-
 # Damaged files: of each kind a good one, damaged in many ways.
 
 
