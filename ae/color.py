@@ -53,15 +53,17 @@ def _differences(chroma: jax.Array, weights: tuple[float, float, float], axis: i
 def into_gamut(
     luma: jax.Array, chroma: jax.Array, weights: tuple[float, float, float] = BT601, *, axis: int = -1
 ) -> jax.Array:
-    """Chroma [..., 2], made weaker where RGB would leave [0, 1] otherwise: hue and luma [..., 1] stay."""
+    """Chroma [..., 2], made weaker where RGB would leave [0, 1] otherwise: hue and luma [..., 1] stay.
+
+    White has none: the room that luma's rounding leaves or does not leave above it would be a hue on some machines only.
+    """
     differences = _differences(chroma, weights, axis)
     strongest, weakest = reduce(jnp.maximum, differences), reduce(jnp.minimum, differences)
-    room_above = (1 - luma) / jnp.maximum(strongest, 1e-12)
+    room_above = jnp.maximum(1 - luma - 1e-6, 0) / jnp.maximum(strongest, 1e-12)
     room_below = luma / jnp.maximum(-weakest, 1e-12)
     strength = jnp.minimum(1, jnp.minimum(room_above, room_below))
-    return jnp.concatenate(
-        [strength * part for part in jnp.split(chroma, 2, axis)], axis
-    )  # fuses, as one product does not
+    # Channel by channel: this fuses, as one product does not.
+    return jnp.concatenate([strength * part for part in jnp.split(chroma, 2, axis)], axis)
 
 
 def saturated(rgb: jax.Array, factor: float | jax.Array) -> jax.Array:

@@ -42,3 +42,8 @@ def test_colourfulness_is_the_papers():
 
 def test_weights_of_luma_add_up():
     assert sum(BT601) == pytest.approx(1)
+
+
+def test_white_has_no_hue_whichever_way_its_luma_was_rounded():
+    almost = jnp.full((1, 1), np.nextafter(np.float32(1), np.float32(0)))
+    np.testing.assert_array_equal(into_gamut(almost, jnp.array([[0.3, -0.2]])), [[0, 0]])
