@@ -71,7 +71,7 @@ BENCHMARKS = {
 }
 
 
-def write_benchmark(path: Path, texts: Sequence[Path] = (Path("README.md"), Path("ae/conv.py"))) -> None:
+def write_benchmark(path: Path, texts: Sequence[Path] = (Path("README.md"), Path("ae/conv/__init__.py"))) -> None:
     """Writes the table of a benchmark's file into the texts that show it."""
     if path.stem in BENCHMARKS:
         table = BENCHMARKS[path.stem](json.loads(path.read_text()))

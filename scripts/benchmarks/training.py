@@ -53,6 +53,7 @@ LAYERS = {
     ),
 }
 
+PRODUCTS = ("output", "input_gradient", "kernel_gradient")
 BATCH_SIZES = {"conv_ae": 64, "colorizer_ae": 32, "unet": 32, "pixel_mlp": 8}
 
 
@@ -62,23 +63,23 @@ def without_parts(name: str, rounds: int, seconds: float) -> dict[str, Any]:
 
     import jax
 
-    from ae import conv
+    from ae.conv import products, winograd
 
     config, timers = benchmark_config(name), {}
-    own = {f"_{name}_on_cpu": getattr(conv, f"_{name}_by_lax") for name in ("input_gradient", "kernel_gradient")}
+    own = {f"_{what}_on_cpu": getattr(products, f"{what}_by_lax") for what in PRODUCTS}
     parts = {
-        "all": {},
-        "tiles of 2 on large maps too": {"LARGE": float("inf")},
-        "tiles of 4 on small maps too": {"LARGE": 0},
-        "a product for each tap instead of Winograd's": {"WINOGRAD": {}},
-        "thin sides like others": {"THIN": 0},
-        "others like thin sides": {"THIN": float("inf")},
-        "a call for each step": {},
-        "XLA's own, a call for each step": own | {"_output_on_cpu": conv._lax},
+        "all": (winograd, {}),
+        "tiles of 2 on large maps too": (winograd, {"LARGE": float("inf")}),
+        "tiles of 4 on small maps too": (winograd, {"LARGE": 0}),
+        "a product for each tap instead of Winograd's": (winograd, {"WINOGRAD": {}}),
+        "thin sides like others": (products, {"THIN": 0}),
+        "others like thin sides": (products, {"THIN": float("inf")}),
+        "a call for each step": (products, {}),
+        "XLA's own, a call for each step": (products, own),
     }
-    for part, changes in parts.items():
+    for part, (module, changes) in parts.items():
         jax.clear_caches()  # of what was traced with other parts
-        with mock.patch.dict(vars(conv), changes):
+        with mock.patch.dict(vars(module), changes):
             timers[part] = compiled_steps(config, looped="a call for each step" not in part)
     rates = take_turns(timers, config.batch_size, rounds, seconds)
     return {
