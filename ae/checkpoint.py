@@ -6,6 +6,7 @@ checksummed; a checkpoint that was damaged later is passed over, and that is sai
 
 import shutil
 import sys
+import tempfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from ae.errors import InputError
+from ae.errors import InputError, TrainingError
+
+ROOM_BESIDE = 2**20  # bytes that are to be free beside a checkpoint, for all else that is written of an epoch
 
 
 class Checkpoints:
@@ -41,12 +44,22 @@ class Checkpoints:
                     shutil.rmtree(path, ignore_errors=True)
 
     def save(self, number: int, tree: Any, record: dict[str, Any], *, score: float | None = None) -> None:
-        """Writes a checkpoint. Lower scores are better; one without a score is kept until two others have come."""
+        """Writes a checkpoint. Lower scores are better; one without a score is kept until two others have come.
+
+        Raises TrainingError where it cannot be written; those before it stay.
+        """
         tree = jax.tree.map(np.asarray, tree)
         self._delete(number)  # there is one only if it was damaged
         record = record | {"score": score, "checksums": _checksums(tree)}
         args = self._args.Composite(arrays=self._args.StandardSave(tree), record=self._args.JsonSave(record))
-        self._checkpointer.save(self._directory / str(number), args=args)
+        try:
+            _try_to_write(self._directory, sum(leaf.nbytes for leaf in jax.tree.leaves(tree)))
+            self._checkpointer.save(self._directory / str(number), args=args)
+        except Exception as error:  # a full disk, or whatever orbax makes of one
+            reason = str(error).partition("\n")[0][:200]
+            raise TrainingError(
+                f"no checkpoint can be written to {self._directory} ({reason}): make room, then go on with --resume"
+            ) from error
         numbers = self._numbers()
         for old in set(numbers) - {*numbers[-2:], self._best()}:
             self._delete(old)
@@ -99,6 +112,12 @@ class Checkpoints:
 
     def close(self) -> None:
         self._checkpointer.close()
+
+
+def _try_to_write(directory: Path, size: int) -> None:
+    """Raises OSError where a disk is nearly full: threads of orbax and TensorBoard would find out, and die of it."""
+    with tempfile.TemporaryFile(dir=directory) as file:
+        file.write(bytes(size + ROOM_BESIDE))
 
 
 def _checksums(tree: Any) -> list[int]:

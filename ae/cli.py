@@ -1,5 +1,6 @@
 """What the command lines share: presets by name or file, and errors as one line with exit status 2."""
 
+import errno
 import logging
 import os
 import platform
@@ -30,7 +31,9 @@ def run(main: Callable[..., None] | dict[str, Callable[..., None]], *, interrupt
     # The second start is to be fast, and a hundred small programs take seconds too.
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache / "compiled"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-    logging.getLogger("absl").setLevel(logging.ERROR)  # tfds and orbax talk of what users need not know
+    logging.getLogger("absl").setLevel(
+        logging.CRITICAL
+    )  # tfds and orbax talk of what users need not know, or raise too
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # and of damaged files in more than one line
     warnings.filterwarnings("ignore", module=r"PIL|imageio|tifffile")
     try:
@@ -38,8 +41,11 @@ def run(main: Callable[..., None] | dict[str, Callable[..., None]], *, interrupt
             tyro.extras.subcommand_cli_from_dict(main)
         else:
             tyro.cli(main)
-    except (InputError, TrainingError, OSError) as error:
+    except (InputError, TrainingError) as error:
         sys.exit(_fail(f"error: {error}", 2))
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        sys.exit(_fail(f"error: {error}{'; make room, then try again' if full else ''}", 2))
     except KeyboardInterrupt:
         sys.exit(_fail(interrupted, 130))
 

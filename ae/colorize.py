@@ -72,7 +72,7 @@ class Colours(NamedTuple):
     offset: jax.Array  # [h, w, 2]
 
 
-Rows = tuple[Any, Any]
+Rows = tuple[Any, Any]  # see `neighbours`
 
 
 class Planes(NamedTuple):

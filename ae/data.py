@@ -168,7 +168,9 @@ def _download(name: str, root: Path) -> Path:
             f"{name} is not in {root} and could not be downloaded ({reason}); "
             "--data-dir names a folder that has it, --data sample needs no download"
         ) from error
-    return next(path for path in [_find(name, root)] if path)
+    found = _find(name, root)
+    assert found is not None
+    return found
 
 
 # Data that comes with the dependencies
@@ -178,7 +180,9 @@ def _packaged(file: str) -> Path:
     """A file within a package, which is not imported: that takes a second."""
     package, _, path = file.partition("/")
     spec = importlib.util.find_spec(package)
-    return Path(str(spec and spec.origin)).parent / path
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / path
 
 
 def _sample_digits() -> dict[str, np.ndarray]:

@@ -6,4 +6,4 @@ class InputError(ValueError):
 
 
 class TrainingError(RuntimeError):
-    """Training cannot go on: a loss or a weight is not finite."""
+    """Training cannot go on: a loss or a weight is not finite, or no checkpoint can be written."""

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ae.files import write_text
+from ae.markdown import Row, columns, fill_file
 from ae.reference import REPORTED
+from ae.studies import studies
 
 
 def describe_model(config: dict[str, Any]) -> str:
@@ -33,25 +33,12 @@ SCORES = {"mse": "MSE", "psnr_pooled": "PSNR pooled", "psnr_mean": "PSNR mean", 
 DIGITS = {"loss": 4, "accuracy": 4, "mse": 5, "psnr_pooled": 2, "psnr_mean": 2, "ssim": 3, "colourfulness": 1}
 COLUMNS = ("", "parameters", "multiply-adds", "epochs", "minutes", "to the reference's loss", "chosen on", "training loss",
            "loss", "accuracy", *SCORES.values())  # fmt: skip
-Row = dict[str, str]  # by column
-
-
-def columns(rows: Sequence[Row], order: Sequence[str] = COLUMNS) -> str:
-    """A Markdown table with those of the columns that any row has."""
-    head = [column for column in order if any(row.get(column) for row in rows)]
-    return markdown([head, *([row.get(column, "") for column in head] for row in rows)])
-
-
-def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; the first row is its head."""
-    head, *body = rows
-    return "".join(f"| {' | '.join(row)} |\n" for row in (head, ["---"] * len(head), *body))
 
 
 def scores_table(rows: dict[str, dict[str, float]], accuracy_name: str) -> str:
     """Scores (see `ae.evaluation.measure`) by name, as a Markdown table."""
     cells = [{"": name, **_cells(("loss", "accuracy"), row), **_cells(SCORES, row)} for name, row in rows.items()]
-    return columns(cells).replace("accuracy", accuracy_name, 1)
+    return columns(cells, COLUMNS).replace("accuracy", accuracy_name, 1)
 
 
 def _group(result: dict[str, Any]) -> tuple[str, str]:
@@ -69,7 +56,7 @@ def table(results: Sequence[dict[str, Any]]) -> str:
             f"{group[1]}: loss and {members[0]['accuracy_name']} on {compared}, the scores after them on {test}.\n\n"
         )
         models = (row for result in members for row in (_model_row(result), *_reference_row(result)))
-        tables.append(title + columns([*_baseline_rows(members), *models]))
+        tables.append(title + columns([*_baseline_rows(members), *models], COLUMNS))
     return "\n".join(tables)
 
 
@@ -171,119 +158,3 @@ def write_tables(folder: Path, readme: Path = Path("README.md")) -> str:
     write_text(folder / "README.md", PREAMBLE + tables + grids + studies(folder) + pictures)
     fill_file(readme, folder, tables)
     return tables
-
-
-def noise_study(values: dict[str, Any]) -> str:
-    """What `scripts/study.py noise` measured: PSNR of the mean error by noise level."""
-    head = ["PSNR pooled at sigma", *(f"{sigma:g}" for sigma in values["sigma"])]
-    return markdown([head, *([name, *(f"{x:.2f}" for x in row)] for name, row in values["psnr_pooled"].items())])
-
-
-def latents_study(values: dict[str, Any]) -> str:
-    """What `scripts/study.py latents` measured: MSE by the number of latents."""
-    rows = values["mse"]
-    head = ["latents", *next(iter(rows.values()))]
-    return markdown([head, *([size, *(f"{x:.5f}" for x in row.values())] for size, row in rows.items())])
-
-
-def colour_study(values: dict[str, Any]) -> str:
-    """What `scripts/study.py colour` measured: error and colourfulness as chroma is multiplied."""
-    head = ["chroma times", *(f"{x:g}" for x in values["saturation"])]
-    digits = {"mse": 5, "colourfulness": 1}
-    return markdown(
-        [
-            head,
-            *(
-                [f"{name}: {SCORES[score]}", *(f"{x:.{digits[score]}f}" for x in row[score])]
-                for name, row in values["models"].items()
-                for score in digits
-            ),
-        ]
-    )
-
-
-def tried_table(values: dict[str, Any]) -> str:
-    """What `scripts/tried.py` measured: variants after a few epochs, their validation loss and what their colour costs."""
-    rows = [
-        {
-            "variant of": f"**{preset}**" if i == 0 else "",
-            "what": label,
-            "parameters": f"{row['parameters']:,}",
-            "multiply-adds": f"{row['multiply_adds'] / 1e6:.1f} M",
-            "epochs": str(row["epochs"]),
-            "minutes": f"{row['minutes']:.1f}",
-            "validation loss": f"{row['val_loss']:.5f}",
-            "colourfulness": f"{row['colourfulness']:.1f}" if "curve" in row else "",
-            "loss of the first, as colourful": _as_colourful(next(iter(tried.values())), row),
-        }
-        for preset, tried in values["presets"].items()
-        for i, (label, row) in enumerate(tried.items())
-    ]
-    return columns(rows, tuple(rows[0]))
-
-
-def _as_colourful(first: dict[str, Any], row: dict[str, Any]) -> str:
-    """The error of the first variant with its chroma multiplied until it is as colourful, where that was measured."""
-    curve = first.get("curve", [])
-    measured = [point["colourfulness"] for point in curve]
-    if not curve or row is first or not measured[0] <= row["colourfulness"] <= measured[-1]:
-        return ""
-    return f"{np.interp(row['colourfulness'], measured, [point['mse'] for point in curve]):.5f}"
-
-
-def clips_study(values: dict[str, Any]) -> str:
-    """What `scripts/study.py clips` measured: how near to the truth, how colourful and how steady clips come out."""
-    names = {
-        "psnr_pooled": "PSNR pooled",
-        "colourfulness": "colourfulness",
-        "cdc": "CDC",
-        "chroma_flicker": "chroma flicker",
-    }
-    digits = {"psnr_pooled": 2, "colourfulness": 1, "cdc": 4, "chroma_flicker": 2}
-    rows = [
-        [clip if i == 0 else "", method, *(f"{scores[name]:.{digits[name]}f}" for name in names)]
-        for clip, methods in values["clips"].items()
-        for i, (method, scores) in enumerate(methods.items())
-    ]
-    return markdown([["clip", "", *names.values()], *rows])
-
-
-def sizes_study(values: dict[str, Any]) -> str:
-    """What `scripts/study.py sizes` measured: photographs that the model sees at several sizes."""
-    rows = [[name, f"{row['PSNR']:.2f}", f"{row['colourfulness']:.1f}"] for name, row in values["methods"].items()]
-    head = [f"{values['photos']} photographs, chroma x {values['saturation']:g}", "PSNR mean", "colourfulness"]
-    return markdown([head, *rows])
-
-
-STUDIES = {
-    "study_noise": noise_study,
-    "study_latents": latents_study,
-    "study_colour": colour_study,
-    "study_clips": clips_study,
-    "study_sizes": sizes_study,
-    "tried": tried_table,
-}
-
-
-def studies(folder: Path) -> str:
-    """The studies whose files are in a folder of results, each with its table and its pictures."""
-    texts = []
-    for name, table in STUDIES.items():
-        if (folder / f"{name}.json").exists():
-            values = json.loads((folder / f"{name}.json").read_text())
-            pictures = "".join(f"![{path.stem}]({path.name})\n" for path in sorted(folder.glob(f"{name}*.[pj][np]g")))
-            texts.append(f"\n`{values['command']}`\n\n{table(values)}\n{pictures}")
-    return "".join(texts)
-
-
-def fill_file(readme: Path, source: Path, tables: str) -> None:
-    """Puts tables into a file that shows them."""
-    if readme.exists() and (filled := fill(readme.read_text(), source, tables)) != readme.read_text():
-        write_text(readme, filled)
-
-
-def fill(text: str, source: Path, tables: str) -> str:
-    """Puts tables between `<!-- table: SOURCE -->` and `<!-- end -->`, where a text has them."""
-    start, end = f"<!-- table: {source.as_posix()} -->\n", "<!-- end -->"
-    before, marker, rest = text.partition(start)
-    return before + marker + tables + end + rest.partition(end)[2] if marker else text

@@ -59,9 +59,7 @@ def result(config: Config, data: Data, state: TrainState, history: History, *, c
         "wall_seconds": round(last["seconds"], 1),
         "seconds_by_epoch": [round(row["seconds"], 1) for row in history],
         "val_loss_by_epoch": [row["val_loss"] for row in history],
-        "hardware": hardware(),
-        "versions": versions(),
-        "command": command,
+        **made_with(command),
     }
 
 
@@ -115,6 +113,11 @@ def multiply_adds(model: nn.Module, shape: tuple[int, ...]) -> int:
     with nn.intercept_methods(add):
         jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, *shape)))
     return total
+
+
+def made_with(command: str) -> dict[str, Any]:
+    """What figures were measured with: hardware, versions, and the command."""
+    return {"hardware": hardware(), "versions": versions(), "command": command}
 
 
 def versions() -> dict[str, str]:

@@ -187,7 +187,8 @@ def fit(
 
     Everything is written to the run directory `out` (see `ae.run`); where it is None, nothing is kept. `resume` goes on from
     the last checkpoint in it. Ctrl-C and SIGTERM end training after a checkpoint, with KeyboardInterrupt.
-    Raises InputError where `out` cannot be used, TrainingError where a loss or a weight is not finite.
+    Raises InputError where `out` cannot be used, TrainingError where a loss or a weight is not finite,
+    or no checkpoint can be written.
     """
     devices.check_batch_size(config.batch_size)
     if out is None:

@@ -54,10 +54,9 @@ def train(
 
 def conditions(rounds: int) -> dict[str, Any]:
     """What a measurement was made with."""
-    from ae import results
+    from ae.results import made_with
 
-    about = {"command": cli.command(), "hardware": results.hardware(), "versions": results.versions()}
-    return about | {"rounds": rounds}
+    return made_with(cli.command()) | {"rounds": rounds}
 
 
 def ablation(

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from studies.colours import cost_of_colour
+
 from ae import cli
 
 Preset = Literal["unet_denoiser", "chroma_unet"]
@@ -65,8 +67,10 @@ def main(
         data_dir: Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
         limit: Use only so many images of each split.
     """
-    from ae import fit, load_data, override, preset, report
+    from ae import fit, load_data, override, preset
     from ae.files import write_text
+    from ae.report import write_tables
+    from ae.studies import STUDIES
 
     values = json.loads(out.read_text()) if out.exists() else {"presets": {}}
     for name in presets:
@@ -83,8 +87,8 @@ def main(
             values["command"] = cli.command()
             out.parent.mkdir(parents=True, exist_ok=True)
             write_text(out, json.dumps(values, indent=2) + "\n")
-    report.write_tables(out.parent)
-    print(report.STUDIES[out.stem](values))
+    write_tables(out.parent)
+    print(STUDIES[out.stem](values))
 
 
 def readings(config: Any) -> Iterator[tuple[str, Any]]:
@@ -98,6 +102,7 @@ def readings(config: Any) -> Iterator[tuple[str, Any]]:
 
 def row(config: Any, state: Any, history: Any, validation: Any) -> dict[str, Any]:
     """What the table says of a variant; of a colorizer also what colour costs, as its chroma is multiplied."""
+    from ae import predictor
     from ae.results import count, multiply_adds
     from ae.tasks import Colorize
 
@@ -110,23 +115,8 @@ def row(config: Any, state: Any, history: Any, validation: Any) -> dict[str, Any
     }
     if not isinstance(config.task, Colorize):
         return about | {"val_loss": history[-1]["val_loss"]}
-    curve = [cost_of_colour(config, state.variables, validation, saturation) for saturation in SATURATIONS]
-    return about | {"val_loss": curve[0]["mse"], "colourfulness": curve[0]["colourfulness"], "curve": curve}
-
-
-def cost_of_colour(config: Any, variables: Any, validation: Any, saturation: float) -> dict[str, float]:
-    """Error and colourfulness with chroma multiplied."""
-    from ae import evaluate, predictor
-    from ae.color import saturated
-
-    predict = predictor(config)
-    return evaluate(
-        lambda variables, x: saturated(predict(variables, x), saturation),
-        variables,
-        config.task,
-        validation,
-        names=("mse", "colourfulness"),
-    )
+    curve = cost_of_colour(predictor(config), state.variables, validation, SATURATIONS)
+    return about | {"val_loss": curve["mse"][0], "colourfulness": curve["colourfulness"][0], "curve": curve}
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import flax.linen as nn
@@ -16,6 +17,7 @@ import pytest
 from ae import cli
 from ae.config import Config
 from ae.data import Data, Split
+from ae.markdown import markdown
 from ae.tasks import Denoise
 
 ROOT = Path(__file__).parents[1]
@@ -138,6 +140,49 @@ def equal_trees(a, b):
     return len(a) == len(b) and all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 
+def killed(command, ready, seconds, **settings):
+    """Runs a command, waits until `ready(process)`, and kills it so many seconds later."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, **settings)
+    ready(process)
+    time.sleep(seconds)
+    process.kill()
+    process.wait()
+
+
+def says(word):
+    """For `killed`: when a process has printed a word."""
+
+    def ready(process):
+        assert process.stdout.readline() == f"{word}\n"
+
+    return ready
+
+
+SLOW_TRAINING = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from dataclasses import replace
+from ae import progress, run
+from ae.train import fit
+from conftest import TINY, tiny_data
+run.CHECKPOINT_SECONDS = 0.05
+def slowly(first, last, **kwargs):
+    for i in range(first, last):
+        yield i, i + 1
+        time.sleep(0.02)
+progress.paced = slowly
+print("training", flush=True)
+epochs = int(sys.argv[3])
+fit(replace(TINY, epochs=epochs, patience=epochs), tiny_data(), out=sys.argv[2], resume=True)
+"""
+
+
+def slow_training(out, epochs):
+    """A command that trains in a run directory, going on with what is there, and writes many checkpoints."""
+    return python("-c", SLOW_TRAINING, Path(__file__).parent, out, epochs)
+
+
 def python(*args, **kwargs):
     """Arguments for subprocess.run."""
     return [sys.executable, *map(str, args)]
@@ -191,9 +236,8 @@ def pytest_sessionfinish(session):
 
 def reliability(values):
     """The table of faults."""
-    rows = [["fault", "promise", "tried", "held"], ["---"] * 4]
-    rows += [[str(row[key]) for key in rows[0]] for row in values["faults"]]
-    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    head = ["fault", "promise", "tried", "held"]
+    table = markdown([head, *([str(row[key]) for key in head] for row in values["faults"])])
     return (
         f"# Reliability\n\nWhat was done to it, and how often what was promised held: `{values['command']}`.\n\n{table}"
     )

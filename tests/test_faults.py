@@ -7,7 +7,6 @@ CI tries a few of each. In earnest, and writing results/reliability.json and res
 import json
 import os
 import random
-import shutil
 import subprocess
 import time
 from contextlib import redirect_stderr, suppress
@@ -19,7 +18,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 from clips import colorizer, luma_frames, make_clip
-from conftest import ROOT, TINY, equal_trees, python, tiny_data
+from conftest import ROOT, TINY, equal_trees, killed, python, says, slow_training, tiny_data
 
 from ae.checkpoint import Checkpoints
 from ae.errors import InputError
@@ -48,41 +47,6 @@ def weights(tmp_path):
     return tmp_path / "model.safetensors"
 
 
-def killed(command, ready, seconds, **settings):
-    """Runs a command, waits until `ready(process)`, and kills it so many seconds later."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, **settings)
-    ready(process)
-    time.sleep(seconds)
-    process.kill()
-    process.wait()
-
-
-def says(word):
-    def ready(process):
-        assert process.stdout.readline() == f"{word}\n"
-
-    return ready
-
-
-TRAINING = """
-import sys, time
-sys.path.insert(0, sys.argv[2])
-from dataclasses import replace
-from ae import progress, run
-from ae.train import fit
-from conftest import TINY, tiny_data
-run.CHECKPOINT_SECONDS = 0.05
-def slowly(first, last, **kwargs):
-    for i in range(first, last):
-        yield i, i + 1
-        time.sleep(0.02)
-progress.paced = slowly
-print("training", flush=True)
-epochs = int(sys.argv[3])
-fit(replace(TINY, epochs=epochs, patience=epochs), tiny_data(), out=sys.argv[1], resume=True)
-"""
-
-
 def test_kill_9_while_training(tmp_path, times, tally):
     """One run, killed again and again, that ends as if nothing had been."""
     rng, epochs = random.Random(0), 3 * times
@@ -90,7 +54,7 @@ def test_kill_9_while_training(tmp_path, times, tally):
     whole, _ = fit(config, data, out=tmp_path / "whole")
     fault = "kill -9 while training, at a random moment"
     for _ in range(times):
-        killed(python("-c", TRAINING, tmp_path / "killed", TESTS, epochs), says("training"), rng.uniform(0.5, 4))
+        killed(slow_training(tmp_path / "killed", epochs), says("training"), rng.uniform(0.5, 4))
         checkpoints = tmp_path / "killed/checkpoints"
         said = StringIO()
         with redirect_stderr(said):
@@ -196,6 +160,17 @@ def test_a_full_disk(tmp_path, times, tally, weights):
             tally(f"the disk is full while {what}", FULL, held)
 
 
+def test_a_full_disk_while_training(tmp_path, times, tally):
+    rng = random.Random(4)
+    preset = ["conv_ae_quick", "--limit", "64", "--epochs", "2"]
+    for number in range(max(1, times // 5)):
+        command = python(ROOT / "scripts/train.py", *preset, "--out", f"run{number}")
+        done = limited(rng.randint(1, 900), command, cwd=tmp_path)
+        resumed = subprocess.run([*command, "--resume"], cwd=tmp_path, capture_output=True, text=True, timeout=600)
+        held = one_line(done) and resumed.returncode == 0
+        tally("the disk is full while training", "one line, exit status 2; with room again, --resume goes on", held)
+
+
 # Damaged files: of each kind a good one, damaged in many ways.
 
 
@@ -245,7 +220,7 @@ def make_images(folder):
 
 
 def tried(files, number, seed, read, tally, fault, promise):
-    """Damages each of some files in turn, and reads it."""
+    """Damages each of some files in turn, and reads it; one that makes trouble is left in its place."""
     rng = random.Random(seed)
     originals = {path: path.read_bytes() for path in files}
     for index in range(number):
@@ -254,9 +229,7 @@ def tried(files, number, seed, read, tally, fault, promise):
         try:
             held = is_refused_or_read(lambda path=path: read(path))
         except Exception as error:
-            kept = Path("/tmp") / f"damaged-{seed}-{index}{path.suffix}"
-            shutil.copy(path, kept)
-            raise AssertionError(f"{kept}: {error!r}") from error
+            raise AssertionError(f"{path}: {error!r}") from error
         path.write_bytes(originals[path])
         tally(fault, promise, held)
 

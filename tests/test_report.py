@@ -12,7 +12,9 @@ from ae import report, results
 from ae.baselines import baselines
 from ae.config import PRESETS
 from ae.errors import InputError
+from ae.markdown import fill
 from ae.reference import reported
+from ae.studies import STUDIES
 from ae.train import fit
 
 
@@ -107,7 +109,7 @@ def test_tables_fill_the_readme_that_shows_the_folder(result, tmp_path):
     table = report.write_tables(out, readme)
     assert readme.read_text() == text.replace("old\n", table)
     assert table in (out / "README.md").read_text()
-    assert report.fill("no marker", out, table) == "no marker"
+    assert fill("no marker", out, table) == "no marker"
     assert sorted(path.name for path in out.iterdir()) == [
         "README.md",
         "tiny.json",
@@ -144,9 +146,9 @@ def test_committed_tables_equal_the_json(text):
     assert sources or text != ROOT / "README.md"
     for source in map(Path, sources):
         if source.suffix == ".json":
-            table = {**BENCHMARKS, **report.STUDIES}[source.stem](json.loads((ROOT / source).read_text()))
+            table = {**BENCHMARKS, **STUDIES}[source.stem](json.loads((ROOT / source).read_text()))
         else:
             table = report.table(report.read_results(ROOT / source))
-        assert report.fill(content, source, table) == content
+        assert fill(content, source, table) == content
     if text.name == "README.md" and text.parent != ROOT:
         assert report.table(report.read_results(text.parent)) in content

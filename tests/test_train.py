@@ -1,6 +1,5 @@
 import os
 import signal
-import subprocess
 import threading
 import time
 from dataclasses import replace
@@ -11,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from conftest import TINY, equal_trees, python, tiny_data
+from conftest import TINY, equal_trees, killed, says, slow_training, tiny_data
 
 from ae import progress, run, train
 from ae.errors import InputError, TrainingError
@@ -242,39 +241,15 @@ def test_an_interrupted_run_resumes_to_the_same_bits(tiny, data, tmp_path, monke
     assert (tmp_path / "whole/history.csv").read_bytes() == (tmp_path / "cut/history.csv").read_bytes()
 
 
-KILLED = """
-import sys, time
-sys.path.insert(0, sys.argv[2])
-from dataclasses import replace
-from ae import progress, run
-from ae.train import fit
-from conftest import TINY, tiny_data
-run.CHECKPOINT_SECONDS = 0.05
-def slowly(first, last, **kwargs):
-    for i in range(first, last):
-        yield i, i + 1
-        time.sleep(0.02)
-progress.paced = slowly
-print("training", flush=True)
-fit(replace(TINY, epochs=6, patience=6), tiny_data(), out=sys.argv[1], resume=True)
-print("finished", flush=True)
-"""
-
-
 def test_a_killed_run_resumes_to_the_same_bits(data, tmp_path):
     config = replace(TINY, epochs=6, patience=6)
     state, history = fit(config, data, out=tmp_path / "whole")
     rng = np.random.default_rng(0)
     for _ in range(3):
-        command = python("-c", KILLED, tmp_path / "killed", Path(__file__).parent)
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        assert process.stdout.readline() == "training\n"
-        time.sleep(rng.uniform(1, 4))
-        process.kill()
-        process.wait()
-    killed, killed_history = fit(config, data, out=tmp_path / "killed", resume=True)
-    assert equal_trees(state, killed)
-    assert timeless(history) == timeless(killed_history)
+        killed(slow_training(tmp_path / "killed", 6), says("training"), rng.uniform(1, 4))
+    resumed, resumed_history = fit(config, data, out=tmp_path / "killed", resume=True)
+    assert equal_trees(state, resumed)
+    assert timeless(history) == timeless(resumed_history)
     assert (tmp_path / "whole/history.csv").read_bytes() == (tmp_path / "killed/history.csv").read_bytes()
 
 

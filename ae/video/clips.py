@@ -176,7 +176,7 @@ class Clip:
         return Fraction(max(self.container.start_time or 0, 0), av.time_base)
 
     def _note_time(self, frame: Any) -> bool:
-        """Whether a frame comes after the one before it, as one does that has no time."""
+        """Keeps the time of a frame, and whether it comes after the one before; one that has no time is given the next."""
         duration = (frame.duration or 0) * frame.time_base or 1 / (self.video.average_rate or Fraction(25))
         if frame.pts is None:
             start = sum(self.times[-1], Fraction(0)) if self.times else Fraction(0)

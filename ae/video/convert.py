@@ -73,7 +73,7 @@ def colorize_clip(
             for line in writer.left_out:
                 say(line)
             steadiness = _write_frames(clip, writer, colorizer, batch_size)
-        report = Report(target, list(checked(temporary, clip, writer)), clip.lost, steadiness)
+        report = Report(target, list(checked(temporary, clip, writer)), clip.lost + writer.lost, steadiness)
         if not report.passed:
             report = report._replace(path=target.with_stem(f"{target.stem}.failed"))
             os.replace(temporary, report.path)

@@ -25,7 +25,7 @@ OPTIONS: dict[str, dict[str, Any]] = {".jpg": {"quality": 95, "subsampling": 0},
            ".webp": {"lossless": True}}  # fmt: skip
 
 
-MOST_PIXELS = 2**27  # of an image, all frames together; some 10 GB of memory
+MOST_PIXELS = 2**27  # of an image, all frames together
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit, which knows no frames
 imopen: Any = iio.imopen  # whose plugins take more than the type that it is declared to return
 

@@ -45,6 +45,7 @@ class ClipWriter:
         self.path, self.clip, self.beside = path, clip, beside
         self.codec = codec or CODECS.get(path.suffix.lower(), "libx264")
         self.left_out = clip.remarks
+        self.lost: list[str] = []  # packets that could not be copied, a line each
         self.altered = 0  # frames whose luma is not the source's
         self.packets: Counter[int] = Counter()  # that were copied, by the index of their stream in the source
         self.starts: dict[int, Fraction] = {}  # of the streams that were copied, in seconds
@@ -118,7 +119,7 @@ class ClipWriter:
         try:
             self.container.mux(packet)
         except av.error.ArgumentError as error:  # times that go back, in damaged files
-            self.clip.lost.append(f"a packet of {source.type} stream {source.index} at {clock(start)}: {reason(error)}")
+            self.lost.append(f"a packet of {source.type} stream {source.index} at {clock(start)}: {reason(error)}")
             return
         self.packets[source.index] += 1
         if start is not None:

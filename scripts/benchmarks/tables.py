@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ae.report import fill_file, markdown
+from ae.markdown import fill_file, markdown
 
 
 def train_table(values: dict[str, Any]) -> str:

@@ -1,0 +1,104 @@
+"""Clips in colour: ours beside gray ones, the reference's way and the truth."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import tyro
+from studies.common import SHOWN_WIDTH, DataDir, Limit, Model, Out, write
+
+from ae import cli
+
+SHOWN_FRAMES = 4  # of a clip
+
+
+def clips(
+    paths: tyro.conf.Positional[tuple[Path, ...]],
+    model: Model = "chroma_unet",
+    reference: Model = "runs/colorizer_ae",
+    out: Out = Path("results"),
+    data_dir: DataDir = None,
+    limit: Limit = None,
+) -> None:
+    """Colorize clips that have colour, and compare: ours, a gray clip, and the reference's way, each frame at 32x32.
+
+    Args:
+        paths: Clips in colour; the models see their luma alone.
+        reference: Likewise the reference's colorizer.
+    """
+    from ae import load_data, load_model
+    from ae.colorize import Colorizer
+    from ae.figures import save_rows
+    from ae.results import made_with
+
+    ours, theirs = (
+        load_model(name, lambda config: load_data(config, data_dir=data_dir)) for name in (model, reference)
+    )
+    colorizers = {f"{ours.config.name}": Colorizer(ours), f"{ours.config.name}, chroma x 1.5": Colorizer(ours, 1.5)}
+    rows = {}
+    out.mkdir(parents=True, exist_ok=True)
+    for path in paths:
+        methods = compare_on_clip(path, colorizers, theirs, limit)
+        rows[path.name] = {name: method.scores() for name, method in methods.items()}
+        save_rows(out / f"study_clips_{path.stem}.jpg", {name: method.strip() for name, method in methods.items()})
+    write(out, "study_clips", made_with(cli.command()) | {"clips": rows})
+
+
+class Method(NamedTuple):
+    """What is known of a method after some frames of a clip: RGB [H, W, 3] in [0, 1] each."""
+
+    errors: list[float]
+    steadiness: Any
+    small: list[Any]
+
+    def add(self, rgb: Any, truth: Any) -> None:
+        import jax.numpy as jnp
+        import numpy as np
+
+        from ae.colorize import resized, sampled
+
+        self.errors.append(float(jnp.square(rgb - truth).mean()))
+        self.steadiness.add(np.asarray(sampled(rgb)))  # as for clips that are written
+        self.small.append(np.asarray(resized(rgb, (SHOWN_WIDTH * rgb.shape[0] // rgb.shape[1], SHOWN_WIDTH))))
+
+    def scores(self) -> dict[str, float]:
+        from ae.metrics import pooled_psnr
+
+        names = ("colourfulness", "cdc", "chroma_flicker")
+        psnr = float(pooled_psnr(sum(self.errors) / len(self.errors)))
+        return {"psnr_pooled": psnr, **{name: getattr(self.steadiness, name) for name in names}}
+
+    def strip(self) -> Any:
+        """Frames from all over the clip, [N, h, w, 3]."""
+        import numpy as np
+
+        count = min(SHOWN_FRAMES, len(self.small))
+        return np.stack([self.small[(2 * i + 1) * len(self.small) // (2 * count)] for i in range(count)])
+
+
+def compare_on_clip(path: Path, colorizers: dict[str, Any], reference: Any, limit: int | None) -> dict[str, Method]:
+    """What each method makes of a clip's frames, as they are shown, in full size."""
+    from itertools import islice
+
+    import numpy as np
+    from tqdm import tqdm
+
+    from ae.colorize import resized, shown_frames
+    from ae.stages import Frame
+    from ae.video.clips import Clip, planar, planes
+    from ae.video.steadiness import Steadiness
+
+    clip = Clip(path)
+    frames = islice((item for item in clip if isinstance(item, Frame)), limit)
+    names = ("gray", "colorizer_ae, 32x32", *colorizers, "truth")
+    methods = {name: Method([], Steadiness(), []) for name in names}
+    for frame in tqdm(frames, path.name, limit or clip.count, leave=False):
+        codes, *true = (plane[None] for plane in planes(planar(frame.source)))
+        neutral = np.full_like(true[0], 2 ** (clip.coding.bits - 1))
+        chroma = {name: colorizer.planes(codes, clip.coding)[:2] for name, colorizer in colorizers.items()}
+        chroma |= {"gray": (neutral, neutral), "truth": true}
+        shown = {name: shown_frames(codes, *both, clip.coding)[0] for name, both in chroma.items()}
+        small = resized(clip.coding.luma(codes[0])[..., None], (32, 32))
+        shown["colorizer_ae, 32x32"] = resized(reference(small[None])[0], codes.shape[1:])
+        for name, method in methods.items():
+            method.add(shown[name], shown["truth"])
+    return methods
