@@ -16,6 +16,7 @@ import numpy as np
 
 from ae.errors import InputError, TrainingError
 
+MOST_EXPANSION = 100  # of a checkpoint's files to its arrays; weights hardly shrink
 ROOM_BESIDE = 2**20  # bytes that are to be free beside a checkpoint, for all else that is written of an epoch
 
 
@@ -97,12 +98,24 @@ class Checkpoints:
             return None
 
     def _read(self, number: int, template: Any) -> tuple[Any, dict[str, Any]]:
+        self._check_shapes(self._directory / str(number), template)
         template = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), template)
         args = self._args.Composite(arrays=self._args.StandardRestore(template), record=self._args.JsonRestore())
         restored = self._checkpointer.restore(self._directory / str(number), args=args)
         if restored.record["checksums"] != _checksums(restored.arrays):
             raise ValueError("its checksums do not fit")
         return restored.arrays, restored.record
+
+    def _check_shapes(self, path: Path, template: Any) -> None:
+        """Before anything is read: orbax gives arrays the shapes that a file claims, and zeros take no room in it."""
+        leaves = jax.tree_util.tree_leaves_with_path(template)
+        expected = {jax.tree_util.keystr(key, simple=True, separator="."): leaf for key, leaf in leaves}
+        claimed = jax.tree.leaves(self._checkpointer.metadata(path).item_metadata["arrays"].tree)
+        if {leaf.name: tuple(leaf.shape) for leaf in claimed} != {key: leaf.shape for key, leaf in expected.items()}:
+            raise ValueError("its arrays are not those of the model")
+        stored = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        if sum(leaf.size * leaf.dtype.itemsize for leaf in expected.values()) > MOST_EXPANSION * stored:
+            raise ValueError("its arrays are too large for its files")
 
     def _delete(self, number: int) -> None:
         """Renames before deleting: half a checkpoint never stands under a number."""

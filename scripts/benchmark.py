@@ -16,6 +16,8 @@ Preset = Literal["medium", "veryfast"]
 def train(
     peers: tuple[Peer, ...] = (),
     models: tuple[Model, ...] = tuple(LAYERS),
+    started: tuple[str, ...] = ("pixel_mlp", "conv_ae", "colorizer_ae"),
+    compiled: tuple[str, ...] = ("pixel_mlp", "conv_ae", "colorizer_ae", "unet_denoiser", "chroma_unet", "dense_ae_32"),
     rounds: int = 5,
     seconds: float = 2.0,
     torch_python: Path = Path("peers/torch/bin/python"),
@@ -27,6 +29,8 @@ def train(
     Args:
         peers: Whom to compare with; each is run in an environment of its own (see README.md).
         models: What to train.
+        started: Presets whose training is started, with and without the compilation cache.
+        compiled: Presets whose epoch is compiled.
         rounds: How often each is timed; medians count.
         seconds: How long each timing takes, about; that of an epoch's overhead, which is small, forty times as long.
         torch_python: Python of PyTorch's environment.
@@ -42,7 +46,8 @@ def train(
     for peer in peers:
         if not pythons[peer].exists():
             raise InputError(f"{pythons[peer]} does not exist: README.md says how to make it, or give --{peer}-python")
-    values = conditions(rounds) | {"start_seconds": start_seconds(), "compile_seconds": compile_seconds(), "models": {}}
+    starts = {"start_seconds": start_seconds(started), "compile_seconds": compile_seconds(compiled)}
+    values = conditions(rounds) | starts | {"models": {}}
     for name in models:
         print(f"\n{name}", flush=True)
         row, versions = compare(name, {peer: pythons[peer] for peer in peers}, rounds, seconds)

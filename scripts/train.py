@@ -29,7 +29,7 @@ def main(
             ...: an unknown name lists them), or a file that defines one: my_model.py:PRESET.
         data: Another data set; "sample" needs no download.
         data_dir: Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
-        out: Run directory to write (default: runs/PRESET).
+        out: Run directory to write (default: runs/PRESET, or runs/PRESET-DATA with other data than the preset's).
         resume: Go on from the last checkpoint in the run directory.
         epochs: Train for so many epochs at most.
         limit: Use only so many images of each split.
@@ -44,11 +44,11 @@ def main(
 
     if distributed or coordinator or processes is not None or process is not None:
         devices.join_processes(coordinator, processes, process)
-    config = cli.load_preset(preset)
-    config = on_sample(config) if data == "sample" else override(config, data=data or config.data)
+    plain = cli.load_preset(preset)
+    config = on_sample(plain) if data == "sample" else override(plain, data=data or plain.data)
     given = {"epochs": epochs, "limit": limit, "seed": seed}
     config = override(config, **{key: value for key, value in given.items() if value is not None})
-    out = out or Path("runs") / config.name
+    out = out or Path("runs") / (config.name if config.data == plain.data else f"{config.name}-{config.data}")
 
     loaded = load_data(config, data_dir=data_dir)
     if devices.is_first():

@@ -128,3 +128,20 @@ def test_clips_are_timed_with_and_without_a_model(call, tmp_path):
         assert sum(row["share"].values()) == pytest.approx(1)
     assert 100 < values["peak_megabytes"]["30"] < 4000
     assert "clip.mp4, 64x48, 20 frames" in tables.video_table(values)
+
+
+SHORTEST = ("--models", "pixel_mlp", "--rounds", "1", "--seconds", "0.01")
+
+
+def test_training_is_timed(call, tmp_path):
+    call("benchmark.py", "train", *SHORTEST, "--started", "--compiled", "pixel_mlp_quick", "--out", "bench.json")
+    values = json.loads((tmp_path / "bench.json").read_text())
+    assert values["models"]["pixel_mlp"]["images_per_second"]["ae"] > 0
+    assert list(values["compile_seconds"]) == ["pixel_mlp_quick"]
+
+
+def test_parts_of_the_convolutions_are_timed(call, tmp_path):
+    call("benchmark.py", "ablation", *SHORTEST, "--out", "ablation.json")
+    row = json.loads((tmp_path / "ablation.json").read_text())["models"]["pixel_mlp"]
+    assert row["ratio"]["all"] == 1
+    assert len(row["ratio"]) == 8

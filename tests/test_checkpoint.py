@@ -1,5 +1,6 @@
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from conftest import equal_trees
 
@@ -92,3 +93,18 @@ def test_a_damaged_checkpoint_is_written_again(folder):
     checkpoints = Checkpoints(folder)
     checkpoints.save(3, tree(7), {"number": 3}, score=0.5)
     assert equal_trees(checkpoints.restore(tree(0))[0], tree(7))
+
+
+@pytest.mark.parametrize(("stored", "wanted"), [((2000, 3000), (2, 3)), ((2, 3), (2000, 3000))])
+def test_arrays_of_other_shapes_are_not_read(tmp_path, stored, wanted, capsys):
+    Checkpoints(tmp_path / "run").save(1, {"a": np.ones(stored, np.float32)}, {})
+    with pytest.raises(InputError, match="no checkpoint in .* can be read"):
+        Checkpoints(tmp_path / "run", read_only=True).restore({"a": np.zeros(wanted, np.float32)})
+    assert "its arrays are not those of the model" in capsys.readouterr().err
+
+
+def test_arrays_that_a_small_file_claims_to_hold_are_not_read(tmp_path, capsys):
+    Checkpoints(tmp_path / "run").save(1, {"a": np.zeros((4000, 4000), np.float32)}, {})
+    with pytest.raises(InputError, match="no checkpoint in .* can be read"):
+        Checkpoints(tmp_path / "run", read_only=True).restore({"a": np.zeros((4000, 4000), np.float32)})
+    assert "its arrays are too large for its files" in capsys.readouterr().err

@@ -1,8 +1,6 @@
 import csv
 import json
 import os
-import re
-import runpy
 import time
 
 import numpy as np
@@ -123,28 +121,3 @@ def test_reproduce_writes_tables_that_can_be_made_again(call, tmp_path):
     }  # fmt: skip
     again = call("reproduce.py", *arguments, "--out", "a", "--runs", "runs_a")  # goes on with finished runs
     assert "epoch   1" not in again.stdout
-
-
-def test_the_readmes_example_trains(call, tmp_path):
-    """A model and a task in a file of one's own, with the loop, the tables and the pictures of the package."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (example,) = [block for block in blocks if "PRESET = " in block]
-    (tmp_path / "my_model.py").write_text(example)
-    limits = ("--limit", "64", "--epochs", "2")
-    done = call("train.py", "my_model.py", "--data", "sample", *limits, "--out", "run")
-    assert "epoch   2" in done.stdout
-    refused(call("evaluate.py", "run", status=2), "name the file", "--preset")
-    assert "| **" not in call("evaluate.py", "run", "--preset", "my_model.py").stderr
-
-
-def test_the_readmes_python_runs(tmp_path, monkeypatch):
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (example,) = [block for block in blocks if "fit(" in block]
-    (tmp_path / "example.py").write_text(example.replace("epochs=3", "epochs=1, limit=32"))
-    monkeypatch.chdir(tmp_path)
-    runpy.run_path("example.py")
-
-
-def test_every_script_in_the_readme_exists():
-    named = set(re.findall(r"scripts/(\w+\.py)", (ROOT / "README.md").read_text()))
-    assert named == {path.name for path in (ROOT / "scripts").glob("*.py")}

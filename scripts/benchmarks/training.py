@@ -121,19 +121,19 @@ def compiled_steps(config: Any, *, looped: bool = True) -> Timer:
     return timer
 
 
-def compile_seconds() -> dict[str, float]:
+def compile_seconds(presets: Sequence[str]) -> dict[str, float]:
     """Seconds that the epoch of each preset takes to compile, without the cache."""
     import jax
     import numpy as np
     from tqdm import tqdm
 
-    from ae.config import PRESETS
+    from ae import preset
     from ae.train import train_steps
 
     jax.config.update("jax_enable_compilation_cache", False)
     seconds = {}
-    for name, config in tqdm(PRESETS.items(), desc="compiling", leave=False):
-        size = config.batch_size
+    for name in tqdm(presets, desc="compiling", leave=False):
+        config, size = preset(name), preset(name).batch_size
         images, state = example(config, size)
         began = time.perf_counter()
         train_steps.lower(config.program, size, state, images, np.arange(size), (1, 0), 0, 1, 0, size).compile()
@@ -142,15 +142,13 @@ def compile_seconds() -> dict[str, float]:
     return seconds
 
 
-def start_seconds() -> dict[str, dict[str, float]]:
+def start_seconds(presets: Sequence[str]) -> dict[str, dict[str, float]]:
     """Seconds from the start of `train.py` to its first step: with an empty compilation cache, and then with a full one."""
-    from ae.config import REFERENCE
-
     seconds = {}
-    for config in REFERENCE:
+    for name in presets:
         with tempfile.TemporaryDirectory() as cache:
-            first, *others = [until_first_step(config.name, cache) for _ in range(4)]
-        seconds[config.name] = {"first": round(first, 1), "second": round(statistics.median(others), 1)}
+            first, *others = [until_first_step(name, cache) for _ in range(4)]
+        seconds[name] = {"first": round(first, 1), "second": round(statistics.median(others), 1)}
     return seconds
 
 

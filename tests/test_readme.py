@@ -1,0 +1,172 @@
+"""Every command in the README is run: here, shortened where it is long, or by the test that is named for it."""
+
+import os
+import re
+import runpy
+import socket
+import subprocess
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+from clips import luma_frames, make_clip
+from conftest import ROOT, python, refused
+from PIL import Image
+
+TEXT = (ROOT / "README.md").read_text()
+COMMANDS = [
+    line.partition("#")[0].strip()
+    for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
+    for line in block.splitlines()
+    if "scripts/" in line
+]
+EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+
+ONE_EPOCH = ("--limit", "16", "--epochs", "1")
+TRAINING = {
+    "python scripts/train.py conv_ae --data-dir DIR": ONE_EPOCH,
+    "python scripts/train.py conv_ae --resume": ("--data-dir", "DIR", "--limit", "16", "--epochs", "2"),
+    "python scripts/train.py conv_ae --data sample": ONE_EPOCH,
+    "python scripts/evaluate.py runs/conv_ae": ("--data-dir", "DIR"),
+    "python scripts/export.py runs/conv_ae conv_ae.jax": ("--data-dir", "DIR"),
+    "python scripts/export.py runs/conv_ae conv_ae.safetensors": ("--data-dir", "DIR"),
+    "python scripts/reproduce.py": ("--data-dir", "DIR", "--limit", "16", "--epochs", "2", "--only", "conv_ae"),
+    "python scripts/reproduce.py --only unet_denoiser chroma_unet": ("--data-dir", "DIR", *ONE_EPOCH),
+    "python scripts/study.py side-by-side": ("--data-dir", "DIR", "--limit", "30"),
+    "python scripts/train.py scripts/vivid.py": ("--data-dir", "DIR", *ONE_EPOCH),
+}
+IMAGES = {
+    "python scripts/colorize.py old.jpg new.png": (),
+    "python scripts/colorize.py scans/ coloured/": (),
+    "python scripts/colorize.py film.mp4 film-in-colour.mp4": (),
+    "python scripts/colorize.py film.mkv try.mkv --preview 10 --side-by-side --saturation 1.5": (),
+    "python scripts/denoise.py noisy.png clean.png": (),
+}
+OWN = {
+    "python scripts/train.py my_model.py --data sample": ("--limit", "64", "--epochs", "2"),
+    "python scripts/evaluate.py runs/residual-sample-digits --preset my_model.py": (),
+}
+MANY = {
+    "srun python scripts/train.py conv_ae --distributed": lambda rank, port: ("--distributed",),
+    "python scripts/train.py conv_ae --coordinator HOST:PORT --processes 2 --process 0": lambda rank, port: (
+        *("--coordinator", f"localhost:{port}", "--processes", "2", "--process", rank),
+    ),
+}
+ELSEWHERE = {
+    "python scripts/reproduce.py --quick": ".ci/run",
+    "python scripts/evaluate.py chroma_unet": "test_released_weights_score_what_the_tables_say",
+    "python scripts/tried.py": "test_variants_make_a_table",
+    "python scripts/study.py noise --models unet_denoiser": "test_noise",
+    "python scripts/study.py latents": "test_latents",
+    "python scripts/study.py colour": "test_colour",
+    "python scripts/study.py clips CLIP.mp4 --reference runs/colorizer_ae": "test_clips",
+    "python scripts/study.py sizes": "test_sizes",
+    "python scripts/benchmark.py video --clip CLIP.mp4 --torch-python peers/torch/bin/python":
+        "test_clips_are_timed_with_and_without_a_model",
+    "python scripts/benchmark.py train --peers torch keras --seconds 3": "test_training_is_timed",
+    "python scripts/benchmark.py ablation": "test_parts_of_the_convolutions_are_timed",
+}  # fmt: skip
+
+
+def test_every_command_is_run():
+    assert set(COMMANDS) == {*TRAINING, *IMAGES, *OWN, *MANY, *ELSEWHERE}
+    tests = "".join(path.read_text() for path in (ROOT / "tests").glob("*.py")) + "def .ci/run("
+    for name in ELSEWHERE.values():
+        assert f"def {name}(" in tests
+
+
+@pytest.fixture
+def follow(call):
+    """Runs the README's commands one after the other."""
+
+    def follow(commands, **places):
+        for line in COMMANDS:
+            if line in commands:
+                words = [places.get(word, word) for word in (*line.split(), *commands[line])]
+                yield line, call(words[1].removeprefix("scripts/"), *(place(word) for word in words[2:]))
+
+    def place(word):
+        return str(ROOT / word) if word.startswith("scripts/") else word
+
+    return follow
+
+
+def test_training(follow, tfds_dir, decoded, tmp_path):
+    said = {line: done.stdout for line, done in follow(TRAINING, DIR=str(tfds_dir))}
+    assert "epoch   2" in said["python scripts/train.py conv_ae --resume"]
+    assert "noisy input" in said["python scripts/reproduce.py"]
+    assert (tmp_path / "conv_ae.jax").stat().st_size > 10**6
+    assert (tmp_path / "results/side_by_side_mnist_denoised.png").exists()
+    assert (tmp_path / "results/side_by_side_cifar100_colorized.png").exists()
+
+
+def test_images_and_clips(follow, tmp_path):
+    photo = np.asarray(Image.open(ROOT / "results/study_clips_bigbuckbunny.jpg").convert("RGB"))[:60, -180:]
+    iio.imwrite(tmp_path / "old.jpg", photo[..., 1])
+    (tmp_path / "scans").mkdir()
+    iio.imwrite(tmp_path / "scans/1.png", photo)
+    noise = np.random.default_rng(0).normal(0, 20, photo.shape)
+    iio.imwrite(tmp_path / "noisy.png", np.uint8(np.clip(photo + noise, 0, 255)))
+    for name in ("film.mp4", "film.mkv"):
+        make_clip(tmp_path / name, luma_frames(12, 48, 64), tracks=[0.0])
+    said = {line: done.stdout for line, done in follow(IMAGES)}
+    assert "PASS film-in-colour.mp4" in said["python scripts/colorize.py film.mp4 film-in-colour.mp4"]
+    assert np.ptp(iio.imread(tmp_path / "new.png"), axis=-1).mean() > 5  # it has colour
+    assert iio.imread(tmp_path / "coloured/1.png").shape == photo.shape
+    clean, noisy = (np.float32(iio.imread(tmp_path / f"{name}.png")) for name in ("clean", "noisy"))
+    assert np.square(clean - photo).mean() < np.square(noisy - photo).mean() / 2
+
+
+def test_a_model_and_a_task_in_a_file_of_ones_own(follow, call, tmp_path):
+    (example,) = [block for block in EXAMPLES if "PRESET = " in block]
+    (tmp_path / "my_model.py").write_text(example)
+    said = [done.stdout for _, done in follow(OWN)]
+    assert "epoch   2" in said[0]
+    assert "residual" in said[1]
+    refused(call("evaluate.py", "runs/residual-sample-digits", status=2), "name the file", "--preset")
+
+
+@pytest.mark.parametrize("command", MANY)
+def test_many_processes(command, tmp_path):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    started = []
+    for rank in range(2):
+        (tmp_path / f"host{rank}").mkdir()
+        words = ("pixel_mlp_quick", *ONE_EPOCH, *MANY[command](rank, port))
+        slurm = {"SLURM_JOB_ID": str(port), "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2"}
+        slurm |= {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank), "SLURM_STEP_NUM_NODES": "1"}
+        process = subprocess.Popen(
+            python(ROOT / "scripts/train.py", *words),
+            cwd=tmp_path / f"host{rank}",
+            env=os.environ | slurm,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+    said = [process.communicate(timeout=300)[0] for process in started]
+    assert [process.returncode for process in started] == [0, 0]
+    assert "epoch   1" in said[0]
+    assert said[1] == ""
+
+
+def test_python(tmp_path, monkeypatch):
+    (example,) = [block for block in EXAMPLES if "fit(" in block]
+    (tmp_path / "example.py").write_text(example.replace("epochs=3", "epochs=1, limit=32"))
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path("example.py")
+
+
+def test_colorizing_from_python():
+    (example,) = [block for block in EXAMPLES if "Colorizer" in block]
+    frames = luma_frames(3, 24, 32)
+    values = {"frames": frames}
+    exec(example, values)
+    assert values["rgb"].shape == (*frames.shape, 3)
+    assert values["rgb"].dtype == frames.dtype
+
+
+def test_every_script_is_in_the_readme():
+    named = set(re.findall(r"scripts/(\w+\.py)", TEXT))
+    assert named == {path.name for path in (ROOT / "scripts").glob("*.py")}
