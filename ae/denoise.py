@@ -1,5 +1,6 @@
 """Noise taken from images of any size, in tiles."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +15,14 @@ GRID = 8  # tiles begin at multiples of it, as down-sampling does: what comes ou
 def noise_level(gray: np.ndarray) -> float:
     """The standard deviation of Gaussian noise in an image [H, W] in [0, 1], from the median of its finest wavelets.
 
-    Too low where noise was cut at black and white, as it is around digits. From Donoho and Johnstone, "Ideal spatial
-    adaptation by wavelet shrinkage" (1994).
+    0 for images of one value. Too low where noise was cut at black and white, as it is around digits. From Donoho and
+    Johnstone, "Ideal spatial adaptation by wavelet shrinkage" (1994).
     """
     from skimage.restoration import estimate_sigma
 
-    return float(estimate_sigma(gray))
+    with warnings.catch_warnings():  # of very small images, and of those of one value
+        warnings.simplefilter("ignore")
+        return float(np.nan_to_num(estimate_sigma(gray)))
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,24 @@ class Denoiser:
 
     trained: Pretrained
 
-    def image(self, noisy: np.ndarray) -> np.ndarray:
-        """An image [H, W] in [0, 1] without its noise. Raises InputError where the model takes another size only."""
+    @property
+    def knows_no_level(self) -> bool:
+        """Whether the model has learnt from noise of all levels, and none at all."""
+        task = self.trained.config.train_task or self.trained.config.task
+        return getattr(task, "least_sigma", None) is not None
+
+    def image(self, noisy: np.ndarray, *, sigma: float | None = None) -> np.ndarray:
+        """An image [H, W] in [0, 1] without its noise.
+
+        `sigma`: the standard deviation of the noise; no more than that is taken away, so that fine detail stays where there
+        is little noise. Raises InputError where the model takes another size only.
+        """
+        taken = self._clean(noisy) - noisy
+        share = 1.0 if sigma is None else min(1.0, sigma / max(float(np.sqrt(np.square(taken).mean())), 1e-12))
+        return noisy + np.float32(share) * taken
+
+    def _clean(self, noisy: np.ndarray) -> np.ndarray:
+        """The model's answer, tile by tile."""
         height, width = noisy.shape
         beyond = [(0, -length % GRID if length > TILE else 0) for length in noisy.shape]
         padded = np.pad(noisy, beyond, mode="edge")

@@ -45,7 +45,7 @@ def main(
     from ae.errors import InputError
     from ae.tasks import Colorize
     from ae.video.convert import change_image, change_images, colorize_clip, colorize_picture, is_many
-    from ae.video.images import MOST_PIXELS, SUFFIXES
+    from ae.video.images import SUFFIXES
 
     cli.check_above(0, batch=batch, pixels=pixels, preview=preview, most_pixels=most_pixels)
     cli.check_at_least(0, saturation=saturation)
@@ -56,11 +56,11 @@ def main(
     change = partial(colorize_picture, colorizer=colorizer, beside=side_by_side)
     path = Path(source)
     if is_many(source):
-        change_images(source, target, change, most_pixels=most_pixels or MOST_PIXELS)
+        change_images(source, target, change, most_pixels=most_pixels)
     elif not path.exists():
         raise InputError(f"{path} does not exist")
     elif path.suffix.lower() in SUFFIXES and target.suffix.lower() in SUFFIXES:
-        print("\n".join([*change_image(path, target, change, most_pixels=most_pixels or MOST_PIXELS), str(target)]))
+        print("\n".join([*change_image(path, target, change, most_pixels=most_pixels), str(target)]))
     else:
         settings = {"batch_size": batch or BATCH_SIZE, "seconds": preview, "beside": side_by_side}
         print_report(colorize_clip(path, target, colorizer, codec=codec, options=encoder_options, **settings))

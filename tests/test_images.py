@@ -9,8 +9,10 @@ from clips import colorizer
 from PIL import Image
 
 from ae.color import BT601
+from ae.data import sample_photograph
 from ae.denoise import MARGIN, TILE, Denoiser, noise_level, tiles
 from ae.errors import InputError
+from ae.pretrained import load_pretrained
 from ae.video.convert import change_image, change_images, colorize_picture, gray_frames, map_channels
 from ae.video.images import check_holds, image_files, read_image, write_image
 
@@ -229,6 +231,26 @@ def test_tiles_leave_no_trace():
 def test_noise_level_is_found():
     image = np.full((200, 200), 0.5) + RNG.normal(scale=0.1, size=(200, 200))
     assert noise_level(image) == pytest.approx(0.1, rel=0.05)
+
+
+def test_images_too_small_or_plain_for_an_estimate_have_no_noise():
+    assert noise_level(np.zeros((20, 30))) == 0
+    for shape in ((1, 1), (1, 9), (9, 1)):
+        assert noise_level(RNG.random(shape)) < 1e-6
+
+
+def test_no_more_is_taken_away_than_the_noise():
+    """A photograph without noise stays nearly as it is, however much the model would take for noise."""
+    denoiser = Denoiser(load_pretrained("photo_denoiser"))
+    photo = np.float32(sample_photograph("sklearn/datasets/images/china.jpg")[:200, :200, 1]) / 255
+    noisy = np.clip(photo + RNG.normal(scale=0.1, size=photo.shape), 0, 1).astype(np.float32)
+    errors = {
+        sigma: np.sqrt(np.square(denoiser.image(image, sigma=sigma) - photo).mean())
+        for image, sigma in ((photo, 0.0), (photo, 0.01), (photo, None), (noisy, 0.1))
+    }
+    assert errors[0.0] == 0
+    assert errors[0.01] == pytest.approx(0.01, rel=0.01)
+    assert 0.02 < errors[None] < errors[0.1] < 0.07
 
 
 def test_channels_are_changed_one_by_one(tmp_path):

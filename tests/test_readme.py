@@ -22,17 +22,17 @@ COMMANDS = [
 ]
 EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
-ONE_EPOCH = ("--limit", "16", "--epochs", "1")
+ONE_EPOCH = ("--limit", "32", "--epochs", "1")
 TRAINING = {
     "python scripts/train.py conv_ae --data-dir DIR": ONE_EPOCH,
-    "python scripts/train.py conv_ae --resume": ("--data-dir", "DIR", "--limit", "16", "--epochs", "2"),
+    "python scripts/train.py conv_ae --resume": ("--data-dir", "DIR", "--limit", "32", "--epochs", "2"),
     "python scripts/train.py conv_ae --data sample": ONE_EPOCH,
     "python scripts/evaluate.py runs/conv_ae": ("--data-dir", "DIR"),
     "python scripts/export.py runs/conv_ae conv_ae.jax": ("--data-dir", "DIR"),
     "python scripts/export.py runs/conv_ae conv_ae.safetensors": ("--data-dir", "DIR"),
-    "python scripts/reproduce.py": ("--data-dir", "DIR", "--limit", "16", "--epochs", "2", "--only", "conv_ae"),
+    "python scripts/reproduce.py": ("--data-dir", "DIR", "--limit", "32", "--epochs", "2", "--only", "conv_ae"),
     "python scripts/reproduce.py --only unet_denoiser chroma_unet": ("--data-dir", "DIR", *ONE_EPOCH),
-    "python scripts/study.py side-by-side": ("--data-dir", "DIR", "--limit", "30"),
+    "python scripts/study.py side-by-side": ("--data-dir", "DIR", "--limit", "32"),
     "python scripts/train.py scripts/vivid.py": ("--data-dir", "DIR", *ONE_EPOCH),
 }
 IMAGES = {
@@ -43,7 +43,7 @@ IMAGES = {
     "python scripts/denoise.py noisy.png clean.png": (),
 }
 OWN = {
-    "python scripts/train.py my_model.py --data sample": ("--limit", "64", "--epochs", "2"),
+    "python scripts/train.py my_model.py --data sample": ("--limit", "32", "--epochs", "2"),
     "python scripts/evaluate.py runs/residual-sample-digits --preset my_model.py": (),
 }
 MANY = {

@@ -8,6 +8,8 @@ import pytest
 from conftest import ROOT, refused
 from PIL import Image
 
+from ae.config import QUICK
+
 SCRIPTS = [path.name for path in (ROOT / "scripts").glob("*.py") if "cli.run(" in path.read_text()]
 
 
@@ -23,10 +25,10 @@ def test_help_comes_at_once(run, script):
 
 
 def test_train_evaluate_resume(call, tmp_path):
-    arguments = ("pixel_mlp_quick", "--limit", "40", "--out", "run")
+    arguments = ("pixel_mlp_quick", "--limit", "32", "--out", "run")
     first = call("train.py", *arguments, "--epochs", "1")
     assert "18,785 parameters, 18,353 of them trained" in first.stdout
-    assert "validation on 40 images of validation[:40]" in first.stdout
+    assert "validation on 32 images of validation[:32]" in first.stdout
     assert "on other data" in first.stdout
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {
@@ -46,7 +48,7 @@ def test_train_evaluate_resume(call, tmp_path):
     assert "epoch   1" not in again.stdout
     with (tmp_path / "run/history.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [(row["epoch"], row["validation"]) for row in rows] == [("1", "validation[:40]"), ("2", "validation[:40]")]
+    assert [(row["epoch"], row["validation"]) for row in rows] == [("1", "validation[:32]"), ("2", "validation[:32]")]
 
     scored = call("evaluate.py", "run", "--out", "scores.json")
     metrics = json.loads((tmp_path / "run/metrics.json").read_text())
@@ -72,7 +74,7 @@ def test_train_evaluate_resume(call, tmp_path):
         (["conv_ae", "--data", "nonesuch", "--data-dir", "empty"], ["unknown data set 'nonesuch'"]),
         (["colorizer_ae_quick", "--data", "sample-digits", "--limit", "8"], ["expected RGB images"]),
         (["pixel_mlp_quick", "--limit", "8", "--out", "/proc/run"], ["cannot write to /proc/run"]),
-        (["wild.py", "--data", "sample", "--limit", "64"], ["no longer finite in epoch 1"]),
+        (["wild.py", "--data", "sample", "--limit", "32"], ["no longer finite in epoch 1"]),
         (["empty.py"], ["has no Config named PRESET"]),
     ],
 )
@@ -94,7 +96,7 @@ def test_without_network_and_data_the_ways_out_are_named(run):
 def test_evaluate_refuses_what_is_no_run(call, tmp_path):
     refused(call("evaluate.py", "absent", status=2), "absent is not a run directory")
     (tmp_path / "started").mkdir()
-    config = call("train.py", "pixel_mlp_quick", "--limit", "8", "--epochs", "1", "--out", "whole")
+    config = call("train.py", "pixel_mlp_quick", "--limit", "32", "--epochs", "1", "--out", "whole")
     assert config.returncode == 0
     text = (tmp_path / "whole/config.json").read_text()
     (tmp_path / "started/config.json").write_text(text)
@@ -105,19 +107,25 @@ def test_evaluate_refuses_what_is_no_run(call, tmp_path):
     refused(call("evaluate.py", "started", status=2), "unknown field 'patients' of Config")
 
 
-def test_reproduce_writes_tables_that_can_be_made_again(call, tmp_path):
-    arguments = ("--quick", "--limit", "32", "--epochs", "1", "--seeds", "2", "--only", "pixel_mlp_quick")
+def test_the_quick_table_can_be_made_again(call, tmp_path):
+    arguments = ("--quick", "--limit", "32", "--epochs", "1")
     first = call("reproduce.py", *arguments, "--out", "a", "--runs", "runs_a")
     call("reproduce.py", *arguments, "--out", "b", "--runs", "runs_b")
-    a, b = (json.loads((tmp_path / name / "pixel_mlp_quick.json").read_text()) for name in "ab")
-    for key in ("train", "validation", "test", "by_seed", "spread", "val_loss_by_epoch"):
-        assert a[key] == b[key]
-    assert a["by_seed"][0] != a["by_seed"][1]
-    assert a["command"].startswith("python scripts/reproduce.py --quick")
-    assert " ± " in first.stdout
+    for preset in QUICK:
+        a, b = (json.loads((tmp_path / name / f"{preset.name}.json").read_text()) for name in "ab")
+        for key in ("train", "validation", "test", "baselines", "val_loss_by_epoch"):
+            assert a[key] == b[key]
+        assert a["command"].startswith("python scripts/reproduce.py --quick")
     assert "reference, **on other data: mnist**" in first.stdout
-    assert {path.name for path in (tmp_path / "a").iterdir()} == {
-        "README.md", "pixel_mlp_quick.json", "pixel_mlp_quick_curves.png", "pixel_mlp_quick_grid.png",
-    }  # fmt: skip
-    again = call("reproduce.py", *arguments, "--out", "a", "--runs", "runs_a")  # goes on with finished runs
+    pictures = {f"{preset.name}{kind}" for preset in QUICK for kind in (".json", "_curves.png", "_grid.png")}
+    assert {path.name for path in (tmp_path / "a").iterdir()} == {"README.md", *pictures}
+
+
+def test_seeds_make_a_spread(call, tmp_path):
+    arguments = ("--only", "pixel_mlp_quick", "--limit", "32", "--epochs", "1", "--seeds", "2", "--out", "a")
+    first = call("reproduce.py", *arguments)
+    result = json.loads((tmp_path / "a/pixel_mlp_quick.json").read_text())
+    assert result["by_seed"][0] != result["by_seed"][1]
+    assert " ± " in first.stdout
+    again = call("reproduce.py", *arguments)  # goes on with finished runs
     assert "epoch   1" not in again.stdout

@@ -157,7 +157,7 @@ def test_noise_is_drawn_once_or_anew_each_epoch(data, fresh, same, monkeypatch):
         seen.setdefault(epoch, {}).update(zip(index.tolist(), np.array(inputs), strict=True))
         return inputs, targets
 
-    data = data._replace(train=data.train._replace(images=data.train.images[:9]))
+    data = data._replace(train=data.train._replace(images=data.train.images[:8]))
     state = create_state(config, data)
     monkeypatch.setattr(train, "examples", record)
     with jax.disable_jit():

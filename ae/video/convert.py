@@ -19,7 +19,7 @@ from ae.files import written_whole
 from ae.progress import bar
 from ae.stages import Frame, background, in_batches
 from ae.video.clips import SUFFIXES, Clip
-from ae.video.images import DEEP, MOST_PIXELS, Picture, check_holds, image_files, read_image, with_pixels, write_image
+from ae.video.images import DEEP, Picture, check_holds, image_files, read_image, with_pixels, write_image
 from ae.video.steadiness import Steadiness
 from ae.video.writer import Check, ClipWriter, checked
 
@@ -134,7 +134,7 @@ def is_many(source: str) -> bool:
     return Path(source).is_dir() or (has_magic(source) and not Path(source).exists())
 
 
-def change_image(source: Path, target: Path, change: Change, *, most_pixels: int = MOST_PIXELS) -> tuple[str, ...]:
+def change_image(source: Path, target: Path, change: Change, *, most_pixels: int | None = None) -> tuple[str, ...]:
     """Reads an image, changes it and writes it; returns remarks, a line each. Raises InputError where one cannot be."""
     check_apart(source, target)
     picture = read_image(source, most_pixels=most_pixels)
@@ -148,7 +148,7 @@ def change_images(
     folder: Path,
     change: Change,
     *,
-    most_pixels: int = MOST_PIXELS,
+    most_pixels: int | None = None,
     say: Callable[[str], None] = print,
 ) -> None:
     """Changes the images of a folder or pattern and writes them to a folder under their names, made if it is not there.

@@ -47,18 +47,19 @@ class Picture:
         return np.iinfo(self.pixels.dtype).max
 
 
-def read_image(path: Path, *, most_pixels: int = MOST_PIXELS) -> Picture:
+def read_image(path: Path, *, most_pixels: int | None = None) -> Picture:
     """Reads an image or an animation; palettes become RGB, and what EXIF says is turned is turned.
 
     Raises InputError where it cannot be read, or has more pixels, all frames together: a small file can unfold to an image
     that no memory holds.
     """
+    most = most_pixels or MOST_PIXELS
     try:
         if path.suffix.lower() in DEEP and (about := iio.improps(path, plugin="tifffile")).dtype == np.uint16:
-            _check_number(path, math.prod(about.shape[:2]), most_pixels)
+            _check_number(path, math.prod(about.shape[:2]), most)
             return _read_deep_tiff(path)
         with Image.open(path) as image:
-            _check_number(path, image.width * image.height * getattr(image, "n_frames", 1), most_pixels)
+            _check_number(path, image.width * image.height * getattr(image, "n_frames", 1), most)
         return _read_deep_png(path) if _is_deep_png(path) else _read_with_pillow(path)
     except InputError:
         raise

@@ -10,12 +10,17 @@ SIGMAS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 
 
 def noise(
-    models: Models = ("unet_denoiser", "unet_denoiser_blind"),
+    models: Models = ("unet_denoiser",),
+    sigmas: tuple[float, ...] = SIGMAS,
     out: Out = Path("results"),
     data_dir: DataDir = None,
     limit: Limit = None,
 ) -> None:
-    """Denoise MNIST's test images at many noise levels, with models and with classical filters fitted at each level."""
+    """Denoise MNIST's test images at many noise levels, with models and with classical filters fitted at each level.
+
+    Args:
+        sigmas: Standard deviations of the noise, for images in [0, 1].
+    """
     from ae.baselines import baselines
     from ae.config import PRESETS
     from ae.metrics import pooled_psnr
@@ -25,7 +30,7 @@ def noise(
     rivals = {name: row for name, row in baselines(Denoise()).items() if "median" in name or "non-local" in name}
     predictors = dict(trained(models, data_dir))
     errors: dict[str, list[float]] = {"noisy input": [], **{name: [] for name in (*rivals, *predictors)}}
-    for sigma in SIGMAS:
+    for sigma in sigmas:
         task = Denoise(sigma)
         errors["noisy input"].append(mse_of(lambda variables, x: x, {}, task, data.test))
         for name, rival in rivals.items():
@@ -33,8 +38,8 @@ def noise(
         for name, (predict, variables) in predictors.items():
             errors[name].append(mse_of(predict, variables, task, data.test))
     psnr = {name: [float(pooled_psnr(error)) for error in row] for name, row in errors.items()}
-    values = {**about(data), "sigma": SIGMAS, "mse": errors, "psnr_pooled": psnr}
-    curves = {name: (SIGMAS, row) for name, row in psnr.items()}
+    values = {**about(data), "sigma": sigmas, "mse": errors, "psnr_pooled": psnr}
+    curves = {name: (sigmas, row) for name, row in psnr.items()}
     write_chart(out, "study_noise", values, "standard deviation of the noise", "PSNR of the mean error, dB", curves)
 
 
