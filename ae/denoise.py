@@ -31,21 +31,23 @@ class Denoiser:
 
     trained: Pretrained
 
-    @property
-    def knows_no_level(self) -> bool:
-        """Whether the model has learnt from noise of all levels, and none at all."""
-        task = self.trained.config.train_task or self.trained.config.task
-        return getattr(task, "least_sigma", None) is not None
-
     def image(self, noisy: np.ndarray, *, sigma: float | None = None) -> np.ndarray:
         """An image [H, W] in [0, 1] without its noise.
 
         `sigma`: the standard deviation of the noise; no more than that is taken away, so that fine detail stays where there
-        is little noise. Raises InputError where the model takes another size only.
+        is little noise. By default it is estimated, unless the model has learnt from noise of one level, which it takes to
+        be there. Raises InputError where the model takes another size only.
         """
         taken = self._clean(noisy) - noisy
-        share = 1.0 if sigma is None else min(1.0, sigma / max(float(np.sqrt(np.square(taken).mean())), 1e-12))
-        return noisy + np.float32(share) * taken
+        if sigma is None and self._knows_one_level:
+            return noisy + taken
+        most = noise_level(noisy) if sigma is None else sigma
+        return noisy + np.float32(min(1.0, most / max(float(np.sqrt(np.square(taken).mean())), 1e-12))) * taken
+
+    @property
+    def _knows_one_level(self) -> bool:
+        task = self.trained.config.train_task or self.trained.config.task
+        return getattr(task, "least_sigma", None) is None
 
     def _clean(self, noisy: np.ndarray) -> np.ndarray:
         """The model's answer, tile by tile."""

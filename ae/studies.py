@@ -15,6 +15,12 @@ def noise_study(values: dict[str, Any]) -> str:
     return markdown([head, *([name, *(f"{x:.2f}" for x in row)] for name, row in values["psnr_pooled"].items())])
 
 
+def photos_study(values: dict[str, Any]) -> str:
+    """What `scripts/study.py photos` measured: mean PSNR over photographs by noise level."""
+    head = [f"PSNR mean of {values['photos']} photographs at sigma", *(f"{sigma:g}" for sigma in values["sigma"])]
+    return markdown([head, *([name, *(f"{x:.2f}" for x in row)] for name, row in values["psnr_mean"].items())])
+
+
 def latents_study(values: dict[str, Any]) -> str:
     """What `scripts/study.py latents` measured: MSE by the number of latents."""
     rows = values["mse"]
@@ -89,6 +95,7 @@ def sizes_study(values: dict[str, Any]) -> str:
 
 STUDIES = {
     "study_noise": noise_study,
+    "study_photos": photos_study,
     "study_latents": latents_study,
     "study_colour": colour_study,
     "study_clips": clips_study,

@@ -30,8 +30,10 @@ def main(
         most_pixels: Images with more pixels, all frames together, are refused (default: 2**27).
         data_dir: Folder of data sets prepared by tfds, for run directories.
     """
+    from functools import partial
+
     from ae import load_data, load_model
-    from ae.denoise import Denoiser, noise_level
+    from ae.denoise import Denoiser
     from ae.errors import InputError
     from ae.tasks import Denoise
     from ae.video.convert import change_image, change_images, is_many, map_channels
@@ -41,15 +43,7 @@ def main(
     trained = load_model(model, lambda config: load_data(config, data_dir=data_dir))
     if not isinstance(trained.config.task, Denoise):
         raise InputError(f"{model} is a model for another task than noise")
-    denoiser = Denoiser(trained)
-
-    def clean(channel):
-        estimated = noise_level(channel) if sigma is None and denoiser.knows_no_level else sigma
-        return denoiser.image(channel, sigma=estimated)
-
-    def change(picture):
-        return map_channels(picture, clean)
-
+    change = partial(map_channels, function=partial(Denoiser(trained).image, sigma=sigma))
     path = Path(source)
     if is_many(source):
         change_images(source, target, change, most_pixels=most_pixels)

@@ -2,8 +2,9 @@
 
 from studies.clips import clips
 from studies.colours import colour, sizes
-from studies.digits import latents, noise
 from studies.grids import side_by_side
+from studies.latents import latents
+from studies.noise import noise, photos
 
 from ae import cli
 
@@ -11,6 +12,7 @@ if __name__ == "__main__":
     cli.run(
         {
             "noise": noise,
+            "photos": photos,
             "latents": latents,
             "colour": colour,
             "clips": clips,

@@ -58,6 +58,7 @@ ELSEWHERE = {
     "python scripts/tried.py": "test_variants_make_a_table",
     "python scripts/study.py noise --models unet_denoiser": "test_noise",
     "python scripts/study.py latents": "test_latents",
+    "python scripts/study.py photos": "test_photos",
     "python scripts/study.py colour": "test_colour",
     "python scripts/study.py clips CLIP.mp4 --reference runs/colorizer_ae": "test_clips",
     "python scripts/study.py sizes": "test_sizes",

@@ -110,3 +110,14 @@ def test_sizes(call, tmp_path):
     assert rows["1800 pixels"]["colourfulness"] > 1
     assert f"| 1800 pixels | {rows['1800 pixels']['PSNR']:.2f} |" in (tmp_path / "results/README.md").read_text()
     assert Image.open(tmp_path / "results/study_sizes.jpg").width > 900
+
+
+def test_photos(call, tmp_path):
+    call("study.py", "photos", "--sigmas", "0", "0.1")
+    psnr = json.loads((tmp_path / "results/study_photos.json").read_text())["psnr_mean"]
+    assert psnr["noisy"][0] == 80
+    assert psnr["photo_denoiser"][1] > psnr["noisy"][1] + 7
+    assert (
+        f"| noisy | {psnr['noisy'][0]:.2f} | {psnr['noisy'][1]:.2f} |" in (tmp_path / "results/README.md").read_text()
+    )
+    assert Image.open(tmp_path / "results/study_photos.jpg").width > 900
