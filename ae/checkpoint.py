@@ -16,7 +16,8 @@ import numpy as np
 
 from ae.errors import InputError, TrainingError
 
-MOST_EXPANSION = 100  # of a checkpoint's files to its arrays; weights hardly shrink
+MOST_EXPANSION = 100  # of a checkpoint's files to its arrays; weights hardly shrink,
+SMALL = 2**30  # and so many bytes may all be zeros
 ROOM_BESIDE = 2**20  # bytes that are to be free beside a checkpoint, for all else that is written of an epoch
 
 
@@ -114,7 +115,7 @@ class Checkpoints:
         if {leaf.name: tuple(leaf.shape) for leaf in claimed} != {key: leaf.shape for key, leaf in expected.items()}:
             raise ValueError("its arrays are not those of the model")
         stored = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-        if sum(leaf.size * leaf.dtype.itemsize for leaf in expected.values()) > MOST_EXPANSION * stored:
+        if sum(leaf.size * leaf.dtype.itemsize for leaf in expected.values()) > max(SMALL, MOST_EXPANSION * stored):
             raise ValueError("its arrays are too large for its files")
 
     def _delete(self, number: int) -> None:

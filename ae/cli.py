@@ -31,6 +31,7 @@ def run(main: Callable[..., None] | dict[str, Callable[..., None]], *, interrupt
     # The second start is to be fast, and a hundred small programs take seconds too.
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache / "compiled"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # XLA's own remarks on how it compiles
     logging.getLogger("absl").setLevel(
         logging.CRITICAL
     )  # tfds and orbax talk of what users need not know, or raise too

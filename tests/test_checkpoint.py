@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from conftest import equal_trees
 
+from ae import checkpoint
 from ae.checkpoint import Checkpoints
 from ae.errors import InputError
 
@@ -103,7 +104,8 @@ def test_arrays_of_other_shapes_are_not_read(tmp_path, stored, wanted, capsys):
     assert "its arrays are not those of the model" in capsys.readouterr().err
 
 
-def test_arrays_that_a_small_file_claims_to_hold_are_not_read(tmp_path, capsys):
+def test_arrays_that_a_small_file_claims_to_hold_are_not_read(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(checkpoint, "SMALL", 10**6)
     Checkpoints(tmp_path / "run").save(1, {"a": np.zeros((4000, 4000), np.float32)}, {})
     with pytest.raises(InputError, match="no checkpoint in .* can be read"):
         Checkpoints(tmp_path / "run", read_only=True).restore({"a": np.zeros((4000, 4000), np.float32)})

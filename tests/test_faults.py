@@ -18,7 +18,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 from clips import colorizer, luma_frames, make_clip
-from conftest import ROOT, TINY, equal_trees, killed, python, says, slow_training, tiny_data
+from conftest import ROOT, TINY, equal_trees, killed, python, reliability, says, slow_training, tiny_data
 
 from ae.checkpoint import Checkpoints
 from ae.cli import load_preset
@@ -313,3 +313,9 @@ def test_damaged_caches(tmp_path, inputs, tally, monkeypatch, cache_dir):
     files = list((cache_dir / "ae/data").glob("*.npy"))
     assert len(files) == 1
     tried(files, inputs, 15, read, tally, "a damaged cache of decoded images", "the images are whole")
+
+
+def test_the_record_is_of_promises_that_held():
+    values = json.loads((ROOT / "results/reliability.json").read_text())
+    assert (ROOT / "results/RELIABILITY.md").read_text() == reliability(values)
+    assert all(row["held"] == row["tried"] > 0 for row in values["faults"])
