@@ -66,6 +66,7 @@ def conditions(rounds: int) -> dict[str, Any]:
 
 def ablation(
     models: tuple[Model, ...] = ("conv_ae", "colorizer_ae", "unet"),
+    only: tuple[str, ...] = (),
     rounds: int = 5,
     seconds: float = 2.0,
     out: Path = Path("results/benchmark_ablation.json"),
@@ -74,6 +75,7 @@ def ablation(
 
     Args:
         models: What to train.
+        only: What to do without or otherwise; all by default.
         rounds: How often each is timed; medians count.
         seconds: How long each timing takes, about.
         out: File to write; the tables that show it are written too.
@@ -81,7 +83,7 @@ def ablation(
     from benchmarks.tables import ablation_table
     from benchmarks.training import without_parts
 
-    values = conditions(rounds) | {"models": {name: without_parts(name, rounds, seconds) for name in models}}
+    values = conditions(rounds) | {"models": {name: without_parts(name, only, rounds, seconds) for name in models}}
     print(ablation_table(values))
     save(values, out)
 

@@ -16,7 +16,7 @@ RNG = np.random.default_rng(0)
 
 def smooth(height, width):
     """Blurred noise [H, W] in [0, 1]."""
-    small = RNG.uniform(size=(max(2, height // 8), max(2, width // 8), 1)).astype(np.float32)
+    small = np.random.default_rng(0).uniform(size=(max(2, height // 8), max(2, width // 8), 1)).astype(np.float32)
     return np.asarray(resized(small, (height, width)))[..., 0]
 
 

@@ -24,16 +24,15 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 ONE_EPOCH = ("--limit", "32", "--epochs", "1")
 TRAINING = {
-    "python scripts/train.py conv_ae --data-dir DIR": ONE_EPOCH,
-    "python scripts/train.py conv_ae --resume": ("--data-dir", "DIR", "--limit", "32", "--epochs", "2"),
-    "python scripts/train.py conv_ae --data sample": ONE_EPOCH,
-    "python scripts/evaluate.py runs/conv_ae": ("--data-dir", "DIR"),
-    "python scripts/export.py runs/conv_ae conv_ae.jax": ("--data-dir", "DIR"),
-    "python scripts/export.py runs/conv_ae conv_ae.safetensors": ("--data-dir", "DIR"),
-    "python scripts/reproduce.py": ("--data-dir", "DIR", "--limit", "32", "--epochs", "2", "--only", "conv_ae"),
-    "python scripts/reproduce.py --only unet_denoiser chroma_unet": ("--data-dir", "DIR", *ONE_EPOCH),
+    "python scripts/train.py pixel_mlp --data-dir DIR": ONE_EPOCH,
+    "python scripts/train.py pixel_mlp --resume": ("--data-dir", "DIR", "--limit", "32", "--epochs", "2"),
+    "python scripts/train.py pixel_mlp --data sample": ONE_EPOCH,
+    "python scripts/evaluate.py runs/pixel_mlp": ("--data-dir", "DIR"),
+    "python scripts/export.py runs/pixel_mlp mlp.jax": ("--data-dir", "DIR"),
+    "python scripts/export.py runs/pixel_mlp mlp.safetensors": ("--data-dir", "DIR"),
+    "python scripts/reproduce.py": ("--data-dir", "DIR", "--limit", "32", "--epochs", "2", "--only", "pixel_mlp"),
+    "python scripts/reproduce.py --only PRESET": ("--data-dir", "DIR", *ONE_EPOCH),
     "python scripts/study.py side-by-side": ("--data-dir", "DIR", "--limit", "32"),
-    "python scripts/train.py scripts/vivid.py": ("--data-dir", "DIR", *ONE_EPOCH),
 }
 IMAGES = {
     "python scripts/colorize.py old.jpg new.png": (),
@@ -45,12 +44,6 @@ IMAGES = {
 OWN = {
     "python scripts/train.py my_model.py --data sample": ("--limit", "32", "--epochs", "2"),
     "python scripts/evaluate.py runs/residual-sample-digits --preset my_model.py": (),
-}
-MANY = {
-    "srun python scripts/train.py conv_ae --distributed": lambda rank, port: ("--distributed",),
-    "python scripts/train.py conv_ae --coordinator HOST:PORT --processes 2 --process 0": lambda rank, port: (
-        *("--coordinator", f"localhost:{port}", "--processes", "2", "--process", rank),
-    ),
 }
 ELSEWHERE = {
     "python scripts/reproduce.py --quick": ".ci/run",
@@ -65,12 +58,14 @@ ELSEWHERE = {
     "python scripts/benchmark.py video --clip CLIP.mp4 --torch-python peers/torch/bin/python":
         "test_clips_are_timed_with_and_without_a_model",
     "python scripts/benchmark.py train --peers torch keras --seconds 3": "test_training_is_timed",
+    "srun python scripts/train.py conv_ae --distributed": "test_slurm_says_what_there_is_to_join",
+    "python scripts/train.py conv_ae --coordinator HOST:PORT --processes 2 --process 0": "test_two_processes",
     "python scripts/benchmark.py ablation": "test_parts_of_the_convolutions_are_timed",
 }  # fmt: skip
 
 
 def test_every_command_is_run():
-    assert set(COMMANDS) == {*TRAINING, *IMAGES, *OWN, *MANY, *ELSEWHERE}
+    assert set(COMMANDS) == {*TRAINING, *IMAGES, *OWN, *ELSEWHERE}
     tests = "".join(path.read_text() for path in (ROOT / "tests").glob("*.py")) + "def .ci/run("
     for name in ELSEWHERE.values():
         assert f"def {name}(" in tests
@@ -93,12 +88,11 @@ def follow(call):
 
 
 def test_training(follow, tfds_dir, decoded, tmp_path):
-    said = {line: done.stdout for line, done in follow(TRAINING, DIR=str(tfds_dir))}
-    assert "epoch   2" in said["python scripts/train.py conv_ae --resume"]
+    said = {line: done.stdout for line, done in follow(TRAINING, DIR=str(tfds_dir), PRESET="dense_ae_8")}
+    assert "epoch   2" in said["python scripts/train.py pixel_mlp --resume"]
     assert "noisy input" in said["python scripts/reproduce.py"]
-    assert (tmp_path / "conv_ae.jax").stat().st_size > 10**6
+    assert (tmp_path / "mlp.jax").stat().st_size > 10**6
     assert (tmp_path / "results/side_by_side_mnist_denoised.png").exists()
-    assert (tmp_path / "results/side_by_side_cifar100_colorized.png").exists()
 
 
 def test_images_and_clips(follow, tmp_path):
@@ -127,29 +121,32 @@ def test_a_model_and_a_task_in_a_file_of_ones_own(follow, call, tmp_path):
     refused(call("evaluate.py", "runs/residual-sample-digits", status=2), "name the file", "--preset")
 
 
-@pytest.mark.parametrize("command", MANY)
-def test_many_processes(command, tmp_path):
+def test_two_processes(tmp_path):
     with socket.socket() as free:
         free.bind(("localhost", 0))
-        port = free.getsockname()[1]
+        address = f"localhost:{free.getsockname()[1]}"
     started = []
-    for rank in range(2):
-        (tmp_path / f"host{rank}").mkdir()
-        words = ("pixel_mlp_quick", *ONE_EPOCH, *MANY[command](rank, port))
-        slurm = {"SLURM_JOB_ID": str(port), "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2"}
-        slurm |= {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank), "SLURM_STEP_NUM_NODES": "1"}
-        process = subprocess.Popen(
-            python(ROOT / "scripts/train.py", *words),
-            cwd=tmp_path / f"host{rank}",
-            env=os.environ | slurm,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
+    for process in range(2):
+        (tmp_path / f"host{process}").mkdir()
+        join = ("--coordinator", address, "--processes", 2, "--process", process)
+        command = python(ROOT / "scripts/train.py", "pixel_mlp_quick", *ONE_EPOCH, *join)
+        started.append(subprocess.Popen(command, cwd=tmp_path / f"host{process}", stdout=subprocess.PIPE, text=True))
     said = [process.communicate(timeout=300)[0] for process in started]
     assert [process.returncode for process in started] == [0, 0]
     assert "epoch   1" in said[0]
     assert "epoch" not in said[1]
+
+
+def test_slurm_says_what_there_is_to_join():
+    slurm = {"SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2", "SLURM_STEP_NUM_NODES": "1"}
+    join = "import jax; from ae import devices; devices.join_processes(None, None, None); print(jax.process_count())"
+    started = []
+    for process in range(2):
+        ranks = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_PROCID": str(process), "SLURM_LOCALID": str(process)}
+        environment = os.environ | slurm | ranks
+        started.append(subprocess.Popen(python("-c", join), env=environment, stdout=subprocess.PIPE, text=True))
+    said = [process.communicate(timeout=300)[0] for process in started]
+    assert [text.splitlines()[-1] for text in said] == ["2", "2"]
 
 
 def test_python(tmp_path, monkeypatch):

@@ -10,7 +10,11 @@ import pytest
 from clips import colorizer, luma_frames, make_clip
 from conftest import ROOT
 from PIL import Image
+from vivid import PRESET as VIVID
+from vivid import ClassUNet
 
+from ae import fit, load_data, on_sample, predictor
+from ae.color import luma
 from ae.config import PRESETS, override
 from ae.pretrained import write_weights
 
@@ -113,11 +117,21 @@ def test_sizes(call, tmp_path):
 
 
 def test_photos(call, tmp_path):
-    call("study.py", "photos", "--sigmas", "0", "0.1")
+    call("study.py", "photos", "--sigmas", "0", "0.1", "--limit", "1")
     psnr = json.loads((tmp_path / "results/study_photos.json").read_text())["psnr_mean"]
     assert psnr["noisy"][0] == 80
     assert psnr["photo_denoiser"][1] > psnr["noisy"][1] + 7
     assert (
         f"| noisy | {psnr['noisy'][0]:.2f} | {psnr['noisy'][1]:.2f} |" in (tmp_path / "results/README.md").read_text()
     )
-    assert Image.open(tmp_path / "results/study_photos.jpg").width > 900
+    assert Image.open(tmp_path / "results/study_photos.jpg").width > 200
+
+
+def test_colour_by_classes_trains():
+    config = override(on_sample(VIVID), model=ClassUNet((4, 8)), batch_size=32, epochs=1, limit=32)
+    data = load_data(config)
+    state, history = fit(config, data)
+    assert 0 < history[0]["loss"] < 100
+    assert 0 < history[0]["val_loss"] < 0.1
+    outputs = predictor(config)(state.variables, luma(jnp.float32(data.test.images[:2]) / 255))
+    assert outputs.shape == (2, 32, 32, 3)

@@ -57,7 +57,7 @@ PRODUCTS = ("output", "input_gradient", "kernel_gradient")
 BATCH_SIZES = {"conv_ae": 64, "colorizer_ae": 32, "unet": 32, "pixel_mlp": 8}
 
 
-def without_parts(name: str, rounds: int, seconds: float) -> dict[str, Any]:
+def without_parts(name: str, only: Sequence[str], rounds: int, seconds: float) -> dict[str, Any]:
     """Images a second with all parts of `ae.conv` and without each of them, and each over the first."""
     from unittest import mock
 
@@ -78,6 +78,8 @@ def without_parts(name: str, rounds: int, seconds: float) -> dict[str, Any]:
         "XLA's own, a call for each step": (products, own),
     }
     for part, (module, changes) in parts.items():
+        if only and part not in ("all", *only):
+            continue
         jax.clear_caches()  # of what was traced with other parts
         with mock.patch.dict(vars(module), changes):
             timers[part] = compiled_steps(config, looped="a call for each step" not in part)

@@ -21,7 +21,7 @@ DataDir = Annotated[
     Path | None,
     tyro.conf.arg(help="Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets)."),
 ]
-Limit = Annotated[int | None, tyro.conf.arg(help="Use only so many images, or frames of a clip.")]
+Limit = Annotated[int | None, tyro.conf.arg(help="Use only so many images, photographs, or frames of a clip.")]
 
 
 def load_test_data(config: Any, data_dir: Path | None, limit: int | None) -> Any:

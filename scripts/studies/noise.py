@@ -63,7 +63,10 @@ SHOWN = (slice(120, 240), slice(60, 240))  # of each photograph
 
 
 def photos(
-    model: Model = "photo_denoiser", sigmas: tuple[float, ...] = PHOTO_SIGMAS, out: Out = Path("results")
+    model: Model = "photo_denoiser",
+    sigmas: tuple[float, ...] = PHOTO_SIGMAS,
+    out: Out = Path("results"),
+    limit: Limit = None,
 ) -> None:
     """Denoise colour photographs that come with scikit-image and scikit-learn, the noise estimated.
 
@@ -80,7 +83,7 @@ def photos(
     from ae.results import made_with
 
     denoiser, rng = Denoiser(load_model(model, lambda config: None)), np.random.default_rng(0)
-    clean = [np.float32(sample_photograph(scene)) / 255 for scenes in SCENES.values() for scene in scenes]
+    clean = [np.float32(sample_photograph(scene)) / 255 for scenes in SCENES.values() for scene in scenes][:limit]
     methods = {
         "noisy": lambda noisy: noisy,
         "non-local means (scikit-image)": non_local_means,
