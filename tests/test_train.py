@@ -1,9 +1,8 @@
-import os
 import signal
+import tempfile
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -358,10 +357,11 @@ def test_paced_ranges_cover_everything_and_grow_with_speed():
 
 def test_fit_without_a_directory_leaves_nothing(tiny, data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    before = set(os.listdir("/tmp"))
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     fit(replace(tiny, epochs=1), data)
-    assert not [path for path in tmp_path.iterdir() if path.name != "cache"]
-    assert not [name for name in set(os.listdir("/tmp")) - before if (Path("/tmp") / name / "checkpoints").exists()]
+    assert {path.name for path in tmp_path.iterdir()} <= {"cache", "temporary"}
+    assert not list((tmp_path / "temporary").rglob("checkpoints"))
 
 
 def test_data_for_the_loop_is_ragged():
