@@ -55,7 +55,7 @@ def into_gamut(
 ) -> jax.Array:
     """Chroma [..., 2], made weaker where RGB would leave [0, 1] otherwise: hue and luma [..., 1] stay.
 
-    White has none: the room that luma's rounding leaves or does not leave above it would be a hue on some machines only.
+    White has none, even where luma was rounded to a little less: what little room that leaves would be a hue.
     """
     differences = _differences(chroma, weights, axis)
     strongest, weakest = reduce(jnp.maximum, differences), reduce(jnp.minimum, differences)
