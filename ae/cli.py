@@ -32,10 +32,9 @@ def run(main: Callable[..., None] | dict[str, Callable[..., None]], *, interrupt
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache / "compiled"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # XLA's own remarks on how it compiles
-    logging.getLogger("absl").setLevel(
-        logging.CRITICAL
-    )  # tfds and orbax talk of what users need not know, or raise too
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # and of damaged files in more than one line
+    # tfds and orbax talk of what users need not know, or raise too; tifffile takes many lines for a damaged file.
+    for talkative in ("absl", "tifffile"):
+        logging.getLogger(talkative).setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module=r"PIL|imageio|tifffile")
     try:
         if isinstance(main, dict):

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from jax.typing import ArrayLike
+from PIL import Image
 
 from ae.files import written_whole
 from ae.tasks import Task
@@ -26,6 +27,19 @@ def save_grid(path: Path, task: Task, title: str, pictures: tuple[ArrayLike, Arr
     rows = dict(zip(task.labels, pictures, strict=True))
     names = list(rows) if task.labels[0] == "gray" else [task.labels[1], task.labels[0], task.labels[2]]
     save_rows(path, {name: rows[name] for name in names}, title)
+
+
+def save_strip(path: Path, *rows: ArrayLike) -> None:
+    """Writes rows of images, each [N, H, W, 1 or 3] in [0, 1], pixel for pixel in 8 bits."""
+    with written_whole(path) as temporary:
+        Image.fromarray(np.round(strip(*rows) * 255).astype(np.uint8)).save(temporary, "png", optimize=True)
+
+
+def read_strip(path: Path, rows: int = 3) -> list[np.ndarray]:
+    """What `save_strip` wrote of square images: rows of images, each [N, H, W, 3] in [0, 1]."""
+    pixels = np.asarray(Image.open(path)) / np.float32(255)
+    size = len(pixels) // rows
+    return [np.stack(np.split(row, row.shape[1] // size, axis=1)) for row in np.split(pixels, rows)]
 
 
 def save_rows(path: Path, rows: Mapping[str, ArrayLike], title: str = "") -> None:

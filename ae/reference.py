@@ -4,6 +4,7 @@ from typing import Any
 
 REPORTED: dict[str, dict[str, Any]] = {
     "pixel_mlp": {
+        "task": "Denoise",
         "data": "mnist",
         "validation": "test[:9000]",
         "epoch": 5,
@@ -15,6 +16,7 @@ REPORTED: dict[str, dict[str, Any]] = {
         "val_loss_by_epoch": [0.1136, 0.0493, 0.0276, 0.0271, 0.0270, 0.0273, 0.0275],
     },
     "conv_ae": {
+        "task": "Denoise",
         "data": "mnist",
         "validation": "test[:9000]",
         "epoch": 14,
@@ -29,6 +31,7 @@ REPORTED: dict[str, dict[str, Any]] = {
         ],
     },
     "colorizer_ae": {
+        "task": "Colorize",
         "data": "cifar100",
         "validation": "test",
         "epoch": 7,

@@ -19,20 +19,20 @@ def describe_model(config: dict[str, Any]) -> str:
 
 
 def read_results(folder: Path) -> list[dict[str, Any]]:
-    """The results in a folder, by task, best last."""
+    """The results in a folder: digits, colours, then what the reference does not do; best last."""
     files = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-    results = [values for values in files if "preset" in values]
-    return sorted(
-        results,
-        key=lambda result: (result["config"]["task"]["class"] != "Denoise", _group(result), -_compared(result)["loss"]),
-    )
+    return sorted((values for values in files if "preset" in values), key=_place)
+
+
+def _place(result: dict[str, Any]) -> tuple[bool, bool, str, float]:
+    return _is_gray(result), _task(result)["class"] != "Denoise", _group(result), -_compared(result)["loss"]
 
 
 SCORES = {"mse": "MSE", "psnr_pooled": "PSNR pooled", "psnr_mean": "PSNR mean", "ssim": "SSIM",
           "colourfulness": "colourfulness"}  # fmt: skip
 DIGITS = {"loss": 4, "accuracy": 4, "mse": 5, "psnr_pooled": 2, "psnr_mean": 2, "ssim": 3, "colourfulness": 1}
-COLUMNS = ("", "parameters", "multiply-adds", "epochs", "minutes", "to the reference's loss", "chosen on", "training loss",
-           "loss", "accuracy", *SCORES.values())  # fmt: skip
+COLUMNS = ("", "parameters", "multiply-adds", "epochs", "best loss", "minutes", "to the reference's loss", "chosen on",
+           "training loss", "loss", "accuracy", *SCORES.values())  # fmt: skip
 
 
 def scores_table(rows: dict[str, dict[str, float]], accuracy_name: str) -> str:
@@ -41,9 +41,21 @@ def scores_table(rows: dict[str, dict[str, float]], accuracy_name: str) -> str:
     return columns(cells, COLUMNS).replace("accuracy", accuracy_name, 1)
 
 
-def _group(result: dict[str, Any]) -> tuple[str, str]:
+def _task(result: dict[str, Any]) -> dict[str, Any]:
+    return result["config"]["task"]
+
+
+def _is_gray(result: dict[str, Any]) -> bool:
+    return _task(result).get("gray", False)
+
+
+DOING = {"Denoise": "Denoising", "Colorize": "Colorizing"}
+
+
+def _group(result: dict[str, Any]) -> str:
     """What a table is of: a task and a data set."""
-    return result["config"]["task"]["class"], result["data"]["name"]
+    task, images = _task(result)["class"], "the luma of " if _is_gray(result) else ""
+    return f"{DOING.get(task, task)} {images}{result['data']['name']}"
 
 
 def table(results: Sequence[dict[str, Any]]) -> str:
@@ -52,9 +64,8 @@ def table(results: Sequence[dict[str, Any]]) -> str:
     for group in dict.fromkeys(map(_group, results)):
         members = [result for result in results if _group(result) == group]
         compared, test = _compared(members[0])["split"], members[0]["test"]["split"]
-        title = (
-            f"{group[1]}: loss and {members[0]['accuracy_name']} on {compared}, the scores after them on {test}.\n\n"
-        )
+        accuracy = members[0]["accuracy_name"]
+        title = f"{group}: loss and {accuracy} on {compared}, the scores after them on {test}.\n\n"
         models = (row for result in members for row in (_model_row(result), *_reference_row(result)))
         tables.append(title + columns([*_baseline_rows(members), *models], COLUMNS))
     return "\n".join(tables)
@@ -81,6 +92,7 @@ def _model_row(result: dict[str, Any]) -> Row:
         "parameters": f"{result['parameters']:,}",
         "multiply-adds": f"{result['multiply_adds'] / 1e6:.1f} M" if "multiply_adds" in result else "",
         "epochs": str(result["epochs"]),
+        "best loss": _best(result["val_loss_by_epoch"]),
         "minutes": f"{result['wall_seconds'] / 60:.1f}",
         "to the reference's loss": _minutes_to_the_references_loss(result),
         "chosen on": result["validation"]["split"],
@@ -89,9 +101,14 @@ def _model_row(result: dict[str, Any]) -> Row:
     }
 
 
+def _best(losses: Sequence[float]) -> str:
+    return f"{min(losses):.4f} in epoch {losses.index(min(losses)) + 1}"
+
+
 def _minutes_to_the_references_loss(result: dict[str, Any]) -> str:
     """After which epoch's minutes the validation loss was at most what the reference reports for its best model."""
-    losses = [figures["val_loss"] for figures in REPORTED.values() if figures["data"] == result["data"]["name"]]
+    same = (result["data"]["name"], _task(result)["class"])
+    losses = [figures["val_loss"] for figures in REPORTED.values() if (figures["data"], figures["task"]) == same]
     epochs = zip(result["seconds_by_epoch"], result["val_loss_by_epoch"], strict=True)
     reached = (seconds for seconds, loss in epochs if losses and round(loss, 4) <= min(losses))
     seconds = next(reached, None)
@@ -107,6 +124,7 @@ def _reference_row(result: dict[str, Any]) -> list[Row]:
         {
             "": "reference" if ours == theirs["data"] else f"reference, **on other data: {theirs['data']}**",
             "epochs": f"{theirs['epoch']} of {theirs['epochs']}",
+            "best loss": _best(theirs["val_loss_by_epoch"]),
             "chosen on": theirs["validation"],
             "training loss": f"{theirs['loss']:.4f}",
             "loss": f"{theirs['val_loss']:.4f}",
@@ -138,9 +156,11 @@ Written by the command that each JSON file names. PSNR has peak 1: "pooled" is t
 the images, each at most 80 dB. SSIM has a Gaussian window (11x11, sigma 1.5). Binary accuracy cannot count pixels strictly
 between 0 and 1; categorical accuracy is the share of pixels whose largest channel is right. Loss and accuracy are given on
 the images that the reference reports on. It chooses its epoch on them, and so do our presets that reproduce it; what each
-was chosen on is in the table. The last weights are scored, not the best. Minutes are wall-clock time, with whatever else the
-machine was doing; those to the reference's loss count till the end of the first epoch whose loss, on the images it is chosen
-on, is at most what the reference reports for its best model.
+was chosen on is in the table. The best loss is the lowest of the epochs, on those images; everything else is of the last
+weights. The training loss is what is trained with: of keras_io_denoiser cross entropy, in its row and its curve, of all
+others the loss. Minutes are wall-clock time, with whatever else the machine was doing; those to the reference's loss count
+till the end of the first epoch whose loss, on the images it is chosen on, is at most what the reference reports for its best
+model.
 
 """
 

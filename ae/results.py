@@ -20,13 +20,15 @@ from ae.baselines import fitted
 from ae.config import Config
 from ae.conv import Conv, ConvTranspose
 from ae.data import Data, Split
+from ae.early_stopping import EarlyStop
 from ae.errors import InputError
 from ae.evaluation import Predict, examples, measure, pictures
 from ae.files import write_text, written_whole
 from ae.reference import reported
 from ae.report import describe_model
-from ae.train import EarlyStop, History, TrainState, predictor
+from ae.train import History, TrainState, predictor
 
+PICTURES = ("curves.png", "grid.png", "images.png")  # of a run
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy", "dm-pix")
 
 
@@ -181,7 +183,7 @@ def _roles(data: Data) -> Iterator[tuple[str, Split]]:
 def finish(
     folder: Path, config: Config, data: Data, state: TrainState, history: History, *, command: str
 ) -> dict[str, Any]:
-    """Writes a finished run's result to `metrics.json`, its pictures to `curves.png` and `grid.png`; returns the result."""
+    """Writes a finished run's result to `metrics.json` and its `PICTURES`; returns the result."""
     values = result(config, data, state, history, command=command)
     shown = pictures(predictor(config), state.variables, config.task, data.test)
     if not devices.is_first():
@@ -192,32 +194,55 @@ def finish(
     figures.save_curves(folder / "curves.png", config.task, title, history, theirs, rivals)
     title = f"{type(config.model).__name__} ({config.name}) on {data.name}: images 10 to 18 of {data.test.name}"
     figures.save_grid(folder / "grid.png", config.task, title, shown)
+    figures.save_strip(folder / "images.png", *shown)
     write_text(folder / "metrics.json", json.dumps(values, indent=2) + "\n")
     return values
 
 
-def publish(results: Sequence[dict[str, Any]], *, pictures: Path, out: Path) -> None:
-    """Writes the result of a preset, of one or more seeds, and the first seed's pictures to `out`, named after it."""
-    name = results[0]["preset"]
+def publish(result: dict[str, Any], *, pictures: Path, out: Path) -> None:
+    """Writes a preset's result and pictures to `out`, named after it.
+
+    What is there of other seeds and the same configuration counts in mean and spread; the pictures are the least seed's.
+    """
+    path = out / f"{result['preset']}.json"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for picture in ("curves.png", "grid.png"):
-            with written_whole(out / f"{name}_{picture}") as temporary:
+        combined = over_seeds([*_published(result["config"], path), result])
+        for picture in PICTURES if combined["seeds"][0] == result["seeds"][0] else ():
+            with written_whole(out / f"{result['preset']}_{picture}") as temporary:
                 shutil.copy(pictures / picture, temporary)
-        write_text(out / f"{name}.json", json.dumps(over_seeds(results), indent=2) + "\n")
+        write_text(path, json.dumps(combined, indent=2) + "\n")
     except OSError as error:
         raise InputError(f"cannot write to {out} ({error.strerror}): choose another --out") from error
 
 
+def _published(config: dict[str, Any], path: Path) -> list[dict[str, Any]]:
+    """The result in a file, in a list that is empty where there is none or one of another configuration."""
+    earlier = [json.loads(path.read_text())] if path.exists() else []
+    return [values for values in earlier if values["config"] | {"seed": None} == config | {"seed": None}]
+
+
+SPLITS = ("train", "validation", "test", "compared")
+
+
 def over_seeds(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The first seed's result, and where there are several, the scores of each with mean and standard deviation."""
-    first = dict(results[0], seeds=[seed for result in results for seed in result["seeds"]])
-    if len(results) == 1:
+    """The least seed's result, and where there are several, the scores of each with mean and standard deviation.
+
+    Of two results with one seed the later counts.
+    """
+    first = min(reversed(results), key=lambda result: result["seeds"])
+    by_seed = dict(item for result in results for item in _by_seed(result))
+    if len(by_seed) == 1:
         return first
-    splits = ("train", "validation", "test", "compared")
-    first["by_seed"] = [{split: result[split] for split in splits} for result in results]
-    first["spread"] = {split: _spread([result[split] for result in results]) for split in splits}
-    return first
+    seeds = sorted(by_seed)
+    rows = [by_seed[seed] for seed in seeds]
+    spread = {split: _spread([row[split] for row in rows]) for split in SPLITS}
+    return first | {"seeds": seeds, "by_seed": rows, "spread": spread}
+
+
+def _by_seed(result: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
+    for seed, row in zip(result["seeds"], result.get("by_seed", [result]), strict=True):
+        yield seed, {split: row[split] for split in SPLITS}
 
 
 def _spread(scores: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:

@@ -4,7 +4,7 @@ config.json     what was asked for
 history.csv     a row an epoch
 checkpoints/    the last two, and the best
 tensorboard/    scalars and sample images
-metrics.json, curves.png, grid.png    once it is finished (see `ae.results`)
+metrics.json, curves.png, grid.png, images.png    once it is finished (see `ae.results`)
 """
 
 import csv

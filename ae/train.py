@@ -4,12 +4,9 @@ Every random number is a function of (seed, epoch, step, index), the state is ex
 on how an epoch is cut into calls: an interrupted run that is resumed equals an uninterrupted one bit for bit.
 """
 
-import signal
 import tempfile
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,8 +20,10 @@ from jax import lax
 from ae import devices, metrics, progress
 from ae.config import Config
 from ae.data import Data, Split
+from ae.early_stopping import EarlyStop
 from ae.errors import TrainingError
 from ae.evaluation import TRAINING_SCORES, Predict, evaluate, examples, noise_key, pictures, scores
+from ae.interrupts import deferred_interrupts
 from ae.optimizer import keras_adam, learning_rate
 from ae.run import History, Run, read_checkpoint
 
@@ -43,34 +42,6 @@ class TrainState(struct.PyTreeNode):
     def variables(self) -> dict[str, Any]:
         """What `model.apply` takes to predict."""
         return {"params": self.average or self.params, "batch_stats": self.batch_stats}
-
-
-@dataclass(frozen=True)
-class EarlyStop:
-    """Keras' rule: stop when `patience` epochs in a row do not beat the best validation loss."""
-
-    patience: int
-    best: float = float("inf")
-    best_epoch: int = 0
-    epoch: int = 0
-
-    def update(self, loss: float) -> "EarlyStop":
-        """The rule's state after one more epoch."""
-        epoch = self.epoch + 1
-        better = EarlyStop(self.patience, loss, epoch, epoch)
-        return better if loss < self.best else replace(self, epoch=epoch)
-
-    @property
-    def stop(self) -> bool:
-        return self.epoch - self.best_epoch >= self.patience
-
-    @classmethod
-    def after(cls, history: History, patience: int) -> "EarlyStop":
-        """The rule's state after the epochs of a history."""
-        state = cls(patience)
-        for row in history:
-            state = state.update(row["val_loss"])
-        return state
 
 
 def create_state(config: Config, data: Data) -> TrainState:
@@ -236,7 +207,7 @@ def _train_epoch(config: Config, run: Run, state: TrainState, history: History, 
     epoch = len(history) + 1
     calls = train_epoch(config, state, train, epoch)
     bar = progress.bar(f"epoch {epoch}/{config.epochs}", len(train.images), done=int(state.sums["count"]))
-    with bar, _deferred_interrupts() as interrupted:
+    with bar, deferred_interrupts() as interrupted:
         for state in calls:
             _check_finite(state.sums["loss"], epoch)  # waits for the device
             bar.set_postfix(loss=f"{metrics.means(state.sums)['loss']:.4f}", refresh=False)
@@ -255,7 +226,7 @@ def _score_epoch(
     config: Config, run: Run, state: TrainState, history: History, predict: Predict, data: Data
 ) -> dict[str, Any]:
     """The history's row of an epoch that has been trained."""
-    together = _deferred_interrupts() if jax.process_count() > 1 else nullcontext()  # or the others would wait for ever
+    together = deferred_interrupts() if jax.process_count() > 1 else nullcontext()  # or the others would wait for ever
     try:
         with together:
             validation = evaluate(predict, state.variables, config.task, data.validation, batch_size=config.batch_size)
@@ -275,32 +246,3 @@ def _check_finite(value: jax.Array | float, epoch: int) -> None:
             f"loss or weights are no longer finite in epoch {epoch}; the last checkpoint, if there is one, is sound: "
             "lower the learning rate, or look at the data"
         )
-
-
-@contextmanager
-def _deferred_interrupts() -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM set the event: during a call the old state is gone and the new one not there yet.
-
-    The second one interrupts at once.
-    """
-    event = threading.Event()
-
-    def defer(signum, frame):
-        if event.is_set():
-            raise KeyboardInterrupt
-        event.set()
-
-    if threading.current_thread() is not threading.main_thread():  # where Python allows no handlers
-        yield event
-        return
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number, handler in previous.items():
-        if handler != signal.SIG_IGN:  # as under nohup
-            signal.signal(number, defer)
-    try:
-        yield event
-        if any(devices.any_process(event.is_set())):  # it came after the caller's last look
-            raise KeyboardInterrupt
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.training import LAYERS
+from benchmarks.models import LAYERS
 
 from ae import cli
 
@@ -37,8 +37,9 @@ def train(
         keras_python: Python of Keras' and TensorFlow's environment.
         out: File to write; the table of a README that shows this file is written too.
     """
+    from benchmarks.starts import compile_seconds, start_seconds
     from benchmarks.tables import train_table
-    from benchmarks.training import compare, compile_seconds, start_seconds
+    from benchmarks.training import compare
 
     from ae.errors import InputError
 
@@ -80,8 +81,8 @@ def ablation(
         seconds: How long each timing takes, about.
         out: File to write; the tables that show it are written too.
     """
+    from benchmarks.ablation import without_parts
     from benchmarks.tables import ablation_table
-    from benchmarks.training import without_parts
 
     values = conditions(rounds) | {"models": {name: without_parts(name, only, rounds, seconds) for name in models}}
     print(ablation_table(values))

@@ -8,7 +8,7 @@ from ae import cli
 def main(
     quick: bool = False,
     only: tuple[str, ...] = (),
-    seeds: int = 1,
+    seeds: tuple[int, ...] = (0,),
     out: Path | None = None,
     runs: Path = Path("runs"),
     data_dir: Path | None = None,
@@ -20,7 +20,7 @@ def main(
     Args:
         quick: Narrow models on data that comes with the dependencies: minutes on two cores, no download.
         only: Train these presets alone.
-        seeds: Train each so many times, with seeds 0, 1, 2, ...; tables then give mean and standard deviation.
+        seeds: Train each with these; tables give mean and standard deviation of all that --out has of a preset.
         out: Folder for results and tables (default: results, or runs/quick with --quick).
         runs: Folder for the run directories.
         data_dir: Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
@@ -35,17 +35,16 @@ def main(
     out = out or (runs / "quick" if quick else Path("results"))
     given = {key: value for key, value in (("limit", limit), ("epochs", epochs)) if value is not None}
     for config in [preset(name) for name in only] or (QUICK if quick else REFERENCE):
-        finished = []
-        for seed in range(seeds):
+        for seed in seeds:
             seeded = override(config, seed=seed, **given)
             run = runs / (config.name if seed == 0 else f"{config.name}-seed{seed}")
             data = load_data(seeded, data_dir=data_dir)
             print(f"\n{results.summary(seeded, data)}\n")
             state, history = fit(seeded, data, out=run, resume=True)
-            finished.append(results.finish(run, seeded, data, state, history, command=cli.command()))
-        results.publish(finished, pictures=runs / config.name, out=out)
+            finished = results.finish(run, seeded, data, state, history, command=cli.command())
+            results.publish(finished, pictures=run, out=out)
     print(f"\n{report.write_tables(out)}")
-    print(f"{out}: README.md, and of each preset .json, _curves.png and _grid.png")
+    print(f"{out}: README.md, and of each preset .json, _curves.png, _grid.png and _images.png")
 
 
 if __name__ == "__main__":

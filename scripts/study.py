@@ -1,10 +1,11 @@
 """What one row of a table does not show: noise of other strengths, what a few latent numbers hold, what colour costs."""
 
 from studies.clips import clips
-from studies.colours import colour, sizes
+from studies.colours import colour
 from studies.grids import side_by_side
 from studies.latents import latents
-from studies.noise import noise, photos
+from studies.noise import noise
+from studies.photos import photos, sizes
 
 from ae import cli
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import jax
 import pytest
-from benchmarks import tables, training, workers
+from benchmarks import models, tables, training, workers
 from clips import colorizer, luma_frames, make_clip
 from conftest import ROOT
 
@@ -17,10 +17,10 @@ from ae.results import count
 @pytest.mark.parametrize("name", ["conv_ae", "colorizer_ae", "unet", "pixel_mlp"])
 def test_peers_are_told_to_build_our_models(name):
     """Every weight has a layer, of its shape, in the order of the calls."""
-    model = training.benchmark_config(name).model
+    model = models.benchmark_config(name).model
     params = jax.eval_shape(model.init, jax.random.key(0), jax.numpy.zeros((1, *model.input_shape)))["params"]
-    layers = training.LAYERS[name]
-    weights = training.in_order(params_as_zeros(params), layers)
+    layers = models.LAYERS[name]
+    weights = models.in_order(params_as_zeros(params), layers)
     assert sum(weight.size for weight in weights) == count(params)
     kernels = [weight for weight in weights if weight.ndim > 1]
     asked = [options for kind, *options in layers if kind in ("conv", "conv_transpose", "dense")]
@@ -35,10 +35,8 @@ def params_as_zeros(params):
 
 def test_work_is_counted_as_the_direct_algorithm_does_it():
     """Three products of each layer; ConvAE's are 1,158 million multiplications and additions an image."""
-    assert training.gflop(training.LAYERS["conv_ae"], training.benchmark_config("conv_ae")) == pytest.approx(
-        3.473, abs=5e-3
-    )
-    assert training.gflop((("dense", 5),), training.benchmark_config("unet")) == 2 * 2 * 32 * 32 * 5 / 1e9
+    assert models.gflop(models.LAYERS["conv_ae"], models.benchmark_config("conv_ae")) == pytest.approx(3.473, abs=5e-3)
+    assert models.gflop((("dense", 5),), models.benchmark_config("unet")) == 2 * 2 * 32 * 32 * 5 / 1e9
 
 
 def test_medians_and_ratios_are_of_the_rounds():

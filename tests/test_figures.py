@@ -17,6 +17,12 @@ def test_a_strip_holds_the_images_unchanged():
     assert figures.strip(gray * 9 - 4).max() == 1
 
 
+def test_a_strip_is_read_as_it_was_written(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (3, 9, 8, 8, 3)) / 255
+    figures.save_strip(tmp_path / "images.png", *images)
+    assert np.allclose(figures.read_strip(tmp_path / "images.png"), images)
+
+
 @pytest.mark.parametrize("task", [Denoise(), Colorize()])
 def test_grids_show_every_pixel_as_a_square(tmp_path, task):
     rng = np.random.default_rng(0)

@@ -32,7 +32,7 @@ TRAINING = {
     "python scripts/export.py runs/pixel_mlp mlp.safetensors": ("--data-dir", "DIR"),
     "python scripts/reproduce.py": ("--data-dir", "DIR", "--limit", "32", "--epochs", "2", "--only", "pixel_mlp"),
     "python scripts/reproduce.py --only PRESET": ("--data-dir", "DIR", *ONE_EPOCH),
-    "python scripts/study.py side-by-side": ("--data-dir", "DIR", "--limit", "32"),
+    "python scripts/study.py side-by-side": (),
 }
 IMAGES = {
     "python scripts/colorize.py old.jpg new.png": (),

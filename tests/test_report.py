@@ -72,7 +72,7 @@ def test_the_baselines_of_cifar100_are_the_known_figures(tfds_dir):
 def test_several_seeds_give_mean_and_spread(result):
     second = json.loads(json.dumps(result)) | {"seeds": [1]}
     second["test"]["mse"] = result["test"]["mse"] + 0.002
-    combined = results.over_seeds([result, second])
+    combined = results.over_seeds([results.over_seeds([second, result]), second])
     assert combined["seeds"] == [0, 1]
     assert combined["spread"]["test"]["mse"]["mean"] == pytest.approx(result["test"]["mse"] + 0.001)
     assert combined["spread"]["test"]["mse"]["std"] == pytest.approx(0.001 * 2**0.5)
@@ -82,7 +82,7 @@ def test_several_seeds_give_mean_and_spread(result):
 def test_the_table_carries_baseline_model_and_reference(result):
     result |= {"reference": reported("pixel_mlp_quick"), "wall_seconds": 90.0}
     title, _, head, _, *lines = report.table([result]).splitlines()
-    assert title == "tiny: loss and binary accuracy on validation, the scores after them on test."
+    assert title == "Denoising tiny: loss and binary accuracy on validation, the scores after them on test."
     names = [report._fitted(name, scores) for name, scores in result["baselines"].items()]
     assert len(names) > 3
     assert [line.split("|")[1].strip() for line in lines] == [
@@ -92,18 +92,31 @@ def test_the_table_carries_baseline_model_and_reference(result):
     ]
     assert len({line.count("|") for line in (head, *lines)}) == 1
     assert f"| 1.5 | validation | {result['train']['loss']:.4f} | {result['compared']['loss']:.4f} |" in lines[-2]
-    assert "| 5 of 7 |  | test[:9000] | 0.0269 | 0.0270 | 0.8058 |" in lines[-1]
+    assert "| 5 of 7 | 0.0270 in epoch 5 |  | test[:9000] | 0.0269 | 0.0270 | 0.8058 |" in lines[-1]
 
 
 def test_the_table_says_when_the_references_loss_was_reached(result):
-    result["data"]["name"] = "mnist"
     result |= {"seconds_by_epoch": [60, 120, 180], "val_loss_by_epoch": [0.01, 0.00474, 0.004]}
-    assert "| 2.0 | validation |" in report.table([result])
+    assert "| 2.0 | validation |" in report.table([result | {"data": {"name": "mnist"}}])
+    assert "to the reference's loss" not in report.table(
+        [result | {"data": {"name": "cifar100"}}]
+    )  # which it colorizes
+
+
+def test_tables_begin_with_what_the_reference_does(result, tmp_path):
+    cases = {"a": ("Denoise", True, "cifar100"), "b": ("Colorize", False, "cifar100"), "c": ("Denoise", False, "mnist")}
+    (tmp_path / "results").mkdir()
+    for name, (task, gray, data) in cases.items():
+        values = result | {"config": {"task": {"class": task, "gray": gray}}, "data": {"name": data}, "preset": name}
+        (tmp_path / f"results/{name}.json").write_text(json.dumps(values))
+    lines = report.table(report.read_results(tmp_path / "results")).splitlines()
+    titles = [line.partition(":")[0] for line in lines if line and not line.startswith("|")]
+    assert titles == ["Denoising mnist", "Colorizing cifar100", "Denoising the luma of cifar100"]
 
 
 def test_tables_fill_the_readme_that_shows_the_folder(result, tmp_path):
     out, readme = tmp_path / "results", tmp_path / "README.md"
-    results.publish([result], pictures=tmp_path, out=out)
+    results.publish(result, pictures=tmp_path, out=out)
     text = f"before\n<!-- table: {out.as_posix()} -->\nold\n<!-- end -->\nafter\n"
     readme.write_text(text)
     table = report.write_tables(out, readme)
@@ -115,13 +128,14 @@ def test_tables_fill_the_readme_that_shows_the_folder(result, tmp_path):
         "tiny.json",
         "tiny_curves.png",
         "tiny_grid.png",
+        "tiny_images.png",
     ]
 
 
 def test_a_place_that_cannot_be_written_is_one_line(result, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write to"):
-        results.publish([result], pictures=tmp_path, out=tmp_path / "file")
+        results.publish(result, pictures=tmp_path, out=tmp_path / "file")
 
 
 @pytest.mark.parametrize("folder", ["results/quick", "runs/quick"])

@@ -32,7 +32,7 @@ def test_train_evaluate_resume(call, tmp_path):
     assert "on other data" in first.stdout
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {
-        "config.json", "history.csv", "metrics.json", "checkpoints", "tensorboard", "curves.png", "grid.png",
+        "config.json", "history.csv", "metrics.json", "checkpoints", "tensorboard", "curves.png", "grid.png", "images.png",
     }  # fmt: skip
     for picture in ("curves.png", "grid.png"):
         assert np.asarray(Image.open(tmp_path / "run" / picture).convert("L")).std() > 10
@@ -117,15 +117,18 @@ def test_the_quick_table_can_be_made_again(call, tmp_path):
             assert a[key] == b[key]
         assert a["command"].startswith("python scripts/reproduce.py --quick")
     assert "reference, **on other data: mnist**" in first.stdout
-    pictures = {f"{preset.name}{kind}" for preset in QUICK for kind in (".json", "_curves.png", "_grid.png")}
+    pictures = {
+        f"{preset.name}{kind}" for preset in QUICK for kind in (".json", "_curves.png", "_grid.png", "_images.png")
+    }
     assert {path.name for path in (tmp_path / "a").iterdir()} == {"README.md", *pictures}
 
 
 def test_seeds_make_a_spread(call, tmp_path):
-    arguments = ("--only", "pixel_mlp_quick", "--limit", "32", "--epochs", "1", "--seeds", "2", "--out", "a")
-    first = call("reproduce.py", *arguments)
-    result = json.loads((tmp_path / "a/pixel_mlp_quick.json").read_text())
-    assert result["by_seed"][0] != result["by_seed"][1]
+    arguments = ("--only", "pixel_mlp_quick", "--limit", "32", "--epochs", "1", "--out", "a")
+    first = call("reproduce.py", *arguments, "--seeds", "1", "2")
     assert " ± " in first.stdout
-    again = call("reproduce.py", *arguments)  # goes on with finished runs
-    assert "epoch   1" not in again.stdout
+    again = call("reproduce.py", *arguments, "--seeds", "2", "0")  # 2 is finished; 1 has been published
+    assert again.stdout.count("epoch   1") == 1
+    result = json.loads((tmp_path / "a/pixel_mlp_quick.json").read_text())
+    assert result["seeds"] == [0, 1, 2]
+    assert len({row["test"]["mse"] for row in result["by_seed"]}) == 3

@@ -12,12 +12,13 @@ import pytest
 from conftest import TINY, equal_trees, killed, says, slow_training, tiny_data
 
 from ae import progress, run, train
+from ae.early_stopping import EarlyStop
 from ae.errors import InputError, TrainingError
 from ae.evaluation import evaluate, examples, noise_key
 from ae.optimizer import learning_rate
 from ae.reference import REPORTED
 from ae.tasks import Denoise
-from ae.train import EarlyStop, create_state, fit, keras_adam, predictor, restore, train_epoch, train_step
+from ae.train import create_state, fit, keras_adam, predictor, restore, train_epoch, train_step
 
 
 def stops(losses, patience=2):

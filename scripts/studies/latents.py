@@ -34,16 +34,17 @@ def latents(
     for name in models:
         config, variables, _ = load_model(str(runs / name), lambda config: load_test_data(config, data_dir, limit))
         size, predict = config.model.latent, partial(config.model.apply)
+        components = principal_components(data.train, size)
         rows[str(size)] = {
             f"{what}, {method}": mse_of(function, values, task, data.test)
             for what, task in tasks.items()
             for method, function, values in (
                 ("autoencoder", predict, variables),
-                ("PCA", project, principal_components(data.train, size)),
+                ("PCA", project, components),
             )
         }
         shown[f"{size} latents"] = np.asarray(predict(variables, clean))
-        shown[f"PCA, {size}"] = np.clip(project(principal_components(data.train, size), clean), 0, 1)
+        shown[f"PCA, {size}"] = np.clip(project(components, clean), 0, 1)
     curves = {
         column: ([int(size) for size in rows], [row[column] for row in rows.values()]) for column in rows[str(size)]
     }

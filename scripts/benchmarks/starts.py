@@ -1,0 +1,79 @@
+"""How long training takes to begin: compiling, and from the start of a process to its first step."""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.steps import example
+
+from ae.errors import InputError
+
+
+def compile_seconds(presets: Sequence[str]) -> dict[str, float]:
+    """Seconds that the epoch of each preset takes to compile, without the cache."""
+    import jax
+    import numpy as np
+    from tqdm import tqdm
+
+    from ae import preset
+    from ae.train import train_steps
+
+    jax.config.update("jax_enable_compilation_cache", False)
+    seconds = {}
+    for name in tqdm(presets, desc="compiling", leave=False):
+        config, size = preset(name), preset(name).batch_size
+        images, state = example(config, size)
+        began = time.perf_counter()
+        train_steps.lower(config.program, size, state, images, np.arange(size), (1, 0), 0, 1, 0, size).compile()
+        seconds[name] = round(time.perf_counter() - began, 1)
+    jax.config.update("jax_enable_compilation_cache", True)
+    return seconds
+
+
+def start_seconds(presets: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Seconds from the start of `train.py` to its first step: with an empty compilation cache, and then with a full one."""
+    seconds = {}
+    for name in presets:
+        with tempfile.TemporaryDirectory() as cache:
+            first, *others = [until_first_step(name, cache) for _ in range(4)]
+        seconds[name] = {"first": round(first, 1), "second": round(statistics.median(others), 1)}
+    return seconds
+
+
+STARTED = """
+import runpy, sys
+from ae import train
+steps = train.train_steps
+def started(*arguments):
+    state = steps(*arguments)  # returns while the step runs
+    print("started", flush=True)
+    return state
+train.train_steps = started
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def until_first_step(preset: str, cache: str) -> float:
+    """Seconds from the start of `train.py` till its first step runs."""
+
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = [Path(__file__).parents[1] / "train.py", preset, "--data", "sample", "--out", f"{folder}/run"]
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-c", STARTED, *arguments],
+            env=os.environ | {"JAX_COMPILATION_CACHE_DIR": cache},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        if "started\n" not in process.stdout:
+            raise InputError(f"train.py {preset} has ended without a step: start it by hand to see why")
+        seconds = time.perf_counter() - began
+        process.kill()
+        process.communicate()
+    return seconds

@@ -1,0 +1,72 @@
+"""What is timed: training steps on noise, and a product of matrices beside them."""
+
+import time
+from typing import Any
+
+from benchmarks.workers import Timer
+
+
+def compiled_steps(config: Any, *, looped: bool = True) -> Timer:
+    """Steps on one batch, compiled here and now: as one loop, or (XLA's own gradients are faster so) called one by one."""
+    import jax
+    import jax.numpy as jnp
+    from jax import lax
+
+    from ae.evaluation import examples
+    from ae.train import train_step
+
+    images, start = example(config, config.batch_size)
+    batch, key = examples(config.task, jax.random.key(0), images, jnp.arange(len(images))), jax.random.key(0)
+
+    def steps(state, batch, number):
+        return lax.fori_loop(0, number, lambda _, state: train_step(config.program, state, batch, key)[0], state)
+
+    def step(state, batch, number):
+        return train_step(config.program, state, batch, key)[0]
+
+    compiled = jax.jit(steps if looped else step).lower(start, batch, 1).compile()
+
+    def timer(number: int) -> float:
+        began = time.perf_counter()
+        state = start
+        for _ in range(1 if looped else number):
+            state = compiled(state, batch, number)
+        jax.block_until_ready(state)
+        return time.perf_counter() - began
+
+    return timer
+
+
+def example(config: Any, images: int) -> tuple[Any, Any]:
+    """(images, state): what training starts from, on noise."""
+    import numpy as np
+
+    from ae import devices
+    from ae.data import Data, Split
+    from ae.tasks import Colorize
+    from ae.train import create_state
+
+    channels = 3 if isinstance(config.task, Colorize) else 1
+    shape = (images, *config.model.input_shape[:2], channels)
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    split = Split("noise", pixels, 0, 1)
+    return devices.replicate((pixels, create_state(config, Data("noise", "1", split, split, split))))
+
+
+SIDE = 2048  # of the matrices whose product tells what the machine can do
+
+
+def matrix_product(steps: int) -> float:
+    import jax
+    import jax.numpy as jnp
+
+    matrix = jnp.full((SIDE, SIDE), 1e-3)
+
+    @jax.jit
+    def powers(a, number):
+        return jax.lax.fori_loop(0, number, lambda _, b: a @ b, a)
+
+    jax.block_until_ready(powers(matrix, 1))
+    began = time.perf_counter()
+    jax.block_until_ready(powers(matrix, steps))
+    return time.perf_counter() - began
