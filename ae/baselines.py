@@ -156,11 +156,21 @@ STRENGTHS = (1 / 3, 1 / 2, 2 / 3, 1)  # of the filter ("h"), in standard deviati
 SUBTRACTED = (0, 1 / 3)  # deviation that is expected between patches ("sigma"), likewise
 PATCHES = ((3, 6), (5, 6), (5, 9))  # size of patches, and how far away they are looked for
 TUNED_ON = 30  # images
+COPIED_AT_ONCE = (
+    25_000  # numbers for a callback; XLA leaves more to a thread that, where it is the only one, waits for it
+)
 
 
 def non_local_means(variables: Any, inputs: jax.Array) -> jax.Array:
     """scikit-image's `denoise_nl_means` with fitted parameters: [B, H, W, 1] -> the same."""
-    return jax.pure_callback(_non_local_means, jax.ShapeDtypeStruct(inputs.shape, inputs.dtype), inputs, variables)
+    several = max(1, COPIED_AT_ONCE // inputs[0].size)
+    parts = [inputs[first : first + several] for first in range(0, len(inputs), several)]
+    return jnp.concatenate(
+        [
+            jax.pure_callback(_non_local_means, jax.ShapeDtypeStruct(part.shape, part.dtype), part, variables)
+            for part in parts
+        ]
+    )
 
 
 def fit_non_local_means(task: Any, train: Split) -> dict[str, float]:
@@ -180,7 +190,8 @@ def _non_local_means(images: np.ndarray, variables: dict[str, Any]) -> np.ndarra
 
     types = {"h": float, "sigma": float, "patch_size": int, "patch_distance": int}
     denoise = partial(denoise_nl_means, fast_mode=True, **{name: type(variables[name]) for name, type in types.items()})
-    return np.stack([denoise(np.asarray(image)[..., 0]) for image in images])[..., None].astype(np.float32)
+    images = np.asarray(images)[..., 0]  # whose slices would be computed by that thread too
+    return np.stack([denoise(image) for image in images])[..., None].astype(np.float32)
 
 
 @dataclass(frozen=True)

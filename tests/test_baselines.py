@@ -1,7 +1,10 @@
+import subprocess
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import python
 from scipy.ndimage import median_filter
 from skimage.restoration import denoise_nl_means
 
@@ -94,3 +97,21 @@ def test_baselines_have_the_known_errors(preset, known, tfds_dir):
         variables = baseline.fit(config.task, data.train)
         error = evaluate(baseline.predict, variables, baseline.task or config.task, data.test)["loss"]
         assert error == pytest.approx(mse, rel=0.01), part
+
+
+ONE_CORE = """
+import os
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+import jax, numpy as np
+from ae.baselines import non_local_means
+images = np.random.default_rng(0).random((500, 12, 12, 1), np.float32)
+variables = {"h": 0.3, "sigma": 0.1, "patch_size": 3, "patch_distance": 6}
+twice = jax.jit(lambda images: jax.lax.fori_loop(0, 2, lambda _, x: non_local_means(variables, x), images))
+print(np.asarray(twice(images)).shape)
+"""
+
+
+def test_non_local_means_end_on_one_core():
+    """Where the thread that would copy a callback's arguments is the one that waits for the callback."""
+    done = subprocess.run(python("-c", ONE_CORE), capture_output=True, text=True, timeout=120)
+    assert done.stdout == "(500, 12, 12, 1)\n", done.stderr
