@@ -111,5 +111,6 @@ def studies(folder: Path) -> str:
         if (folder / f"{name}.json").exists():
             values = json.loads((folder / f"{name}.json").read_text())
             pictures = "".join(f"![{path.stem}]({path.name})\n" for path in sorted(folder.glob(f"{name}*.[pj][np]g")))
-            texts.append(f"\n`{values['command']}`\n\n{table(values)}\n{pictures}")
+            commands = "\n".join(f"`{command}`" for command in values.get("commands") or [values["command"]])
+            texts.append(f"\n{commands}\n\n{table(values)}\n{pictures}")
     return "".join(texts)

@@ -84,7 +84,7 @@ def main(
             state, history = fit(config, data, out=run, resume=True)
             rows = values["presets"].setdefault(name, {})
             rows |= {f"{label}{how}": row(c, state, history, data.validation) for how, c in readings(config)}
-            values["command"] = cli.command()
+            values["commands"] = list(dict.fromkeys([*values.get("commands", ()), cli.command()]))
             out.parent.mkdir(parents=True, exist_ok=True)
             write_text(out, json.dumps(values, indent=2) + "\n")
     write_tables(out.parent)

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 import pytest
 
-from ae import cli
+from ae import baselines, cli
 from ae.config import Config
 from ae.data import Data, Split
 from ae.markdown import markdown
@@ -198,6 +198,15 @@ jax.config.update("jax_compilation_cache_dir", COMPILED)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 # Compiling takes most of the tests' time, and half as long without LLVM's optimizations; scripts run as processes have them.
 jax.config.update("jax_disable_most_optimizations", True)
+baselines.TUNED_ON = 2  # images; each takes longer than training for an epoch does here
+
+
+@pytest.fixture
+def optimized():
+    """For what takes longer to run than to compile."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 def pytest_addoption(parser):

@@ -162,14 +162,6 @@ def test_a_model_of_one_size_is_no_program_for_any(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.fixture
-def optimized():
-    """For what takes longer to run than to compile."""
-    jax.config.update("jax_disable_most_optimizations", False)
-    yield
-    jax.config.update("jax_disable_most_optimizations", True)
-
-
 @pytest.mark.parametrize("name", pretrained_names())
 def test_released_weights_score_what_the_tables_say(name, tfds_dir, decoded, optimized):
     """To the last digit that is shown, although the weights are rounded."""

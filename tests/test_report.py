@@ -38,7 +38,7 @@ def test_a_result_says_what_was_measured_and_how(result, tiny, tmp_path):
     assert (tmp_path / "grid.png").exists()
 
 
-@pytest.mark.usefixtures("decoded")
+@pytest.mark.usefixtures("decoded", "optimized")
 def test_the_baselines_of_mnist_are_the_known_figures(tfds_dir):
     """The noisy test set of MNIST: MSE .04658, PSNR 13.32 (pooled), Keras' accuracy .776."""
     from ae.data import load_data
@@ -51,7 +51,7 @@ def test_the_baselines_of_mnist_are_the_known_figures(tfds_dir):
     assert noisy["accuracy"] == pytest.approx(0.776, abs=1e-3)
 
 
-@pytest.mark.usefixtures("decoded")
+@pytest.mark.usefixtures("decoded", "optimized")
 def test_the_baselines_of_cifar100_are_the_known_figures(tfds_dir):
     """Gray copy on CIFAR-100's test set: MSE .01044, PSNR 19.81 (pooled), Keras' accuracy .5566.
 

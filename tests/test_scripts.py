@@ -15,13 +15,14 @@ SCRIPTS = [path.name for path in (ROOT / "scripts").glob("*.py") if "cli.run(" i
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_help_comes_at_once(run, script):
-    seconds = []
-    for _ in range(3):
+    for _ in range(3):  # on a busy machine
         began = time.perf_counter()
         done = run(script, *(["train"] if script == "benchmark.py" else []), "--help")
-        seconds.append(time.perf_counter() - began)
-    assert min(seconds) < 2
-    assert "usage: " in done.stdout
+        seconds = time.perf_counter() - began
+        assert "usage: " in done.stdout
+        if seconds < 2:
+            break
+    assert seconds < 2
 
 
 def test_train_evaluate_resume(call, tmp_path):

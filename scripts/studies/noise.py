@@ -1,9 +1,13 @@
 """Noise of other strengths, beside classical filters."""
 
+import json
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from studies.common import DataDir, Limit, Models, Out, about, load_test_data, mse_of, trained, write_chart
 
+CLASSICAL = ("noisy", "median", "non-local")
 SIGMAS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 
 
@@ -16,6 +20,8 @@ def noise(
 ) -> None:
     """Denoise MNIST's test images at many noise levels, with models and with classical filters fitted at each level.
 
+    What --out has of other models and filters at these levels is kept.
+
     Args:
         sigmas: Standard deviations of the noise, for images in [0, 1].
     """
@@ -25,17 +31,26 @@ def noise(
     from ae.tasks import Denoise
 
     data = load_test_data(PRESETS["unet_denoiser"], data_dir, limit)
-    rivals = {name: row for name, row in baselines(Denoise()).items() if "median" in name or "non-local" in name}
-    predictors = dict(trained(models, data_dir))
-    errors: dict[str, list[float]] = {"noisy input": [], **{name: [] for name in (*rivals, *predictors)}}
-    for sigma in sigmas:
-        task = Denoise(sigma)
-        errors["noisy input"].append(mse_of(lambda variables, x: x, {}, task, data.test))
-        for name, rival in rivals.items():
-            errors[name].append(mse_of(rival.predict, rival.fit(task, data.train), task, data.test))
-        for name, (predict, variables) in predictors.items():
-            errors[name].append(mse_of(predict, variables, task, data.test))
+    said = {**about(data), "sigma": list(sigmas)}
+    earlier = published(out / "study_noise.json", said)
+    errors = earlier.get("mse", {})
+    rivals = {name: row for name, row in baselines(Denoise()).items() if name.startswith(CLASSICAL)}
+    methods = {
+        name: (row.predict, partial(row.fit, train=data.train)) for name, row in rivals.items() if name not in errors
+    }
+    for name, (predict, variables) in trained(models, data_dir):
+        methods[name] = predict, lambda task, variables=variables: variables
+    for name, (predict, fit) in methods.items():
+        errors[name] = [mse_of(predict, fit(task), task, data.test) for task in map(Denoise, sigmas)]
     psnr = {name: [float(pooled_psnr(error)) for error in row] for name, row in errors.items()}
-    values = {**about(data), "sigma": sigmas, "mse": errors, "psnr_pooled": psnr}
+    commands = dict.fromkeys([*earlier.get("commands", ()), said["command"]])
+    values = {**said, "commands": list(commands), "mse": errors, "psnr_pooled": psnr}
     curves = {name: (sigmas, row) for name, row in psnr.items()}
     write_chart(out, "study_noise", values, "standard deviation of the noise", "PSNR of the mean error, dB", curves)
+
+
+def published(path: Path, said: dict[str, Any]) -> dict[str, Any]:
+    """What a file holds, if it is of the same images and noise."""
+    earlier = json.loads(path.read_text()) if path.exists() else {}
+    same = all(earlier.get(key) == said[key] for key in ("data", "split", "fitted on", "sigma"))
+    return earlier if same else {}

@@ -72,7 +72,9 @@ def by_channel(function: Callable[[Any], Any], image: Any) -> Any:
 PIXELS = (450, 900, 1800, 3600, 7200, 14400)
 
 
-def sizes(model: Model = "chroma_unet", saturation: float = 1.0, out: Out = Path("results")) -> None:
+def sizes(
+    model: Model = "chroma_unet", saturation: float = 1.0, out: Out = Path("results"), limit: Limit = None
+) -> None:
     """Colorize photographs that come with scikit-image and scikit-learn, which the model sees at several sizes.
 
     Args:
@@ -88,7 +90,7 @@ def sizes(model: Model = "chroma_unet", saturation: float = 1.0, out: Out = Path
     from ae.results import made_with
 
     loaded = load_model(model, lambda config: None)
-    photos = photographs()
+    photos = photographs()[:limit]
     grays = [luma(photo) for photo in photos]
     methods = {"gray": [jnp.broadcast_to(gray, photo.shape) for gray, photo in zip(grays, photos, strict=True)]}
     for pixels in PIXELS:
