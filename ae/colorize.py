@@ -19,6 +19,7 @@ from ae.color import BT601, into_gamut, rgb_to_chroma, ycbcr_to_rgb
 from ae.config import Config
 from ae.conv import compiled_quickly
 from ae.errors import InputError
+from ae.models import input_shape
 from ae.pretrained import Pretrained, in_range
 from ae.stages import Frame, in_batches
 from ae.train import apply
@@ -93,7 +94,7 @@ def working_size(config: Config, height: int, width: int, pixels: int = PIXELS) 
     small_short = max(8, 8 * round(scale * short / 8))
     small_long = max(8, 8 * round(min(small_short * long / short, scale * long + 8) / 8))
     size = (small_short, small_long) if height <= width else (small_long, small_short)
-    return size if _takes(config, size) else config.model.input_shape[:2]
+    return size if _takes(config, size) else input_shape(config.model)[:2]
 
 
 @cache

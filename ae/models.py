@@ -22,6 +22,11 @@ from ae.norm import BatchNorm
 dense = partial(nn.Dense, kernel_init=nn.initializers.glorot_uniform())
 
 
+def input_shape(model: nn.Module) -> tuple[int, int, int]:
+    """[H, W, C] of images that a model takes: its `input_shape`, or, of one that has none, gray ones of 32x32."""
+    return getattr(model, "input_shape", (32, 32, 1))
+
+
 class PixelMLP(nn.Module):
     """Dense layers on the channel axis: every pixel is mapped on its own, [B, H, W, 1] -> [B, H, W, 1].
 

@@ -23,6 +23,7 @@ from ae.conv import compiled_quickly
 from ae.data import Data
 from ae.errors import InputError
 from ae.files import write_text, written_whole
+from ae.models import input_shape
 from ae.run import read_config, read_result
 from ae.train import apply, predictor, restore
 
@@ -42,7 +43,7 @@ class Pretrained(NamedTuple):
 
         Raises InputError for other shapes, dtypes and ranges.
         """
-        channels = self.config.model.input_shape[2]
+        channels = input_shape(self.config.model)[2]
         checked = in_range(images, f"images [B, H, W, {channels}]", ndim=4, channels=channels)
         return _apply(self.config.program, self.variables, checked)
 
@@ -138,7 +139,7 @@ def read_weights(path: Path, *, preset: Config | None = None) -> Pretrained:
 
 def _check_shapes(path: Path, shapes: dict[str, tuple[int, ...]], config: Config) -> None:
     """Before anything is read, so that a file that lies about them takes no memory."""
-    inputs = jnp.zeros((1, *config.model.input_shape))
+    inputs = jnp.zeros((1, *input_shape(config.model)))
     expected = _flat(jax.eval_shape(partial(config.model.init, jax.random.key(0)), inputs))
     for key in sorted({*shapes, *expected}):
         ours, theirs = expected[key].shape if key in expected else None, shapes.get(key)
@@ -176,7 +177,7 @@ def export_program(trained: Pretrained, path: Path) -> None:
     """
     config, variables, _ = trained
     batch, height, width = jax.export.symbolic_shape("batch, height, width")
-    images = jax.ShapeDtypeStruct((batch, height, width, config.model.input_shape[2]), jnp.float32)
+    images = jax.ShapeDtypeStruct((batch, height, width, input_shape(config.model)[2]), jnp.float32)
     try:
         program = jax.export.export(jax.jit(partial(predictor(config), variables)), platforms=PLATFORMS)(images)
     except (InputError, TypeError, ValueError) as error:  # what JAX makes of sizes that have to be known

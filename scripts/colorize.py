@@ -21,6 +21,7 @@ def main(
     encoder_options: dict[str, str] | None = None,
     most_pixels: int | None = None,
     data_dir: Path | None = None,
+    preset: str | None = None,
 ) -> None:
     """Give images or clips colour.
 
@@ -37,6 +38,7 @@ def main(
         encoder_options: Its options, as in "crf 20 preset veryfast".
         most_pixels: Images with more pixels, all frames together, are refused (default: 2**27).
         data_dir: Folder of data sets prepared by tfds, for run directories.
+        preset: The preset of a model or task that is defined in a file of your own (my_model.py:PRESET).
     """
     from functools import partial
 
@@ -49,7 +51,8 @@ def main(
 
     cli.check_above(0, batch=batch, pixels=pixels, preview=preview, most_pixels=most_pixels)
     cli.check_at_least(0, saturation=saturation)
-    trained = load_model(model, lambda config: load_data(config, data_dir=data_dir))
+    own = cli.load_preset(preset) if preset else None
+    trained = load_model(model, lambda config: load_data(config, data_dir=data_dir), preset=own)
     if not isinstance(trained.config.task, Colorize):
         raise InputError(f"{model} is a model for another task than colour")
     colorizer = Colorizer(trained, saturation, pixels or PIXELS)

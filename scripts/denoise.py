@@ -15,6 +15,7 @@ def main(
     sigma: float | None = None,
     most_pixels: int | None = None,
     data_dir: Path | None = None,
+    preset: str | None = None,
 ) -> None:
     """Take Gaussian noise from images, without taking detail for noise.
 
@@ -29,6 +30,7 @@ def main(
             learnt from noise of all levels, estimated for each channel of each image).
         most_pixels: Images with more pixels, all frames together, are refused (default: 2**27).
         data_dir: Folder of data sets prepared by tfds, for run directories.
+        preset: The preset of a model or task that is defined in a file of your own (my_model.py:PRESET).
     """
     from functools import partial
 
@@ -40,7 +42,8 @@ def main(
 
     cli.check_above(0, most_pixels=most_pixels)
     cli.check_at_least(0, sigma=sigma)
-    trained = load_model(model, lambda config: load_data(config, data_dir=data_dir))
+    own = cli.load_preset(preset) if preset else None
+    trained = load_model(model, lambda config: load_data(config, data_dir=data_dir), preset=own)
     if not isinstance(trained.config.task, Denoise):
         raise InputError(f"{model} is a model for another task than noise")
     change = partial(map_channels, function=partial(Denoiser(trained).image, sigma=sigma))

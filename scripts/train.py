@@ -57,7 +57,7 @@ def main(
     values = results.finish(out, config, loaded, state, history, command=cli.command())
     if devices.is_first():
         print(report.table([values]))
-        print(f"{out}: metrics.json, history.csv, curves.png, grid.png")
+        print(f"{out}: metrics.json, history.csv, curves.png, grid.png, images.png")
 
 
 if __name__ == "__main__":

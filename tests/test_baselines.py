@@ -1,4 +1,5 @@
 import subprocess
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -72,6 +73,22 @@ def test_fitted_baselines_beat_their_input():
     worst_last = sorted(loss, key=loss.get)
     assert worst_last[:2] == ["the clean image itself (ceiling of accuracy)", "best affine map of the whole image"]
     assert worst_last[-1] == "noisy input"
+
+
+@dataclass(frozen=True)
+class Inverted(Denoise):
+    """Another noise than its `sigma` speaks of."""
+
+    def __call__(self, key, image):
+        return 1 - image, image
+
+
+@pytest.mark.parametrize("task", [Inverted(), Denoise(0.6, least_sigma=0.0), Colorize()])
+def test_the_ceiling_is_the_truth_whatever_the_task(task):
+    name = [name for name in baselines.baselines(task) if "itself" in name]
+    train = Split("train", np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), np.uint8), 0, 1)
+    seen, predict, variables = by_name(task, train)[name[0]]
+    assert evaluate(predict, variables, seen, train)["loss"] == 0
 
 
 def test_the_oracle_knows_the_mean_chroma():

@@ -26,7 +26,7 @@ ONE_EPOCH = ("--limit", "32", "--epochs", "1")
 TRAINING = {
     "python scripts/train.py pixel_mlp --data-dir DIR": ONE_EPOCH,
     "python scripts/train.py pixel_mlp --resume": ("--data-dir", "DIR", "--limit", "32", "--epochs", "2"),
-    "python scripts/train.py pixel_mlp --data sample": ONE_EPOCH,
+    "python scripts/train.py keras_io_denoiser --data sample": ONE_EPOCH,
     "python scripts/evaluate.py runs/pixel_mlp": ("--data-dir", "DIR"),
     "python scripts/export.py runs/pixel_mlp mlp.jax": ("--data-dir", "DIR"),
     "python scripts/export.py runs/pixel_mlp mlp.safetensors": ("--data-dir", "DIR"),
@@ -44,6 +44,7 @@ IMAGES = {
 OWN = {
     "python scripts/train.py my_model.py --data sample": ("--limit", "32", "--epochs", "2"),
     "python scripts/evaluate.py runs/residual-sample-digits --preset my_model.py": (),
+    "python scripts/denoise.py noisy.png clean.png --model runs/residual-sample-digits --preset my_model.py": (),
 }
 ELSEWHERE = {
     "python scripts/reproduce.py --quick": ".ci/run",
@@ -115,10 +116,15 @@ def test_images_and_clips(follow, tmp_path):
 def test_a_model_and_a_task_in_a_file_of_ones_own(follow, call, tmp_path):
     (example,) = [block for block in EXAMPLES if "PRESET = " in block]
     (tmp_path / "my_model.py").write_text(example)
+    iio.imwrite(tmp_path / "noisy.png", np.random.default_rng(0).integers(0, 256, (20, 30), np.uint8))
     said = [done.stdout for _, done in follow(OWN)]
     assert "epoch   2" in said[0]
     assert "residual" in said[1]
+    assert iio.imread(tmp_path / "clean.png").shape == (20, 30)
     refused(call("evaluate.py", "runs/residual-sample-digits", status=2), "name the file", "--preset")
+    call("export.py", "runs/residual-sample-digits", "mine.safetensors", "--preset", "my_model.py")
+    scored = call("evaluate.py", "mine.safetensors", "--data", "sample", "--preset", "my_model.py")
+    assert scored.stdout.splitlines()[-2] == said[1].splitlines()[-2]
 
 
 def test_two_processes(tmp_path):
