@@ -50,7 +50,7 @@ ELSEWHERE = {
     "python scripts/reproduce.py --quick": ".ci/run",
     "python scripts/evaluate.py chroma_unet": "test_released_weights_score_what_the_tables_say",
     "python scripts/tried.py": "test_variants_make_a_table",
-    "python scripts/study.py noise --models unet_denoiser": "test_noise",
+    "python scripts/study.py noise --models unet_denoiser runs/unet_denoiser_blind": "test_noise",
     "python scripts/study.py latents": "test_latents",
     "python scripts/study.py photos": "test_photos",
     "python scripts/study.py colour": "test_colour",
