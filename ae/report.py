@@ -146,7 +146,7 @@ def _cells(names: Iterable[str], scores: dict[str, Any], spread: dict[str, Any] 
 def _number(name: str, scores: dict[str, Any], spread: dict[str, Any] | None = None) -> str:
     digits = DIGITS[name]
     if spread:
-        return f"{spread[name]['mean']:.{digits}f} ± {spread[name]['std']:.{digits}f}"
+        return f"{spread[name]['mean']:.{digits}f} ± {spread[name]['std']:.1g}"
     return f"{scores[name]:.{digits}f}"
 
 

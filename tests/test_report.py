@@ -76,7 +76,7 @@ def test_several_seeds_give_mean_and_spread(result):
     assert combined["seeds"] == [0, 1]
     assert combined["spread"]["test"]["mse"]["mean"] == pytest.approx(result["test"]["mse"] + 0.001)
     assert combined["spread"]["test"]["mse"]["std"] == pytest.approx(0.001 * 2**0.5)
-    assert "0.00141" in report.table([combined])
+    assert "± 0.001 |" in report.table([combined])
 
 
 def test_the_table_carries_baseline_model_and_reference(result):
