@@ -46,9 +46,14 @@ class TrainState(struct.PyTreeNode):
 
 def create_state(config: Config, data: Data) -> TrainState:
     """The state before the first step."""
-    key = jax.random.fold_in(jax.random.key(config.seed), 0)
-    inputs, _ = examples(config.task, key, jnp.asarray(data.train.images[:1]), jnp.arange(1))
-    variables = jax.jit(config.model.init)(key, inputs)
+    return _create_state(config.program, config.seed, data.train.images[:1])
+
+
+@partial(jax.jit, static_argnums=0)  # compiled as one: a hundred small programs take seconds
+def _create_state(config: Config, seed: int, image: jax.Array) -> TrainState:
+    key = jax.random.fold_in(jax.random.key(seed), 0)
+    inputs, _ = examples(config.task, key, image, jnp.arange(1))
+    variables = config.model.init(key, inputs)
     params = variables["params"]
     opt_state = keras_adam(config.learning_rate).init(params)
     average = jax.tree.map(jnp.copy, params) if config.average else {}
@@ -214,11 +219,11 @@ def _train_epoch(config: Config, run: Run, state: TrainState, history: History, 
             bar.update(int(state.sums["count"]) - bar.n)
             stop, save = devices.any_process(interrupted.is_set(), run.save_is_due)
             if stop or save:
-                _check_finite(optax.tree.norm(state.params), epoch)
+                _check_finite(_norm(state.params), epoch)
                 run.save(state, history)
             if stop:
                 raise KeyboardInterrupt
-    _check_finite(optax.tree.norm(state.params), epoch)
+    _check_finite(_norm(state.params), epoch)
     return state
 
 
@@ -238,6 +243,9 @@ def _score_epoch(
     val = {f"val_{name}": value for name, value in validation.items()}
     training = metrics.means(state.sums)
     return {"epoch": epoch, **training, **val, "validation": data.validation.name, "seconds": run.elapsed}
+
+
+_norm = jax.jit(optax.tree.norm)
 
 
 def _check_finite(value: jax.Array | float, epoch: int) -> None:

@@ -118,7 +118,7 @@ def test_ctrl_c_leaves_nothing(tmp_path, model):
     deadline = time.time() + 120
     while not list(tmp_path.glob(".*out.mp4")) and time.time() < deadline:
         time.sleep(0.05)
-    time.sleep(1)
+    time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
     assert "interrupted; nothing was written" in process.stderr.read()
