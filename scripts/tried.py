@@ -108,7 +108,7 @@ def row(config: Any, state: Any, history: Any, validation: Any) -> dict[str, Any
 
     about = {
         "parameters": count(state.variables),
-        "multiply_adds": multiply_adds(config.model, config.model.input_shape),
+        "multiply_adds": multiply_adds(config.model, (*validation.images.shape[1:3], 1)),
         "epochs": len(history),
         "minutes": history[-1]["seconds"] / 60,
         "validation": history[-1]["validation"],
