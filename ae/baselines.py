@@ -156,21 +156,18 @@ STRENGTHS = (1 / 3, 1 / 2, 2 / 3, 1)  # of the filter ("h"), in standard deviati
 SUBTRACTED = (0, 1 / 3)  # deviation that is expected between patches ("sigma"), likewise
 PATCHES = ((3, 6), (5, 6), (5, 9))  # size of patches, and how far away they are looked for
 TUNED_ON = 30  # images
-COPIED_AT_ONCE = (
-    25_000  # numbers for a callback; XLA leaves more to a thread that, where it is the only one, waits for it
-)
+# Numbers that a callback is given: XLA leaves more of them to a thread, which on one core is the one that waits for it.
+COPIED_AT_ONCE = 25_000
 
 
 def non_local_means(variables: Any, inputs: jax.Array) -> jax.Array:
     """scikit-image's `denoise_nl_means` with fitted parameters: [B, H, W, 1] -> the same."""
     several = max(1, COPIED_AT_ONCE // inputs[0].size)
-    parts = [inputs[first : first + several] for first in range(0, len(inputs), several)]
-    return jnp.concatenate(
-        [
-            jax.pure_callback(_non_local_means, jax.ShapeDtypeStruct(part.shape, part.dtype), part, variables)
-            for part in parts
-        ]
-    )
+
+    def denoised(part: jax.Array) -> jax.Array:
+        return jax.pure_callback(_non_local_means, jax.ShapeDtypeStruct(part.shape, part.dtype), part, variables)
+
+    return jnp.concatenate([denoised(inputs[i : i + several]) for i in range(0, len(inputs), several)])
 
 
 def fit_non_local_means(task: Any, train: Split) -> dict[str, float]:

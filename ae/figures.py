@@ -35,11 +35,11 @@ def save_strip(path: Path, *rows: ArrayLike) -> None:
         Image.fromarray(np.round(strip(*rows) * 255).astype(np.uint8)).save(temporary, "png", optimize=True)
 
 
-def read_strip(path: Path, rows: int = 3) -> list[np.ndarray]:
-    """What `save_strip` wrote of square images: rows of images, each [N, H, W, 3] in [0, 1]."""
+def read_strip(path: Path) -> list[np.ndarray]:
+    """What `save_strip` wrote of three rows of square images: each [N, H, W, 3] in [0, 1]."""
     pixels = np.asarray(Image.open(path)) / np.float32(255)
-    size = len(pixels) // rows
-    return [np.stack(np.split(row, row.shape[1] // size, axis=1)) for row in np.split(pixels, rows)]
+    size = len(pixels) // 3
+    return [np.stack(np.split(row, row.shape[1] // size, axis=1)) for row in np.split(pixels, 3)]
 
 
 def save_rows(path: Path, rows: Mapping[str, ArrayLike], title: str = "") -> None:

@@ -1,11 +1,10 @@
 """Results as Markdown tables. No figure is ever typed into one."""
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ae.files import write_text
+from ae.files import read_json, write_text
 from ae.markdown import Row, columns, fill_file
 from ae.reference import REPORTED
 from ae.studies import studies
@@ -20,12 +19,12 @@ def describe_model(config: dict[str, Any]) -> str:
 
 def read_results(folder: Path) -> list[dict[str, Any]]:
     """The results in a folder: digits, colours, then what the reference does not do; best last."""
-    files = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-    return sorted((values for values in files if "preset" in values), key=_place)
+    files = [read_json(path) for path in sorted(folder.glob("*.json"))]
+    return sorted((values for values in files if "preset" in values), key=_order)
 
 
-def _place(result: dict[str, Any]) -> tuple[bool, bool, str, float]:
-    return _is_gray(result), _task(result)["class"] != "Denoise", _group(result), -_compared(result)["loss"]
+def _order(result: dict[str, Any]) -> tuple[bool, bool, str, float]:
+    return _is_gray(result), _task(result)["class"] != "Denoise", _group(result), -result["compared"]["loss"]
 
 
 SCORES = {"mse": "MSE", "psnr_pooled": "PSNR pooled", "psnr_mean": "PSNR mean", "ssim": "SSIM",
@@ -63,16 +62,12 @@ def table(results: Sequence[dict[str, Any]]) -> str:
     tables = []
     for group in dict.fromkeys(map(_group, results)):
         members = [result for result in results if _group(result) == group]
-        compared, test = _compared(members[0])["split"], members[0]["test"]["split"]
+        compared, test = members[0]["compared"]["split"], members[0]["test"]["split"]
         accuracy = members[0]["accuracy_name"]
         title = f"{group}: loss and {accuracy} on {compared}, the scores after them on {test}.\n\n"
         models = (row for result in members for row in (_model_row(result), *_reference_row(result)))
         tables.append(title + columns([*_baseline_rows(members), *models], COLUMNS))
     return "\n".join(tables)
-
-
-def _compared(scores: dict[str, Any]) -> dict[str, Any]:
-    return scores.get("compared", scores["validation"])
 
 
 def _baseline_rows(results: Sequence[dict[str, Any]]) -> list[Row]:
@@ -90,7 +85,7 @@ def _model_row(result: dict[str, Any]) -> Row:
     return {
         "": f"**{result['preset']}**",
         "parameters": f"{result['parameters']:,}",
-        "multiply-adds": f"{result['multiply_adds'] / 1e6:.1f} M" if "multiply_adds" in result else "",
+        "multiply-adds": f"{result['multiply_adds'] / 1e6:.1f} M",
         "epochs": str(result["epochs"]),
         "best loss": _best(result["val_loss_by_epoch"]),
         "minutes": f"{result['wall_seconds'] / 60:.1f}",
@@ -135,7 +130,7 @@ def _reference_row(result: dict[str, Any]) -> list[Row]:
 
 def _scores(result: dict[str, Any], spread: dict[str, Any] | None = None) -> Row:
     spread = spread or {}
-    compared = _cells(("loss", "accuracy"), _compared(result), _compared(spread) if spread else None)
+    compared = _cells(("loss", "accuracy"), result["compared"], spread.get("compared"))
     return compared | _cells(SCORES, result["test"], spread.get("test"))
 
 

@@ -23,7 +23,7 @@ from ae.data import Data, Split
 from ae.early_stopping import EarlyStop
 from ae.errors import InputError
 from ae.evaluation import Predict, examples, measure, pictures
-from ae.files import write_text, written_whole
+from ae.files import read_json, write_text, written_whole
 from ae.reference import reported
 from ae.report import describe_model
 from ae.train import History, TrainState, predictor
@@ -218,7 +218,7 @@ def publish(result: dict[str, Any], *, pictures: Path, out: Path) -> None:
 
 def _published(config: dict[str, Any], path: Path) -> list[dict[str, Any]]:
     """The result in a file, in a list that is empty where there is none or one of another configuration."""
-    earlier = [json.loads(path.read_text())] if path.exists() else []
+    earlier = [read_json(path)] if path.exists() else []
     return [values for values in earlier if values["config"] | {"seed": None} == config | {"seed": None}]
 
 

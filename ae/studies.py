@@ -1,11 +1,11 @@
 """What `scripts/study.py` and `scripts/tried.py` measured, as Markdown tables."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ae.files import read_json
 from ae.markdown import columns, markdown
 
 
@@ -109,7 +109,7 @@ def studies(folder: Path) -> str:
     texts = []
     for name, table in STUDIES.items():
         if (folder / f"{name}.json").exists():
-            values = json.loads((folder / f"{name}.json").read_text())
+            values = read_json(folder / f"{name}.json")
             pictures = "".join(f"![{path.stem}]({path.name})\n" for path in sorted(folder.glob(f"{name}*.[pj][np]g")))
             commands = "\n".join(f"`{command}`" for command in values.get("commands") or [values["command"]])
             texts.append(f"\n{commands}\n\n{table(values)}\n{pictures}")

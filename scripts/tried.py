@@ -68,11 +68,11 @@ def main(
         limit: Use only so many images of each split.
     """
     from ae import fit, load_data, override, preset
-    from ae.files import write_text
+    from ae.files import read_json, write_text
     from ae.report import write_tables
     from ae.studies import STUDIES
 
-    values = json.loads(out.read_text()) if out.exists() else {"presets": {}}
+    values = read_json(out) if out.exists() else {"presets": {}}
     for name in presets:
         for label, changes in variants(name).items():
             if only and label not in only:

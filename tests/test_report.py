@@ -132,6 +132,15 @@ def test_tables_fill_the_readme_that_shows_the_folder(result, tmp_path):
     ]
 
 
+def test_a_damaged_result_is_one_line_and_stays(result, tmp_path):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/tiny.json").write_text('{"preset": "ti')
+    for damaged in (lambda out: results.publish(result, pictures=tmp_path, out=out), report.read_results):
+        with pytest.raises(InputError, match="tiny.json is damaged .*: move it away"):
+            damaged(tmp_path / "results")
+    assert (tmp_path / "results/tiny.json").read_text() == '{"preset": "ti'
+
+
 def test_a_place_that_cannot_be_written_is_one_line(result, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write to"):

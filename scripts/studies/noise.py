@@ -1,6 +1,5 @@
 """Noise of other strengths, beside classical filters."""
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,8 +30,8 @@ def noise(
     from ae.tasks import Denoise
 
     data = load_test_data(PRESETS["unet_denoiser"], data_dir, limit)
-    said = {**about(data), "sigma": list(sigmas)}
-    earlier = published(out / "study_noise.json", said)
+    conditions = {**about(data), "sigma": list(sigmas)}
+    earlier = published(out / "study_noise.json", conditions)
     errors = earlier.get("mse", {})
     rivals = {name: row for name, row in baselines(Denoise()).items() if name.startswith(CLASSICAL)}
     methods = {
@@ -43,14 +42,16 @@ def noise(
     for name, (predict, fit) in methods.items():
         errors[name] = [mse_of(predict, fit(task), task, data.test) for task in map(Denoise, sigmas)]
     psnr = {name: [float(pooled_psnr(error)) for error in row] for name, row in errors.items()}
-    commands = dict.fromkeys([*earlier.get("commands", ()), said["command"]])
-    values = {**said, "commands": list(commands), "mse": errors, "psnr_pooled": psnr}
+    commands = dict.fromkeys([*earlier.get("commands", ()), conditions.pop("command")])
+    values = {**conditions, "commands": list(commands), "mse": errors, "psnr_pooled": psnr}
     curves = {name: (sigmas, row) for name, row in psnr.items()}
     write_chart(out, "study_noise", values, "standard deviation of the noise", "PSNR of the mean error, dB", curves)
 
 
-def published(path: Path, said: dict[str, Any]) -> dict[str, Any]:
+def published(path: Path, conditions: dict[str, Any]) -> dict[str, Any]:
     """What a file holds, if it is of the same images and noise."""
-    earlier = json.loads(path.read_text()) if path.exists() else {}
-    same = all(earlier.get(key) == said[key] for key in ("data", "split", "fitted on", "sigma"))
+    from ae.files import read_json
+
+    earlier = read_json(path) if path.exists() else {}
+    same = all(earlier.get(key) == conditions[key] for key in ("data", "split", "fitted on", "sigma"))
     return earlier if same else {}
