@@ -128,9 +128,15 @@ def test_clips_are_timed_with_and_without_a_model(call, tmp_path):
     assert "clip.mp4, 64x48, 20 frames" in tables.video_table(values)
 
 
+@pytest.fixture
+def small_batches(monkeypatch):
+    monkeypatch.setitem(models.BATCH_SIZES, "pixel_mlp", 1)
+
+
 SHORTEST = ("--models", "pixel_mlp", "--rounds", "1", "--seconds", "0.01")
 
 
+@pytest.mark.usefixtures("small_batches")
 def test_training_is_timed(call, tmp_path):
     call("benchmark.py", "train", *SHORTEST, "--started", "--compiled", "pixel_mlp_quick", "--out", "bench.json")
     values = json.loads((tmp_path / "bench.json").read_text())
@@ -138,6 +144,7 @@ def test_training_is_timed(call, tmp_path):
     assert list(values["compile_seconds"]) == ["pixel_mlp_quick"]
 
 
+@pytest.mark.usefixtures("small_batches")
 def test_parts_of_the_convolutions_are_timed(call, tmp_path):
     call("benchmark.py", "ablation", *SHORTEST, "--only", "a call for each step", "--out", "ablation.json")
     row = json.loads((tmp_path / "ablation.json").read_text())["models"]["pixel_mlp"]

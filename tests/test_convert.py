@@ -117,8 +117,7 @@ def test_ctrl_c_leaves_nothing(tmp_path, model):
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     deadline = time.time() + 120
     while not list(tmp_path.glob(".*out.mp4")) and time.time() < deadline:
-        time.sleep(0.05)
-    time.sleep(0.1)
+        time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
     assert "interrupted; nothing was written" in process.stderr.read()

@@ -13,6 +13,8 @@ from safetensors.numpy import save_file
 from ae import measure, models, predictor, pretrained
 from ae.data import load_data
 from ae.errors import InputError
+from ae.evaluation import pictures
+from ae.figures import read_strip
 from ae.pretrained import (
     Pretrained,
     export_program,
@@ -162,11 +164,32 @@ def test_a_model_of_one_size_is_no_program_for_any(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.fixture
+def scored(tfds_dir, decoded):
+    """Released weights by name, and the images that they are scored on."""
+
+    def scored(name):
+        config, variables, _ = load_pretrained(name)
+        data = load_data(replace(config, train_split="test", validation_split="test"), data_dir=tfds_dir)
+        return config, variables, data.test
+
+    return scored
+
+
 @pytest.mark.parametrize("name", pretrained_names())
-def test_released_weights_score_what_the_tables_say(name, tfds_dir, decoded, optimized):
+def test_released_weights_make_the_pictures_that_are_published(name, scored):
+    """Within a level of 255, although the weights are rounded."""
+    config, variables, test = scored(name)
+    published = read_strip(ROOT / f"results/{name}_images.png")
+    for made, shown in zip(pictures(predictor(config), variables, config.task, test), published, strict=True):
+        np.testing.assert_allclose(np.broadcast_to(np.clip(made, 0, 1), shown.shape), shown, atol=1.6 / 255)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", pretrained_names())
+def test_released_weights_score_what_the_tables_say(name, scored, optimized):
     """To the last digit that is shown, although the weights are rounded."""
-    config, variables, _ = load_pretrained(name)
-    test = load_data(config, data_dir=tfds_dir).test
+    config, variables, test = scored(name)
     scores = measure(predictor(config), variables, config.task, test, batch_size=256)
     told = json.loads((ROOT / f"results/{name}.json").read_text())["test"]
     assert scores_table({name: scores}, "accuracy") == scores_table({name: told}, "accuracy")

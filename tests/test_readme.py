@@ -22,15 +22,15 @@ COMMANDS = [
 ]
 EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
-ONE_EPOCH = ("--limit", "32", "--epochs", "1")
+ONE_EPOCH = ("--limit", "16", "--epochs", "1")
 TRAINING = {
     "python scripts/train.py pixel_mlp --data-dir DIR": ONE_EPOCH,
-    "python scripts/train.py pixel_mlp --resume": ("--data-dir", "DIR", "--limit", "32", "--epochs", "2"),
+    "python scripts/train.py pixel_mlp --resume": ("--data-dir", "DIR", "--limit", "16", "--epochs", "2"),
     "python scripts/train.py keras_io_denoiser --data sample": ONE_EPOCH,
     "python scripts/evaluate.py runs/pixel_mlp": ("--data-dir", "DIR"),
     "python scripts/export.py runs/pixel_mlp mlp.jax": ("--data-dir", "DIR"),
     "python scripts/export.py runs/pixel_mlp mlp.safetensors": ("--data-dir", "DIR"),
-    "python scripts/reproduce.py": ("--data-dir", "DIR", "--limit", "32", "--epochs", "2", "--only", "pixel_mlp"),
+    "python scripts/reproduce.py": ("--data-dir", "DIR", "--limit", "16", "--epochs", "2", "--only", "pixel_mlp"),
     "python scripts/reproduce.py --only PRESET": ("--data-dir", "DIR", *ONE_EPOCH),
     "python scripts/study.py side-by-side": (),
 }
@@ -42,7 +42,7 @@ IMAGES = {
     "python scripts/denoise.py noisy.png clean.png": (),
 }
 OWN = {
-    "python scripts/train.py my_model.py --data sample": ("--limit", "32", "--epochs", "2"),
+    "python scripts/train.py my_model.py --data sample": ("--limit", "16", "--epochs", "2"),
     "python scripts/evaluate.py runs/residual-sample-digits --preset my_model.py": (),
     "python scripts/denoise.py noisy.png clean.png --model runs/residual-sample-digits --preset my_model.py": (),
 }
@@ -89,7 +89,7 @@ def follow(call):
 
 
 def test_training(follow, tfds_dir, decoded, tmp_path):
-    said = {line: done.stdout for line, done in follow(TRAINING, DIR=str(tfds_dir), PRESET="dense_ae_8")}
+    said = {line: done.stdout for line, done in follow(TRAINING, DIR=str(tfds_dir), PRESET="keras_io_denoiser")}
     assert "epoch   2" in said["python scripts/train.py pixel_mlp --resume"]
     assert "noisy input" in said["python scripts/reproduce.py"]
     assert (tmp_path / "mlp.jax").stat().st_size > 10**6

@@ -109,7 +109,7 @@ def test_evaluate_refuses_what_is_no_run(call, tmp_path):
 
 
 def test_the_quick_table_can_be_made_again(call, tmp_path):
-    arguments = ("--quick", "--limit", "32", "--epochs", "1")
+    arguments = ("--quick", "--limit", "16", "--epochs", "1")
     first = call("reproduce.py", *arguments, "--out", "a", "--runs", "runs_a")
     call("reproduce.py", *arguments, "--out", "b", "--runs", "runs_b")
     for preset in QUICK:
