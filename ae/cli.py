@@ -36,6 +36,8 @@ def run(main: Callable[..., None] | dict[str, Callable[..., None]], *, interrupt
     for talkative in ("absl", "tifffile"):
         logging.getLogger(talkative).setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module=r"PIL|imageio|tifffile")
+    # A killed run may leave a compiled program cut short; it is compiled again.
+    warnings.filterwarnings("ignore", "Error reading persistent compilation cache entry")
     try:
         if isinstance(main, dict):
             tyro.extras.subcommand_cli_from_dict(main)

@@ -14,6 +14,7 @@ from ae.data import load_data
 from ae.errors import InputError
 
 
+@pytest.mark.usefixtures("decoded")
 def test_mnist_is_the_references(tfds_dir):
     loaded = load_data(preset("conv_ae"), data_dir=tfds_dir)
     assert (loaded.name, loaded.version) == ("mnist", "3.0.1")
@@ -39,6 +40,14 @@ def test_splits_are_cut_where_they_say(tfds_dir):
     assert np.array_equal(whole.train.images, whole.test.images[9000:])
 
 
+@pytest.fixture
+def quickly_decoded(monkeypatch):
+    """For tests of the cache: decoding takes no time, and gives noise."""
+    images = np.random.default_rng(0).integers(0, 256, (100, 28, 28, 1), np.uint8)
+    monkeypatch.setattr(data, "_decode", lambda directory, source: images.copy())
+
+
+@pytest.mark.usefixtures("quickly_decoded")
 @pytest.mark.parametrize("damage", ["truncate", "flip", "empty"])
 def test_a_damaged_cache_is_made_anew(tfds_dir, cache_dir, capsys, damage):
     config = replace(preset("conv_ae"), train_split="test", validation_split="test")
@@ -53,10 +62,11 @@ def test_a_damaged_cache_is_made_anew(tfds_dir, cache_dir, capsys, damage):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.usefixtures("quickly_decoded")
 def test_an_unwritable_cache_is_done_without(tfds_dir, cache_dir, capsys):
     cache_dir.write_text("a file where the folder should be")
     config = replace(preset("conv_ae"), train_split="test", validation_split="test")
-    assert len(load_data(config, data_dir=tfds_dir).test.images) == 10_000
+    assert len(load_data(config, data_dir=tfds_dir).test.images) == 100
     assert "the next start will decode again" in capsys.readouterr().err
 
 

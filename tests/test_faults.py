@@ -316,6 +316,24 @@ def test_damaged_caches(tmp_path, inputs, tally, monkeypatch, cache_dir):
     tried(files, inputs, 15, read, tally, "a damaged cache of decoded images", "the images are whole")
 
 
+def test_compiled_programs_that_were_cut_short(tmp_path, weights):
+    """As a kill leaves them."""
+    iio.imwrite(tmp_path / "in.png", np.uint8(np.arange(400).reshape(20, 20) % 256))
+    compiled = tmp_path / "compiled"
+    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(compiled), "JAX_DISABLE_MOST_OPTIMIZATIONS": "true"}
+    written = []
+    for name in ("whole.png", "again.png"):
+        command = python(ROOT / "scripts/colorize.py", "in.png", name, "--model", weights.name)
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+        assert (done.returncode, done.stderr) == (0, "")
+        written.append(iio.imread(tmp_path / name))
+        programs = [path for path in compiled.iterdir() if path.name.endswith("-cache")]
+        assert programs
+        for path in programs:
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    np.testing.assert_array_equal(*written)
+
+
 def test_the_record_is_of_promises_that_held():
     values = json.loads((ROOT / "results/reliability.json").read_text())
     assert (ROOT / "results/RELIABILITY.md").read_text() == reliability(values)

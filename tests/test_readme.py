@@ -127,7 +127,11 @@ def test_a_model_and_a_task_in_a_file_of_ones_own(follow, call, tmp_path):
     assert scored.stdout.splitlines()[-2] == said[1].splitlines()[-2]
 
 
+SMALL = "from ae import models, preset; PRESET = preset('colorizer_ae_quick', model=models.ChromaUNet(widths=(4, 8)))"
+
+
 def test_two_processes(tmp_path):
+    (tmp_path / "small.py").write_text(SMALL)
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
@@ -135,7 +139,7 @@ def test_two_processes(tmp_path):
     for process in range(2):
         (tmp_path / f"host{process}").mkdir()
         join = ("--coordinator", address, "--processes", 2, "--process", process)
-        command = python(ROOT / "scripts/train.py", "pixel_mlp_quick", *ONE_EPOCH, *join)
+        command = python(ROOT / "scripts/train.py", tmp_path / "small.py", "--data", "sample", *ONE_EPOCH, *join)
         quickly = os.environ | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "true"}
         host = {"cwd": tmp_path / f"host{process}", "env": quickly}
         started.append(subprocess.Popen(command, **host, stdout=subprocess.PIPE, text=True))
