@@ -12,7 +12,8 @@ from ae import devices
 def deferred_interrupts() -> Iterator[threading.Event]:
     """Ctrl-C and SIGTERM set the event: during a call the old state is gone and the new one not there yet.
 
-    The second one interrupts at once.
+    An exception from the handler could also get lost: Python goes on after those in callbacks of its garbage collector, and
+    JAX has one. The second signal interrupts at once.
     """
     event = threading.Event()
 

@@ -16,6 +16,7 @@ from ae.color import luma
 from ae.colorize import BATCH_SIZE, Colorizer
 from ae.errors import InputError
 from ae.files import written_whole
+from ae.interrupts import deferred_interrupts
 from ae.progress import bar
 from ae.stages import Frame, background, in_batches
 from ae.video.clips import SUFFIXES, Clip
@@ -92,8 +93,14 @@ def check_apart(source: Path, target: Path) -> None:
 def _write_frames(clip: Clip, writer: ClipWriter, colorizer: Colorizer, batch_size: int) -> Steadiness:
     steadiness, compute = Steadiness(), partial(colorizer.planes, coding=clip.coding)
     coloured = background(in_batches(compute, background(clip, 2 * batch_size), batch_size), batch_size)
-    with closing(coloured), bar(clip.path.name, clip.count, unit="frame") as progress:
+    with (
+        closing(coloured),
+        deferred_interrupts() as interrupted,
+        bar(clip.path.name, clip.count, unit="frame") as progress,
+    ):
         for item in coloured:
+            if interrupted.is_set():
+                raise KeyboardInterrupt
             writer.write(item)
             if isinstance(item, Frame):
                 steadiness.add(item.outputs.samples)
@@ -161,8 +168,10 @@ def change_images(
     failed = 0
     read = partial(read_image, most_pixels=most_pixels)
     items = background(_changed(change, background((path, _or_error(read, path)) for path in files)))
-    with closing(items), bar(folder.name, len(files)) as progress:
+    with closing(items), deferred_interrupts() as interrupted, bar(folder.name, len(files)) as progress:
         for path, picture in items:
+            if interrupted.is_set():
+                raise KeyboardInterrupt
             line = picture if isinstance(picture, InputError) else _or_error(partial(_write, path, folder), picture)
             failed += isinstance(line, InputError)
             if str(line):
