@@ -120,6 +120,7 @@ def test_accelerators_get_plain_convolutions(name, convolutions, platform):
         assert text.count("stablehlo.dot_general") == 3 * (name == "colorizer_ae") * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["conv_ae_quick", "colorizer_ae_quick"])
 def test_bfloat16_trains_as_float32_does(name):
     """The mean loss of fifty steps within 1 %, with parameters and statistics in float32.

@@ -130,6 +130,7 @@ def test_a_model_and_a_task_in_a_file_of_ones_own(follow, call, tmp_path):
 SMALL = "from ae import models, preset; PRESET = preset('colorizer_ae_quick', model=models.ChromaUNet(widths=(4, 8)))"
 
 
+@pytest.mark.slow
 def test_two_processes(tmp_path):
     (tmp_path / "small.py").write_text(SMALL)
     with socket.socket() as free:
