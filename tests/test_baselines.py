@@ -98,6 +98,7 @@ def test_the_oracle_knows_the_mean_chroma():
     assert evaluate(predict, variables, seen, train)["loss"] < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("decoded", "optimized")
 @pytest.mark.parametrize(
     ("preset", "known"),

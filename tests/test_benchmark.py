@@ -136,6 +136,7 @@ def small_batches(monkeypatch):
 SHORTEST = ("--models", "pixel_mlp", "--rounds", "1", "--seconds", "0.01")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_batches")
 def test_training_is_timed(call, tmp_path):
     call("benchmark.py", "train", *SHORTEST, "--started", "--compiled", "pixel_mlp_quick", "--out", "bench.json")

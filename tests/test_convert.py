@@ -124,6 +124,7 @@ def test_ctrl_c_leaves_nothing(tmp_path, model):
     assert not [path.name for path in tmp_path.iterdir() if "out" in path.name]
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_length_of_a_clip(tmp_path, model):
     peaks = []
     for count in (50, 400):
