@@ -6,11 +6,13 @@ import os
 import platform
 import runpy
 import shlex
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ae.config import Config
@@ -21,6 +23,7 @@ TUNABLES = "GLIBC_TUNABLES"
 def run(main: Callable[..., None] | dict[str, Callable[..., None]], *, interrupted: str = "interrupted") -> None:
     """Parses the command line for `main`, or for one of several by name, and calls it; Ctrl-C prints `interrupted`."""
     _use_huge_pages()
+    sys.unraisablehook = _interrupt_again
 
     import platformdirs
     import tyro
@@ -60,6 +63,17 @@ def _use_huge_pages() -> None:
     if platform.libc_ver()[0] == "glibc" and TUNABLES not in os.environ:
         os.environ[TUNABLES] = "glibc.malloc.hugetlb=1"
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _interrupt_again(lost: Any) -> None:
+    """Sends a Ctrl-C again that Python dropped, as it drops what is raised in callbacks of its garbage collector.
+
+    JAX has such a callback.
+    """
+    if lost.exc_type is KeyboardInterrupt:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def check_above(least: float, **options: float | None) -> None:

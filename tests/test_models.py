@@ -239,6 +239,7 @@ def test_levels_have_the_gradients_of_the_plain_path(rounded):
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-9), a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("decoded")
 def test_rounding_to_4096_levels_hardly_moves_the_validation_loss(tfds_dir):
     """Weights that map noisy pixels well, scored with and without rounding on real digits."""

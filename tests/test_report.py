@@ -51,6 +51,7 @@ def test_the_baselines_of_mnist_are_the_known_figures(tfds_dir):
     assert noisy["accuracy"] == pytest.approx(0.776, abs=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("decoded", "optimized")
 def test_the_baselines_of_cifar100_are_the_known_figures(tfds_dir):
     """Gray copy on CIFAR-100's test set: MSE .01044, PSNR 19.81 (pooled), Keras' accuracy .5566.

@@ -1,11 +1,12 @@
 import csv
 import json
 import os
+import subprocess
 import time
 
 import numpy as np
 import pytest
-from conftest import ROOT, refused
+from conftest import ROOT, python, refused
 from PIL import Image
 
 from ae.config import QUICK
@@ -133,3 +134,21 @@ def test_seeds_make_a_spread(call, tmp_path):
     result = json.loads((tmp_path / "a/pixel_mlp_quick.json").read_text())
     assert result["seeds"] == [0, 1, 2]
     assert len({row["test"]["mse"] for row in result["by_seed"]}) == 3
+
+
+LOST = """
+import gc, signal, time
+from ae import cli
+def main():
+    gc.callbacks.append(lambda phase, info: phase == "start" and signal.raise_signal(signal.SIGINT))
+    gc.collect()
+    gc.callbacks.clear()
+    for _ in range(1000):
+        time.sleep(0.01)
+cli.run(main, interrupted="it was")
+"""
+
+
+def test_ctrl_c_is_not_lost_in_a_callback_of_the_garbage_collector():
+    done = subprocess.run(python("-c", LOST), capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "it was\n")
