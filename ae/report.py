@@ -153,9 +153,10 @@ between 0 and 1; categorical accuracy is the share of pixels whose largest chann
 the images that the reference reports on. It chooses its epoch on them, and so do our presets that reproduce it; what each
 was chosen on is in the table. The best loss is the lowest of the epochs, on those images; everything else is of the last
 weights. The training loss is what is trained with: of keras_io_denoiser cross entropy, in its row and its curve, of all
-others the loss. Minutes are wall-clock time, with whatever else the machine was doing; those to the reference's loss count
-till the end of the first epoch whose loss, on the images it is chosen on, is at most what the reference reports for its best
-model.
+others the loss. Where there is a ±, scores are the mean over the seeds that the JSON file names, and their standard
+deviation; all else, pictures, and the weights in the package are of the first. Minutes are wall-clock time, with whatever
+else the machine was doing; those to the reference's loss count till the end of the first epoch whose loss, on the images it
+is chosen on, is at most what the reference reports for its best model.
 
 """
 
