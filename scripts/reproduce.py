@@ -27,6 +27,8 @@ def main(
         limit: Use only so many images of each split.
         epochs: Train for so many epochs at most.
     """
+    import jax
+
     from ae import fit, load_data, override, preset, report, results
     from ae.config import QUICK, REFERENCE
 
@@ -43,6 +45,7 @@ def main(
             state, history = fit(seeded, data, out=run, resume=True)
             finished = results.finish(run, seeded, data, state, history, command=cli.command())
             results.publish(finished, pictures=run, out=out)
+        jax.clear_caches()  # of a dozen models, the compiled programs are more mappings than Linux gives a process
     print(f"\n{report.write_tables(out)}")
     print(f"{out}: README.md, and of each preset .json, _curves.png, _grid.png and _images.png")
 

@@ -67,6 +67,8 @@ def main(
         data_dir: Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
         limit: Use only so many images of each split.
     """
+    import jax
+
     from ae import fit, load_data, override, preset
     from ae.files import read_json, write_text
     from ae.report import write_tables
@@ -87,6 +89,7 @@ def main(
             values["commands"] = list(dict.fromkeys([*values.get("commands", ()), cli.command()]))
             out.parent.mkdir(parents=True, exist_ok=True)
             write_text(out, json.dumps(values, indent=2) + "\n")
+            jax.clear_caches()  # of a dozen models, the compiled programs are more mappings than Linux gives a process
     write_tables(out.parent)
     print(STUDIES[out.stem](values))
 

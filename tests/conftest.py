@@ -3,6 +3,7 @@ import json
 import os
 import runpy
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -72,6 +73,7 @@ def call(tmp_path, monkeypatch, capsys):
     """Runs a script as `run` does, in this process, which has loaded and compiled most of it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(cli.TUNABLES, "")  # or it starts itself again
+    monkeypatch.setattr(jax, "clear_caches", lambda: None)  # the next script takes what one has compiled
 
     def call(script, *args, status=0):
         script = str(ROOT / "scripts" / script)
@@ -86,6 +88,14 @@ def call(tmp_path, monkeypatch, capsys):
         return done
 
     return call
+
+
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C works, here and in processes that a test starts, even where the tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def refused(done, *words):

@@ -111,6 +111,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, model):
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["in.mp4", "model.safetensors"]
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_leaves_nothing(tmp_path, model):
     make_clip(tmp_path / "in.mp4", luma_frames(3000, 64, 64))
     command = python(ROOT / "scripts" / "colorize.py", "in.mp4", "out.mp4", "--model", model)

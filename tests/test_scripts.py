@@ -109,6 +109,7 @@ def test_evaluate_refuses_what_is_no_run(call, tmp_path):
     refused(call("evaluate.py", "started", status=2), "unknown field 'patients' of Config")
 
 
+@pytest.mark.slow
 def test_the_quick_table_can_be_made_again(call, tmp_path):
     arguments = ("--quick", "--limit", "16", "--epochs", "1")
     first = call("reproduce.py", *arguments, "--out", "a", "--runs", "runs_a")
@@ -149,6 +150,7 @@ cli.run(main, interrupted="it was")
 """
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_is_not_lost_in_a_callback_of_the_garbage_collector():
     done = subprocess.run(python("-c", LOST), capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (130, "it was\n")

@@ -204,14 +204,6 @@ def test_evaluation_drops_no_ragged_batch(tiny, data):
         assert scores["loss"] == pytest.approx(float(expected), rel=1e-5)
 
 
-@pytest.fixture
-def ctrl_c():
-    """Ctrl-C works, even where the tests run in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def interrupt_after(calls):
     """A `paced` that cuts into single steps and presses Ctrl-C after some of them."""
     count = 0
