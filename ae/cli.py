@@ -24,23 +24,13 @@ def run(main: Callable[..., None] | dict[str, Callable[..., None]], *, interrupt
     """Parses the command line for `main`, or for one of several by name, and calls it; Ctrl-C prints `interrupted`."""
     _use_huge_pages()
     sys.unraisablehook = _interrupt_again
+    _keep_compiled_programs()
+    _silence_libraries()
 
-    import platformdirs
     import tyro
 
     from ae.errors import InputError, TrainingError
 
-    cache = Path(platformdirs.user_cache_dir("ae"))
-    # The second start is to be fast, and a hundred small programs take seconds too.
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache / "compiled"))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # XLA's own remarks on how it compiles
-    # tfds and orbax talk of what users need not know, or raise too; tifffile takes many lines for a damaged file.
-    for talkative in ("absl", "tifffile"):
-        logging.getLogger(talkative).setLevel(logging.CRITICAL)
-    warnings.filterwarnings("ignore", module=r"PIL|imageio|tifffile")
-    # A killed run may leave a compiled program cut short; it is compiled again.
-    warnings.filterwarnings("ignore", "Error reading persistent compilation cache entry")
     try:
         if isinstance(main, dict):
             tyro.extras.subcommand_cli_from_dict(main)
@@ -63,6 +53,25 @@ def _use_huge_pages() -> None:
     if platform.libc_ver()[0] == "glibc" and TUNABLES not in os.environ:
         os.environ[TUNABLES] = "glibc.malloc.hugetlb=1"
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _keep_compiled_programs() -> None:
+    """Makes the second start fast: all programs are kept, as a hundred small ones take seconds too."""
+    import platformdirs
+
+    cache = Path(platformdirs.user_cache_dir("ae"))
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache / "compiled"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    # A killed run may leave a compiled program cut short; it is compiled again.
+    warnings.filterwarnings("ignore", "Error reading persistent compilation cache entry")
+
+
+def _silence_libraries() -> None:
+    """tfds and orbax talk of what users need not know, or raise too; tifffile takes many lines for a damaged file."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # XLA's own remarks on how it compiles
+    for talkative in ("absl", "tifffile"):
+        logging.getLogger(talkative).setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module=r"PIL|imageio|tifffile")
 
 
 def _interrupt_again(lost: Any) -> None:

@@ -1,13 +1,16 @@
 """The result of a run, as JSON values and pictures."""
 
 import json
+import math
 import os
 import platform
 import shutil
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import reduce
 from importlib.metadata import version
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -102,19 +105,28 @@ def multiply_adds(model: nn.Module, shape: tuple[int, ...]) -> int:
     """Products of a weight and a value that the layers compute for one input [H, W, C]."""
     if getattr(model, "pixel_levels", None):  # which computes each value once for a whole batch
         model = model.clone(pixel_levels=None)
+    variables, calls = _calls(model, jnp.zeros((1, *shape)))
     total = 0
+    for layer, inputs, output in calls:
+        if isinstance(layer, MULTIPLYING):
+            places = inputs[0] if isinstance(layer, TRANSPOSED) else output
+            kernel = reduce(getitem, (*layer.path, "kernel"), variables["params"])
+            total += math.prod(places.shape[:-1]) * kernel.size
+    return total
 
-    def add(layer, args, kwargs, context):
-        nonlocal total
+
+def _calls(model: nn.Module, x: jax.Array) -> tuple[Any, list[tuple[nn.Module, tuple[Any, ...], Any]]]:
+    """The variables of a model, and the calls of its layers with inputs and output, of which nothing is computed."""
+    calls = []
+
+    def record(layer, args, kwargs, context):
         output = layer(*args, **kwargs)
-        if context.method_name == "__call__" and isinstance(context.module, MULTIPLYING):
-            places = args[0] if isinstance(context.module, TRANSPOSED) else output
-            total += places.size // places.shape[-1] * context.module.variables["params"]["kernel"].size
+        if context.method_name == "__call__":
+            calls.append((context.module, args, output))
         return output
 
-    with nn.intercept_methods(add):
-        jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, *shape)))
-    return total
+    with nn.intercept_methods(record):
+        return jax.eval_shape(model.init, jax.random.key(0), x), calls
 
 
 def made_with(command: str) -> dict[str, Any]:
@@ -148,17 +160,9 @@ def summary(config: Config, data: Data) -> str:
 
     Parameters count BatchNorm's statistics, as Keras does.
     """
-    layers = []
-
-    def record(layer, args, kwargs, context):
-        output = layer(*args, **kwargs)
-        if context.method_name == "__call__" and len(context.module.path) == 1:
-            layers.append((context.module.path[0], output.shape[1:]))
-        return output
-
     inputs = _example_input(config, data)
-    with nn.intercept_methods(record):
-        variables = jax.eval_shape(config.model.init, jax.random.key(0), inputs)
+    variables, calls = _calls(config.model, inputs)
+    layers = [(layer.path[0], getattr(output, "shape", ())[1:]) for layer, _, output in calls if len(layer.path) == 1]
     sizes = {name: count([tree.get(name, {}) for tree in variables.values()]) for name, _ in layers}
     lines = [f"{config.name}: {describe_model(config.to_dict())}", f"  {'input':<18}{inputs.shape[1:]}"]
     lines += [f"  {name:<18}{shape!s:<16}{sizes[name]:>12,}" for name, shape in layers]
