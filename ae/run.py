@@ -50,7 +50,8 @@ def read_result(path: Path, history: History) -> dict[str, Any]:
         result = json.loads((path / "metrics.json").read_text())
     except (OSError, json.JSONDecodeError):
         result = {}
-    known = result if result.get("epochs") == len(history) else {"epochs": len(history)}
+    finished = isinstance(result, dict) and result.get("epochs") == len(history)
+    known = result if finished else {"epochs": len(history)}
     return {key: value for key, value in known.items() if key != "baselines"}
 
 

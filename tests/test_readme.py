@@ -50,6 +50,9 @@ ELSEWHERE = {
     "python scripts/reproduce.py --quick": ".ci/run",
     "python scripts/evaluate.py chroma_unet": "test_released_weights_score_what_the_tables_say",
     "python scripts/tried.py": "test_variants_make_a_table",
+    "python scripts/train.py scripts/vivid.py": "test_colour_by_classes_trains",
+    "python scripts/tried.py --in-full chroma_unet runs/chroma_unet_vivid":
+        "test_models_trained_in_full_are_compared",
     "python scripts/study.py noise --models unet_denoiser runs/unet_denoiser_blind": "test_noise",
     "python scripts/study.py latents": "test_latents",
     "python scripts/study.py photos": "test_photos",

@@ -97,6 +97,16 @@ def test_variants_make_a_table(call, tmp_path, tfds_dir, decoded, monkeypatch):
     assert text in (tmp_path / "results/README.md").read_text()
 
 
+def test_models_trained_in_full_are_compared(call, tmp_path, tfds_dir, decoded, untrained):
+    options = ("--data-dir", str(tfds_dir), "--limit", "8", "--out", "results/tried.json")
+    call("tried.py", "--in-full", "chroma_unet", *options)
+    row = json.loads((tmp_path / "results/tried.json").read_text())["presets"]["in full"]["chroma_unet"]
+    assert row["epochs"] == PRESETS["chroma_unet"].epochs
+    assert row["curve"]["colourfulness"] == sorted(row["curve"]["colourfulness"])
+    refused = call("tried.py", "--in-full", untrained("chroma_unet"), *options, status=2)
+    assert "has not been trained to its end" in refused.stderr
+
+
 def test_every_variant_is_a_configuration():
     variants = runpy.run_path(str(ROOT / "scripts/tried.py"))["variants"]
     for preset in ("unet_denoiser", "chroma_unet"):
