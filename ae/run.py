@@ -10,6 +10,7 @@ metrics.json, curves.png, grid.png, images.png    once it is finished (see `ae.r
 import csv
 import io
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -31,17 +32,21 @@ History = tuple[dict[str, Any], ...]
 
 def read_config(path: Path, preset: Config | None = None) -> Config:
     """The configuration of a run directory. Raises InputError where there is none, or another than the preset's."""
+    config = _read_config(path, preset)
+    if preset and config.name != preset.name:
+        raise InputError(f"{path} is a run of {config.name}, not of {preset.name}")
+    return config
+
+
+def _read_config(path: Path, preset: Config | None) -> Config:
     try:
-        config = from_dict(json.loads((path / "config.json").read_text()), preset)
+        return from_dict(json.loads((path / "config.json").read_text()), preset)
     except FileNotFoundError:
         raise InputError(f"{path} is not a run directory: it has no config.json") from None
     except InputError as error:
         raise InputError(f"{path / 'config.json'}: {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:  # no text, no JSON, or JSON of something else
         raise InputError(f"{path / 'config.json'} is damaged: {error}") from error
-    if preset and config.name != preset.name:
-        raise InputError(f"{path} is a run of {config.name}, not of {preset.name}")
-    return config
 
 
 def read_result(path: Path, history: History) -> dict[str, Any]:
@@ -56,10 +61,19 @@ def read_result(path: Path, history: History) -> dict[str, Any]:
 
 
 def differences(ours: Config, theirs: Config) -> list[str]:
-    """In which fields two configurations differ; a run may be longer, unless its schedule depends on its length."""
+    """In which fields two configurations differ that training depends on.
+
+    Name and patience are not among them, and neither is the number of epochs, unless the schedule depends on it.
+    """
     a, b = ours.to_dict(), theirs.to_dict()
-    free = ("epochs",) if ours.schedule == "constant" else ()
+    free = ("name", "patience", *(["epochs"] if ours.schedule == "constant" else []))
     return [f"{key} is {b[key]}, not {a[key]}" for key in a if a[key] != b[key] and key not in free]
+
+
+def begin_with(path: Path, config: Config, other: Path) -> None:
+    """Gives a run that has not begun the checkpoints of another one, where that has trained in the same way so far."""
+    if not path.exists() and (other / "checkpoints").is_dir() and not differences(config, _read_config(other, config)):
+        shutil.copytree(other / "checkpoints", path / "checkpoints")
 
 
 def read_checkpoint(path: Path, config: Config, template: Any, *, best: bool = False) -> tuple[Any, History]:

@@ -31,6 +31,7 @@ def main(
 
     from ae import fit, load_data, override, preset, report, results
     from ae.config import QUICK, REFERENCE
+    from ae.run import begin_with
 
     if quick:
         print("Narrower models than the reference's, with BatchNorm momentum 0.9 instead of 0.99, on other data.")
@@ -39,7 +40,9 @@ def main(
     for config in [preset(name) for name in only] or (QUICK if quick else REFERENCE):
         for seed in seeds:
             seeded = override(config, seed=seed, **given)
-            run = runs / (config.name if seed == 0 else f"{config.name}-seed{seed}")
+            seed_name = "" if seed == 0 else f"-seed{seed}"
+            run = runs / f"{config.name}{seed_name}"
+            begin_with(run, seeded, runs / f"{config.name.removesuffix('_14')}{seed_name}")  # spares its epochs
             data = load_data(seeded, data_dir=data_dir)
             print(f"\n{results.summary(seeded, data)}\n")
             state, history = fit(seeded, data, out=run, resume=True)

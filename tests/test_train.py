@@ -266,6 +266,26 @@ def test_more_epochs_can_be_added(tiny, data, tmp_path):
     assert [row["epoch"] for row in history] == [1, 2, 3]
 
 
+def test_a_longer_run_begins_with_what_a_shorter_one_has_trained(tiny, data, tmp_path):
+    longer = replace(tiny, name="longer", epochs=3, patience=9)
+    state, history = fit(longer, data, out=tmp_path / "whole")
+    fit(replace(tiny, epochs=2, patience=1), data, out=tmp_path / "short")
+    run.begin_with(tmp_path / "long", longer, tmp_path / "short")
+    resumed, resumed_history = fit(longer, data, out=tmp_path / "long", resume=True)
+    _, first = restore(tmp_path / "short", tiny, data)
+    assert resumed_history[: len(first)] == first
+    assert equal_trees(state, resumed)
+    assert timeless(history) == timeless(resumed_history)
+
+
+def test_a_run_does_not_begin_with_another_training(tiny, data, tmp_path):
+    fit(replace(tiny, epochs=1), data, out=tmp_path / "run")
+    run.begin_with(tmp_path / "other", replace(tiny, seed=1), tmp_path / "run")
+    run.begin_with(tmp_path / "again", tiny, tmp_path / "none")
+    assert not (tmp_path / "other").exists()
+    assert not (tmp_path / "again").exists()
+
+
 def test_a_loss_that_is_not_finite_stops_and_leaves_the_last_checkpoint(tiny, data, tmp_path):
     wild = replace(tiny, learning_rate=1e30)
     with pytest.raises(TrainingError, match=r"no longer finite in epoch 1"):
