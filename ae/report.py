@@ -86,7 +86,7 @@ def _model_row(result: dict[str, Any]) -> Row:
         "": f"**{result['preset']}**",
         "parameters": f"{result['parameters']:,}",
         "multiply-adds": f"{result['multiply_adds'] / 1e6:.1f} M",
-        "epochs": str(result["epochs"]),
+        "epochs": f"{result['epochs']}{', stopped early' if result['stopped_early'] else ''}",
         "best loss": _best(result["val_loss_by_epoch"]),
         "minutes": f"{result['wall_seconds'] / 60:.1f}",
         "to the reference's loss": _minutes_to_the_references_loss(result),
