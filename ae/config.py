@@ -145,10 +145,10 @@ PIXEL_MLP = Config(
     batch_size=256,
 )
 CONV_AE = replace(PIXEL_MLP, name="conv_ae", model=models.ConvAE())
-PIXEL_MLP_14, CONV_AE_14 = (  # as many epochs as the reference's convolutional autoencoder has, stopped or not
+COLORIZER_AE = Config(name="colorizer_ae", model=models.ColorizerAE(), task=tasks.Colorize(), data="cifar100")
+PIXEL_MLP_14, CONV_AE_14 = (  # gone on with for as many epochs as the reference's convolutional autoencoder has
     replace(config, name=f"{config.name}_14", epochs=14, patience=14) for config in (PIXEL_MLP, CONV_AE)
 )
-COLORIZER_AE = Config(name="colorizer_ae", model=models.ColorizerAE(), task=tasks.Colorize(), data="cifar100")
 
 # Ours: noise anew in each epoch, a learning rate that ends at nothing, and 5,000 training images held out to choose by.
 UNET_DENOISER = Config(
@@ -226,7 +226,7 @@ COLORIZER_AE_QUICK = replace(
     patience=8,
 )
 
-REFERENCE = (PIXEL_MLP, PIXEL_MLP_14, CONV_AE, CONV_AE_14, COLORIZER_AE)
+REFERENCE = (PIXEL_MLP, CONV_AE, COLORIZER_AE, PIXEL_MLP_14, CONV_AE_14)
 QUICK = (PIXEL_MLP_QUICK, CONV_AE_QUICK, COLORIZER_AE_QUICK)
 OURS = (UNET_DENOISER, UNET_DENOISER_BLIND, KERAS_IO_DENOISER, *DENSE_AE, CHROMA_UNET, PHOTO_DENOISER)
 PRESETS = {config.name: config for config in REFERENCE + OURS + QUICK}

@@ -137,6 +137,14 @@ def test_seeds_make_a_spread(call, tmp_path):
     assert len({row["test"]["mse"] for row in result["by_seed"]}) == 3
 
 
+def test_a_longer_run_goes_on_with_the_shorter_one(call, tfds_dir, decoded):
+    arguments = ("--data-dir", str(tfds_dir), "--limit", "16")
+    call("reproduce.py", "--only", "pixel_mlp", "--epochs", "1", *arguments)
+    longer = call("reproduce.py", "--only", "pixel_mlp_14", "--epochs", "2", *arguments)
+    assert "epoch   1" not in longer.stdout
+    assert "epoch   2" in longer.stdout
+
+
 LOST = """
 import gc, signal, time
 from ae import cli
