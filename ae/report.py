@@ -155,8 +155,8 @@ was chosen on is in the table. The best loss is the lowest of the epochs, on tho
 weights. The training loss is what is trained with: of keras_io_denoiser cross entropy, in its row and its curve, of all
 others the loss. Where there is a ±, scores are the mean over the seeds that the JSON file names, and their standard
 deviation; all else, pictures, and the weights in the package are of the first. Minutes are wall-clock time, with whatever
-else the machine was doing; those to the reference's loss count till the end of the first epoch whose loss, on the images it
-is chosen on, is at most what the reference reports for its best model.
+else the machine was doing, and not all machines were equally fast; those to the reference's loss count till the end of the
+first epoch whose loss, on the images it is chosen on, is at most what the reference reports for its best model.
 
 """
 

@@ -148,10 +148,12 @@ def hardware() -> str:
 
 
 def _cpu_model() -> str:
+    """With family and model, which tell the generation: some virtual machines leave it out of the name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
+        entry = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+        return f"{entry['model name']} (family {entry['cpu family']}, model {entry['model']})"
+    except (OSError, KeyError):
         return platform.processor() or platform.machine()
 
 
