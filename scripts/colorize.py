@@ -36,7 +36,8 @@ def main(
         side_by_side: Gray on the left, coloured on the right.
         codec: Encoder of clips (default: libvpx-vp9 for .webm, else libx264).
         encoder_options: Its options, as in "crf 20 preset veryfast".
-        most_pixels: Images with more pixels, all frames together, are refused (default: 2**27).
+        most_pixels: Images with more pixels, all frames together, and clips with more in a frame are refused
+            (default: 2**27).
         data_dir: Folder of data sets prepared by tfds, for run directories.
         preset: The preset of a model or task that is defined in a file of your own (my_model.py:PRESET).
     """
@@ -65,7 +66,8 @@ def main(
     elif path.suffix.lower() in SUFFIXES and target.suffix.lower() in SUFFIXES:
         print("\n".join([*change_image(path, target, change, most_pixels=most_pixels), str(target)]))
     else:
-        settings = {"batch_size": batch or BATCH_SIZE, "seconds": preview, "beside": side_by_side}
+        sizes = {"batch_size": batch or BATCH_SIZE, "most_pixels": most_pixels}
+        settings = {**sizes, "seconds": preview, "beside": side_by_side}
         print_report(colorize_clip(path, target, colorizer, codec=codec, options=encoder_options, **settings))
 
 

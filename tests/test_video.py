@@ -322,6 +322,21 @@ def test_names_are_names(tmp_path, name, monkeypatch):
     assert report.passed
 
 
+def test_frames_that_would_fill_the_memory_are_refused(tmp_path):
+    source, target = make_clip(tmp_path / "in.mp4", luma_frames(5, 48, 64)), tmp_path / "out.mp4"
+    with pytest.raises(InputError, match="3,072 pixels a frame, more than the 3,071 allowed: --most-pixels 3072"):
+        colorized(source, target, most_pixels=3071)
+    report, _ = colorized(source, target, most_pixels=3072)
+    assert report.passed
+
+
+def test_frames_that_are_larger_than_the_container_says_are_not_decoded(tmp_path, monkeypatch):
+    source = make_clip(tmp_path / "in.mp4", luma_frames(5, 48, 64))
+    monkeypatch.setattr("ae.video.clips.check_number", lambda *args, **kwargs: None)
+    with pytest.raises(InputError, match="no frame that can be decoded"):
+        colorized(source, tmp_path / "out.mp4", most_pixels=3071)
+
+
 def test_playlists_are_no_clips(tmp_path):
     """They name other files, which are not to be read because a stranger's file says so."""
     make_clip(tmp_path / "other.ts", luma_frames(4, 32, 32), codec="mpeg2video", base=Fraction(1, 25))

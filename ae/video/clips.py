@@ -16,6 +16,7 @@ from ae.color import BT601, BT709, BT2020
 from ae.colorize import Coding
 from ae.errors import InputError
 from ae.stages import Frame
+from ae.video.images import MOST_PIXELS, check_number
 
 MATRICES = {1: BT709, 5: BT601, 6: BT601, 9: BT2020, 10: BT2020}  # by number in ITU-T H.273
 FULL_RANGE = 2
@@ -47,10 +48,14 @@ ERRORS = (av.error.FFmpegError, OSError, ValueError)
 
 
 class Clip:
-    """A clip that is read once, from its beginning to its end. Raises InputError where it cannot be."""
+    """A clip that is read once, from its beginning to its end, or so many seconds of it.
 
-    def __init__(self, path: Path, seconds: float | None = None) -> None:
+    Raises InputError where it cannot be read, or its frames have more pixels than `most_pixels`.
+    """
+
+    def __init__(self, path: Path, seconds: float | None = None, *, most_pixels: int | None = None) -> None:
         self.path = path
+        self._most_pixels = most_pixels or MOST_PIXELS
         self.seconds = None if seconds is None else Fraction(seconds).limit_denominator(10**6)
         self.lost: list[str] = []  # what could not be read, a line each
         self.times: list[tuple[Fraction, Fraction]] = []  # of the frames so far: start and duration in seconds
@@ -77,6 +82,9 @@ class Clip:
         pictures = av.stream.Disposition.attached_pic
         for stream in self.container.streams.video:
             if not stream.disposition & pictures:
+                context = stream.codec_context
+                check_number(self.path, context.width * context.height, self._most_pixels, each=" a frame")
+                context.options = {"max_pixels": str(self._most_pixels)}  # frames may differ from what is claimed
                 stream.thread_type = "AUTO"
                 return stream
         others = kinds(self.container.streams)

@@ -55,6 +55,7 @@ def colorize_clip(
     *,
     batch_size: int = BATCH_SIZE,
     seconds: float | None = None,
+    most_pixels: int | None = None,
     beside: bool = False,
     codec: str | None = None,
     options: dict[str, str] | None = None,
@@ -62,14 +63,15 @@ def colorize_clip(
 ) -> Report:
     """Gives a clip colour, and keeps its luma, frames, times and all other streams; then checks what was written.
 
-    `seconds`: only so many from its beginning. `beside`: gray and coloured side by side. `codec`, `options`: of the encoder.
-    `say` is told what the container cannot hold, before the first frame. Raises InputError where the source cannot be read
-    or the target not be written, with nothing left of it, and CheckFailedError, with the clip kept as NAME.failed.SUFFIX.
+    `seconds`: only so many from its beginning. `most_pixels`: that a frame may have. `beside`: gray and coloured side by
+    side. `codec`, `options`: of the encoder. `say` is told what the container cannot hold, before the first frame.
+    Raises InputError where the source cannot be read or the target not be written, with nothing left of it, and
+    CheckFailedError, with the clip kept as NAME.failed.SUFFIX.
     """
     check_apart(source, target)
     if target.suffix.lower() not in SUFFIXES:
         raise InputError(f"{target} has no suffix of a clip; there are {', '.join(SUFFIXES)}")
-    with closing(Clip(source, seconds)) as clip, written_whole(target) as temporary:
+    with closing(Clip(source, seconds, most_pixels=most_pixels)) as clip, written_whole(target) as temporary:
         with closing(ClipWriter(temporary, clip, codec=codec, options=options, beside=beside)) as writer:
             for line in writer.left_out:
                 say(line)

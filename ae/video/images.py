@@ -25,7 +25,7 @@ OPTIONS: dict[str, dict[str, Any]] = {".jpg": {"quality": 95, "subsampling": 0},
            ".webp": {"lossless": True}}  # fmt: skip
 
 
-MOST_PIXELS = 2**27  # of an image, all frames together
+MOST_PIXELS = 2**27  # of an image, all frames together, or of one frame of a clip
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit, which knows no frames
 imopen: Any = iio.imopen  # whose plugins take more than the type that it is declared to return
 
@@ -56,10 +56,10 @@ def read_image(path: Path, *, most_pixels: int | None = None) -> Picture:
     most = most_pixels or MOST_PIXELS
     try:
         if path.suffix.lower() in DEEP and (about := iio.improps(path, plugin="tifffile")).dtype == np.uint16:
-            _check_number(path, math.prod(about.shape[:2]), most)
+            check_number(path, math.prod(about.shape[:2]), most)
             return _read_deep_tiff(path)
         with Image.open(path) as image:
-            _check_number(path, image.width * image.height * getattr(image, "n_frames", 1), most)
+            check_number(path, image.width * image.height * getattr(image, "n_frames", 1), most)
         return _read_deep_png(path) if _is_deep_png(path) else _read_with_pillow(path)
     except InputError:
         raise
@@ -67,10 +67,11 @@ def read_image(path: Path, *, most_pixels: int | None = None) -> Picture:
         raise InputError(f"{path} cannot be read as an image: {str(error).partition(chr(10))[0]}") from error
 
 
-def _check_number(path: Path, pixels: int, most: int) -> None:
+def check_number(path: Path, pixels: int, most: int, *, each: str = "") -> None:
+    """Raises InputError where a file claims to unfold to more pixels than are allowed."""
     if pixels > most:
         raise InputError(
-            f"{path} has {pixels:,} pixels, more than the {most:,} allowed: --most-pixels {pixels} allows them"
+            f"{path} has {pixels:,} pixels{each}, more than the {most:,} allowed: --most-pixels {pixels} allows them"
         )
 
 
