@@ -53,7 +53,7 @@ ELSEWHERE = {
     "python scripts/train.py scripts/vivid.py": "test_colour_by_classes_trains",
     "python scripts/tried.py --in-full chroma_unet runs/chroma_unet_vivid":
         "test_models_trained_in_full_are_compared",
-    "python scripts/study.py noise --models unet_denoiser runs/unet_denoiser_blind": "test_noise",
+    "python scripts/study.py noise --models unet_denoiser runs/unet_denoiser_blind runs/conv_ae_14": "test_noise",
     "python scripts/study.py latents": "test_latents",
     "python scripts/study.py photos": "test_photos",
     "python scripts/study.py colour": "test_colour",
