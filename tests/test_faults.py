@@ -1,6 +1,6 @@
 """Faults, each tried again and again: what was promised, and how often it held.
 
-CI tries a few of each. In earnest, and writing results/reliability.json and results/RELIABILITY.md:
+CI tries a few of each. In earnest, eleven minutes, and writing results/reliability.json and results/RELIABILITY.md:
 `pytest tests/test_faults.py -n 0 --faults 50 --inputs 1000 --record results`.
 """
 
