@@ -71,9 +71,16 @@ def differences(ours: Config, theirs: Config) -> list[str]:
 
 
 def begin_with(path: Path, config: Config, other: Path) -> None:
-    """Gives a run that has not begun the checkpoints of another one, where that has trained in the same way so far."""
-    if not path.exists() and (other / "checkpoints").is_dir() and not differences(config, _read_config(other, config)):
-        shutil.copytree(other / "checkpoints", path / "checkpoints")
+    """Gives a run that has not begun the checkpoints of another one, where that has trained in the same way and less."""
+    history = other / "history.csv"
+    if path.exists() or not history.exists() or len(history.read_text().splitlines()) - 1 >= config.epochs:
+        return
+    if differences(config, _read_config(other, config)):
+        return
+    temporary = path.with_name(f".{path.name}")  # a run that begins with half a checkpoint could not go on
+    shutil.rmtree(temporary, ignore_errors=True)
+    shutil.copytree(other / "checkpoints", temporary / "checkpoints")
+    temporary.rename(path)
 
 
 def read_checkpoint(path: Path, config: Config, template: Any, *, best: bool = False) -> tuple[Any, History]:

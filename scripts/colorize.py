@@ -66,9 +66,18 @@ def main(
     elif path.suffix.lower() in SUFFIXES and target.suffix.lower() in SUFFIXES:
         print("\n".join([*change_image(path, target, change, most_pixels=most_pixels), str(target)]))
     else:
-        sizes = {"batch_size": batch or BATCH_SIZE, "most_pixels": most_pixels}
-        settings = {**sizes, "seconds": preview, "beside": side_by_side}
-        print_report(colorize_clip(path, target, colorizer, codec=codec, options=encoder_options, **settings))
+        report = colorize_clip(
+            path,
+            target,
+            colorizer,
+            batch_size=batch or BATCH_SIZE,
+            seconds=preview,
+            most_pixels=most_pixels,
+            beside=side_by_side,
+            codec=codec,
+            options=encoder_options,
+        )
+        print_report(report)
 
 
 def print_report(report) -> None:

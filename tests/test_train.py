@@ -281,7 +281,9 @@ def test_a_longer_run_begins_with_what_a_shorter_one_has_trained(tiny, data, tmp
 def test_a_run_does_not_begin_with_another_training(tiny, data, tmp_path):
     fit(replace(tiny, epochs=1), data, out=tmp_path / "run")
     run.begin_with(tmp_path / "other", replace(tiny, seed=1), tmp_path / "run")
+    run.begin_with(tmp_path / "no_longer", replace(tiny, epochs=1), tmp_path / "run")
     run.begin_with(tmp_path / "again", tiny, tmp_path / "none")
+    assert not (tmp_path / "no_longer").exists()
     assert not (tmp_path / "other").exists()
     assert not (tmp_path / "again").exists()
 
