@@ -37,9 +37,16 @@ def ycbcr_to_rgb(
 ) -> jax.Array:
     """RGB [..., 3] of luma [..., 1] in [0, 1] and chroma Cb, Cr [..., 2] in [-0.5, 0.5]; its luma is the given one.
 
-    Where chroma is too strong for the luma, values are outside [0, 1].
+    Where chroma is too strong for the luma, values are outside [0, 1]. Raises InputError for other shapes.
     """
+    _check_planes(luma, chroma, axis)
     return jnp.concatenate([luma + difference for difference in _differences(chroma, weights, axis)], axis)
+
+
+def _check_planes(luma: jax.Array, chroma: jax.Array, axis: int) -> None:
+    """Of other numbers of channels, RGB would have more than three without a word."""
+    if (luma.shape[axis], chroma.shape[axis]) != (1, 2):
+        raise InputError(f"expected luma [..., 1] and chroma [..., 2], got {luma.shape} and {chroma.shape}")
 
 
 def _differences(chroma: jax.Array, weights: tuple[float, float, float], axis: int) -> list[jax.Array]:
@@ -56,7 +63,9 @@ def into_gamut(
     """Chroma [..., 2], made weaker where RGB would leave [0, 1] otherwise: hue and luma [..., 1] stay.
 
     White has none, even where luma was rounded to a little less: what little room that leaves would be a hue.
+    Raises InputError for other shapes.
     """
+    _check_planes(luma, chroma, axis)
     differences = _differences(chroma, weights, axis)
     strongest, weakest = reduce(jnp.maximum, differences), reduce(jnp.minimum, differences)
     room_above = jnp.maximum(1 - luma - 1e-6, 0) / jnp.maximum(strongest, 1e-12)

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from math import inf
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -13,6 +14,7 @@ from ae.errors import InputError
 from ae.tasks import Task
 
 SCHEDULES = ("constant", "one-cycle")
+DTYPES = ("float32", "bfloat16", "float16")
 PARTS = ("model", "task", "train_task")  # the fields that are objects
 
 
@@ -36,12 +38,22 @@ class Config:
     patience: int = 2  # stop when so many epochs in a row do not beat the best validation loss
     dtype: str = "float32"  # that the model computes in; "bfloat16" is for accelerators. Parameters are float32
     fresh: bool = False  # draw noise anew in each epoch; otherwise once for each image
-    seed: int = 0  # of weights, order and training noise; validation and test noise never change
+    seed: int = 0  # below 2**32, of weights, order and training noise; validation and test noise never change
     limit: int | None = None  # use only so many images of each split
 
     def __post_init__(self) -> None:
-        if self.schedule not in SCHEDULES:
-            raise InputError(f"unknown schedule {self.schedule!r}; there are {', '.join(SCHEDULES)}")
+        for name, known in (("schedule", SCHEDULES), ("dtype", DTYPES)):
+            if (value := getattr(self, name)) not in known:
+                raise InputError(f"unknown {name} {value!r}; there are {', '.join(known)}")
+        for name in ("batch_size", "epochs", "patience", "limit"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise InputError(f"{name} has to be at least 1, not {value}")
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"seed has to be from 0 to 2**32 - 1, not {self.seed}")
+        if not 0 < self.learning_rate < inf:
+            raise InputError(f"learning_rate has to be above 0, and finite, not {self.learning_rate}")
+        if not 0 <= self.average < 1:
+            raise InputError(f"average has to be at least 0 and below 1, not {self.average}")
 
     @property
     def training_task(self) -> Task:
@@ -52,8 +64,8 @@ class Config:
     def program(self) -> "Config":
         """The same for all runs that one compiled program serves: without names, seed and lengths."""
         blank: dict[str, Any] = {"name": "", "data": "", "train_split": "", "validation_split": "", "test_split": ""}
-        epochs = 0 if self.schedule == "constant" else self.epochs
-        return replace(self, **blank, epochs=epochs, patience=0, seed=0, limit=None)
+        epochs = 1 if self.schedule == "constant" else self.epochs
+        return replace(self, **blank, epochs=epochs, patience=1, seed=0, limit=None)
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as JSON values; model and task as `{"class": name, **fields}`."""

@@ -80,7 +80,7 @@ def split(tree: Any) -> Any:
 
     Where it does not divide, as in the last batch of an epoch, every device computes the whole.
     """
-    if any(leaf.shape[0] % jax.device_count() for leaf in jax.tree.leaves(tree)):
+    if jax.device_count() == 1 or any(leaf.shape[0] % jax.device_count() for leaf in jax.tree.leaves(tree)):
         return tree
     return jax.lax.with_sharding_constraint(tree, NamedSharding(_mesh(), PartitionSpec("data")))
 

@@ -1,6 +1,5 @@
 """Scores of any predictor, trained or not, on a split of the data."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -8,21 +7,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import ArrayLike
 
 from ae import devices, metrics, progress
+from ae.apply import Predict
 from ae.data import Split
+from ae.errors import InputError
 from ae.tasks import Task
-
-Predict = Callable[[Any, jax.Array], jax.Array]
-"""(variables, inputs [B, H, W, C]) -> outputs [B, H, W, C']"""
 
 TRAINING_SCORES = ("loss", "accuracy")
 METRICS = {"mse": metrics.mse, "psnr": metrics.psnr, "ssim": metrics.ssim}
 
 
-def noise_key(source: int, *, seed: int = 0) -> jax.Array:
-    """The key of the noise of a source split. Evaluation always uses seed 0: all models see the same noisy images."""
-    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 2), source)
+def noise_key(source: ArrayLike, *, seed: ArrayLike = 0) -> jax.Array:
+    """Return the key of the noise of a source split, which an integer below 2**32 names.
+
+    Evaluation always uses seed 0: all models see the same noisy images.
+    """
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 2), jnp.uint32(source))
 
 
 def examples(task: Task, key: jax.Array, images: jax.Array, index: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -32,9 +34,16 @@ def examples(task: Task, key: jax.Array, images: jax.Array, index: jax.Array) ->
 
 
 def scores(task: Task, names: tuple[str, ...], output: jax.Array, target: jax.Array) -> dict[str, jax.Array]:
-    """The named scores of each image of a batch, [B] each; those that are no metrics are the task's methods."""
+    """Return the named scores of each image of a batch, [B] each; those that are no metrics are the task's methods.
+
+    Raises InputError where a task's score is no number an image: one for the whole batch would count what fills it up.
+    """
     functions = {name: METRICS.get(name) or getattr(task, name) for name in names}
-    return {name: function(output, target) for name, function in functions.items()}
+    values = {name: function(output, target) for name, function in functions.items()}
+    for name, value in values.items():
+        if value.shape != target.shape[:1]:
+            raise InputError(f"{type(task).__name__}.{name} has to give one number an image, [B], not {value.shape}")
+    return values
 
 
 def evaluate(

@@ -2,6 +2,8 @@
 
 Every model maps images [B, H, W, C] in [0, 1] to images of the same height and width:
 `model.apply(variables, x, train=False)`, and in training `model.apply(variables, x, train=True, mutable=["batch_stats"])`.
+Models for any size say what tiles need to know: `reach`, how many pixels away an output looks at most, and `multiple`, of
+which height and width have to be one where nothing is to be padded.
 All layers are Keras': "same" padding, glorot-uniform kernels, zero biases; the reference has BatchNorm after the activation.
 """
 
@@ -14,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax.export import is_symbolic_dim
 
+from ae import devices
 from ae.color import into_gamut, ycbcr_to_rgb
 from ae.conv import Conv, ConvTranspose
 from ae.errors import InputError
@@ -31,7 +34,8 @@ class PixelMLP(nn.Module):
     """Dense layers on the channel axis: every pixel is mapped on its own, [B, H, W, 1] -> [B, H, W, 1].
 
     So it is a function of one number. `pixel_levels` rounds the inputs to so many values and computes each value once,
-    weighted in BatchNorm with how many pixels have it: the same training on the rounded inputs, about fifty times less work.
+    weighted in BatchNorm with how many pixels have it: the same training on the rounded inputs, about fifty times less work,
+    which is split over the devices. Raises InputError for images of several channels.
     """
 
     widths: tuple[int, ...] = (128, 256, 512, 512, 512, 512, 256, 128, 64)
@@ -40,15 +44,20 @@ class PixelMLP(nn.Module):
     pixel_levels: int | None = None
 
     input_shape = (28, 28, 1)  # what the reference feeds it; any height and width will do
+    reach, multiple = 0, 1
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        _check_channels(x, 1)
         if self.pixel_levels is None:
             return self._layers(x, train)
         level = jnp.round(x[..., 0] * (self.pixel_levels - 1)).astype(jnp.int32)  # [B, H, W]
-        weights = jnp.zeros(self.pixel_levels).at[level].add(1 / level.size)
-        values = jnp.linspace(0, 1, self.pixel_levels)[:, None]
-        return self._layers(values, train, weights)[level]
+        values = devices.split(jnp.linspace(0, 1, self.pixel_levels)[:, None])
+        return self._layers(values, train, self._shares(level) if train else None)[level]
+
+    def _shares(self, level: jax.Array) -> jax.Array:
+        """How many of the pixels [B, H, W] have each level, [levels]; counted as integers, as float32 loses digits."""
+        return jnp.bincount(level.ravel(), length=self.pixel_levels) / level.size
 
     def _layers(self, x: jax.Array, train: bool, weights: jax.Array | None = None) -> jax.Array:
         for width, normed in zip(self.widths, self.normed, strict=True):
@@ -66,6 +75,7 @@ class ConvAE(nn.Module):
     momentum: float = 0.99  # of BatchNorm's running statistics
 
     input_shape = (28, 28, 1)
+    reach, multiple = 16, 4
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
@@ -114,7 +124,8 @@ class ColorizerAE(nn.Module):
 class UNet(nn.Module):
     """U-Net with 3x3 convolutions (Ronneberger et al., 2015), [B, H, W, C] -> [B, H, W, outputs], of any size.
 
-    Outputs are cut to [0, 1], but not in training, where what is cut would not learn.
+    Outputs are cut to [0, 1], but not in training, where what is cut would not learn. Raises InputError where it is to
+    add its outputs to inputs of another number of channels.
     """
 
     widths: tuple[int, ...] = (32, 64, 128)  # of the levels, each half as high and wide as the one before
@@ -123,9 +134,20 @@ class UNet(nn.Module):
 
     input_shape = (32, 32, 1)
 
+    @property
+    def multiple(self) -> int:
+        return 2 ** (len(self.widths) - 1)
+
+    @property
+    def reach(self) -> int:
+        """Four convolutions on each level but the lowest, which has two; one at the end; and a pixel's place in its cell."""
+        return 4 * (self.multiple - 1) + 2 * self.multiple + 1 + self.multiple - 1
+
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
-        inputs, x = x, _padded(x, 2 ** (len(self.widths) - 1))
+        if self.residual:
+            _check_channels(x, self.outputs)
+        inputs, x = x, _padded(x, self.multiple)
         x = _levels(self.widths, x)
         x = Conv(self.outputs, (3, 3))(x)
         x = x[:, : inputs.shape[1], : inputs.shape[2]] + (inputs if self.residual else 0)
@@ -145,6 +167,7 @@ class ChromaUNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        _check_channels(x, 1)
         features = self.features(x, train)
         chroma = CHROMA_SCALE * ConvTranspose(2, (2, 2), (2, 2))(features)[:, : x.shape[1], : x.shape[2]]
         return ycbcr_to_rgb(x, chroma if train else into_gamut(x, chroma))
@@ -175,6 +198,12 @@ def _levels(widths: tuple[int, ...], x: jax.Array, norm: Callable[[jax.Array], j
         x = ConvTranspose(width, (2, 2), (2, 2))(x)
         x = block(width, jnp.concatenate([skipped.pop(), x], axis=-1))
     return x
+
+
+def _check_channels(x: jax.Array, channels: int) -> None:
+    """Raises InputError for images [B, H, W, C] of another number of channels, which would broadcast in silence."""
+    if x.ndim != 4 or x.shape[-1] != channels:
+        raise InputError(f"expected images [B, H, W, {channels}], got {x.shape}")
 
 
 def _padded(x: jax.Array, multiple: int) -> jax.Array:
@@ -232,6 +261,7 @@ class KerasIODenoiser(nn.Module):
     width: int = 32
 
     input_shape = (28, 28, 1)
+    reach, multiple = 16, 4
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:

@@ -4,6 +4,7 @@ A task is a frozen dataclass; its fields are its settings. A new one is a subcla
 """
 
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar
 
 import jax
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 
 from ae import metrics
 from ae.color import colourfulness, luma
+from ae.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class Denoise(Task):
 
     labels: ClassVar = ("noisy", "clean", "denoised")
     accuracy_name: ClassVar = "binary accuracy"
+
+    def __post_init__(self) -> None:
+        least = 0.0 if self.least_sigma is None else self.least_sigma
+        if not 0 <= least <= self.sigma < inf:
+            raise InputError(f"noise has to be 0 <= least_sigma <= sigma, not {least} and {self.sigma}")
 
     def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
         image = luma(image) if self.gray else image

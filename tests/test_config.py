@@ -37,6 +37,32 @@ def test_unknown_schedules_are_named():
         override(TINY, schedule="cosine")
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("dtype", "bfloat17", "unknown dtype 'bfloat17'; there are float32, bfloat16"),
+        ("epochs", 0, "epochs has to be at least 1, not 0"),
+        ("limit", -1, "limit has to be at least 1, not -1"),
+        ("batch_size", 0, "batch_size has to be at least 1"),
+        ("patience", 0, "patience has to be at least 1"),
+        ("seed", -1, r"seed has to be from 0 to 2\*\*32 - 1, not -1"),
+        ("seed", 2**32, r"seed has to be from 0 to 2\*\*32 - 1, not 4294967296"),
+        ("learning_rate", 0.0, "learning_rate has to be above 0"),
+        ("learning_rate", float("nan"), "learning_rate has to be above 0"),
+        ("average", 1.0, "average has to be at least 0 and below 1"),
+    ],
+)
+def test_values_that_cannot_be_are_named(field, value, message):
+    with pytest.raises(InputError, match=message):
+        override(TINY, **{field: value})
+
+
+@pytest.mark.parametrize("sigmas", [(-0.1, None), (0.3, 0.4), (0.3, -0.1), (float("nan"), None)])
+def test_noise_that_cannot_be_is_refused(sigmas):
+    with pytest.raises(InputError, match="0 <= least_sigma <= sigma"):
+        Denoise(*sigmas)
+
+
 def test_missing_fields_are_an_error():
     with pytest.raises(InputError, match="data"):
         from_dict({key: value for key, value in PRESETS["conv_ae"].to_dict().items() if key != "data"})

@@ -100,6 +100,33 @@ def test_a_batch_that_does_not_divide_is_refused(monkeypatch):
     assert devices.round_up(8) == 9
 
 
+LEVELS = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import jax, jax.numpy as jnp
+from ae import devices
+from ae.models import PixelMLP
+model = PixelMLP((64, 64), (True, False), pixel_levels=4096)
+images = jnp.zeros((8, 28, 28, 1))
+variables = model.init(jax.random.key(0), images)
+def loss(params, images):
+    output, _ = model.apply({**variables, "params": params}, devices.split(images), train=True, mutable=["batch_stats"])
+    return output.mean()
+print(jax.jit(jax.grad(loss)).lower(variables["params"], images).compile().cost_analysis()["flops"])
+"""
+
+
+def test_levels_of_the_pixel_mlp_are_split_over_devices():
+    """Each of eight devices has about an eighth of the work."""
+
+    def flops(count):
+        environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}
+        command = python("-c", LEVELS, Path(__file__).parent)
+        return float(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+
+    assert flops(8) < flops(1) / 6
+
+
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
 @pytest.mark.parametrize(
     ("name", "convolutions"), [("pixel_mlp", 0), ("conv_ae", 32), ("colorizer_ae", 20), ("unet", 44)]

@@ -8,6 +8,7 @@ import pytest
 
 from ae.color import luma
 from ae.config import PRESETS
+from ae.errors import InputError
 from ae.keras_weights import from_keras
 from ae.models import ChromaUNet, ColorizerAE, ConvAE, DenseAE, KerasIODenoiser, PixelMLP, UNet
 from ae.results import multiply_adds
@@ -237,6 +238,68 @@ def test_levels_have_the_gradients_of_the_plain_path(rounded):
     gradient = jax.jit(jax.grad(loss), static_argnums=1)
     a, b = (gradient(variables["params"], config.model) for config in (plain, by_levels))
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-9), a, b)
+
+
+def test_levels_have_the_gradients_of_the_plain_path_in_float32_for_whole_batches():
+    """Of 256 images, whose 200,000 pixels are added up."""
+    plain = PixelMLP(widths=(8, 16, 8), normed=(True, False, True))
+    x = jnp.round(jax.random.uniform(jax.random.key(0), (256, 28, 28, 1)) * 4095) / 4095
+    y, variables = 1.0 * (x > 0.5), jax.jit(plain.init)(jax.random.key(1), x)
+
+    def loss_of(params, model):
+        output, updates = model.apply(variables | {"params": params}, x, train=True, mutable=["batch_stats"])
+        return jnp.mean((output - y) ** 2), updates
+
+    step = jax.jit(jax.value_and_grad(loss_of, has_aux=True), static_argnums=1)
+    a, b = (step(variables["params"], plain.clone(pixel_levels=levels)) for levels in (None, 4096))
+    assert {leaf.dtype for leaf in jax.tree.leaves(b)} == {jnp.dtype("float32")}
+    ((plain_loss, statistics), plain_gradient), ((loss, counted), gradient) = a, b
+    assert float(loss) == pytest.approx(float(plain_loss), abs=5e-6)
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-6), statistics, counted)
+    largest = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(gradient))
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=2e-5 * largest), plain_gradient, gradient)
+
+
+@pytest.mark.parametrize(
+    ("model", "channels"),
+    [
+        (UNet((2, 4), outputs=1, residual=True), 3),
+        (UNet((2, 4), outputs=3, residual=True), 1),
+        (PixelMLP((4,), (False,)), 3),
+        (PixelMLP((4,), (False,), pixel_levels=8), 3),
+        (ChromaUNet((2, 4)), 3),
+        (ColorizerAE(), 3),
+        (DenseAE(), 3),
+    ],
+)
+def test_channels_that_would_broadcast_are_refused(model, channels):
+    height, width, _ = model.input_shape
+    with pytest.raises(InputError, match=rf"got \(1, {height}, {width}, {channels}\)"):
+        jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, height, width, channels)))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        PixelMLP((4,), (False,)),
+        ConvAE((8, 8, 8, 8), (8, 8, 8, 8, 8, 8)),
+        KerasIODenoiser(2),
+        *(UNet((2,) * levels) for levels in (1, 2, 3, 4)),
+    ],
+)
+def test_no_output_looks_further_than_the_models_reach(model):
+    """One pixel changes, at each place in a cell of the lowest level, and so do outputs around it alone."""
+    size, place = 2 * (model.reach + 2 * model.multiple), model.reach + model.multiple
+    variables = jax.jit(model.init)(jax.random.key(2), jnp.zeros((1, size, size, 1)))
+    image = jax.random.uniform(jax.random.key(1), (1, size, size, 1))
+    places = place + np.arange(model.multiple)
+    changed = jnp.concatenate([image, *(image.at[0, at, at].add(1) for at in places)])
+    before, *after = np.asarray(jax.jit(partial(model.apply, train=False))(variables, changed))[..., 0]
+    rows, columns = np.mgrid[:size, :size]
+    for at, output in zip(places, after, strict=True):
+        far = np.maximum(abs(rows - at), abs(columns - at)) > model.reach
+        assert np.abs(output - before).max() > 1e-4
+        assert np.abs(output - before)[far].max() < 1e-6
 
 
 @pytest.mark.slow
