@@ -1,6 +1,5 @@
 import struct
 import zlib
-from itertools import pairwise
 
 import imageio.v3 as iio
 import numpy as np
@@ -10,7 +9,7 @@ from PIL import Image
 
 from ae.color import BT601
 from ae.data import sample_photograph
-from ae.denoise import MARGIN, TILE, Denoiser, noise_level, tiles
+from ae.denoise import Denoiser, noise_level, tiles
 from ae.errors import InputError
 from ae.pretrained import load_pretrained
 from ae.video.convert import change_image, change_images, colorize_picture, gray_frames, map_channels
@@ -202,30 +201,74 @@ def test_a_failed_write_leaves_the_earlier_file(tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.png", "out.png"]
 
 
-def test_tiles_cover_everything_and_overlap():
-    for length in (8, TILE, TILE + 8, 3 * TILE):
-        parts = tiles(length)
-        assert parts[0].start == 0
-        assert parts[-1].stop == length
-        assert all(b.start + MARGIN <= a.stop - MARGIN for a, b in pairwise(parts))
+@pytest.mark.parametrize(("reach", "multiple"), [(0, 1), (24, 4), (52, 8), (108, 16)])
+def test_tiles_cover_everything_and_what_is_kept_sees_no_edge(reach, multiple):
+    for length in (multiple, 256, 320 + multiple, 1600):
+        parts = tiles(length, reach, multiple)
+        kept = np.full(length, -1)
+        for number, (part, inner) in enumerate(parts):
+            kept[part][inner] = number
+            assert part.start % multiple == part.stop % multiple == 0
+        for number, (part, _) in enumerate(parts):
+            (rows,) = np.nonzero(kept == number)
+            assert rows.min() >= part.start + reach * (part.start > 0)
+            assert rows.max() < part.stop - reach * (part.stop < length)
+        assert (kept >= 0).all()
 
 
-def test_tiles_leave_no_trace():
+def random_model(model):
     import jax
 
     from ae import Config, Denoise
-    from ae.models import UNet
     from ae.pretrained import Pretrained
 
-    config = Config(name="a", model=UNet((4, 6, 8), residual=True), task=Denoise(), data="mnist")
-    variables = config.model.init(jax.random.key(0), np.zeros((1, 32, 32, 1), np.float32))
-    trained = Pretrained(config, {"batch_stats": {}, **variables}, {})
-    noisy = np.float32(RNG.uniform(size=(TILE + 100, TILE + 24)))
-    padded = np.pad(noisy, ((0, 4), (0, 0)), mode="edge")
-    whole = np.asarray(trained(padded[None, ..., None]))[0, : TILE + 100, :, 0]
-    np.testing.assert_allclose(Denoiser(trained).image(noisy), whole, atol=1e-5)
+    config = Config(name="a", model=model, task=Denoise(), data="mnist")
+    variables = jax.jit(model.init)(jax.random.key(0), np.zeros((1, 32, 32, 1), np.float32))
+    return Pretrained(config, {"batch_stats": {}, **variables}, {})
+
+
+@pytest.mark.parametrize("levels", [3, 4, 5])
+def test_tiles_leave_no_trace(levels):
+    from ae.models import UNet
+
+    trained = random_model(UNet((4,) * levels, residual=True))
+    noisy = np.float32(RNG.uniform(size=(500, 300)))
+    whole = np.asarray(trained(noisy[None, ..., None]))[0, ..., 0]
+    assert len(tiles(512, trained.config.model.reach, trained.config.model.multiple)) > 1
+    np.testing.assert_allclose(Denoiser(trained).image(noisy), whole, atol=1e-6)
     small = noisy[:28, :28]
     np.testing.assert_allclose(Denoiser(trained).image(small), trained(small[None, ..., None])[0, ..., 0], atol=1e-6)
+
+
+def test_models_that_do_not_say_how_far_they_look_see_the_whole_image():
+    import flax.linen as nn
+
+    class Mean(nn.Module):
+        @nn.compact
+        def __call__(self, x, train=False):
+            return x.mean(axis=(1, 2), keepdims=True) + 0 * x + self.param("bias", nn.initializers.zeros_init(), ())
+
+    noisy = np.float32(RNG.uniform(size=(501, 303)))
+    np.testing.assert_allclose(Denoiser(random_model(Mean())).image(noisy), noisy.mean(), atol=1e-5)
+
+
+def test_sizes_that_a_model_does_not_divide_are_filled_up():
+    from ae.models import ConvAE
+
+    noisy = np.float32(RNG.uniform(size=(30, 41)))
+    assert Denoiser(random_model(ConvAE((2, 2, 2, 2), (2, 2, 2, 2, 2, 2)))).image(noisy).shape == (30, 41)
+
+
+def test_what_a_model_takes_beyond_black_and_white_is_cut():
+    import flax.linen as nn
+
+    class Sharper(nn.Module):
+        @nn.compact
+        def __call__(self, x, train=False):
+            return 3 * x - 1 + self.param("bias", nn.initializers.zeros_init(), ())
+
+    noisy = np.float32(RNG.uniform(size=(20, 20)))
+    np.testing.assert_allclose(Denoiser(random_model(Sharper())).image(noisy), np.clip(3 * noisy - 1, 0, 1), atol=1e-6)
 
 
 def test_noise_level_is_found():
