@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "apply": ("predictor",),
     "colorize": ("Colorizer",),
     "conv": ("Conv", "ConvTranspose"),
     "config": ("Config", "PRESETS", "preset", "override", "on_sample"),
@@ -19,7 +20,7 @@ _HOMES = {
     "optimizer": ("keras_adam",),
     "pretrained": ("export_program", "load_model", "load_pretrained", "read_weights"),
     "tasks": ("Task", "Denoise", "Colorize"),
-    "train": ("EarlyStop", "TrainState", "fit", "predictor", "train_step"),
+    "train": ("EarlyStop", "TrainState", "fit", "train_step"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME)

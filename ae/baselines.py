@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ae import progress
+from ae.apply import Predict
 from ae.data import Split
-from ae.evaluation import Predict, examples, noise_key
+from ae.evaluation import examples, noise_key
 from ae.tasks import Colorize, Denoise, Task
 
 

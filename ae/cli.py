@@ -72,6 +72,7 @@ def _silence_libraries() -> None:
     for talkative in ("absl", "tifffile"):
         logging.getLogger(talkative).setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module=r"PIL|imageio|tifffile")
+    os.environ["MPLBACKEND"] = "agg"  # matplotlib is not imported with a notebook's, where that is not installed
 
 
 def _interrupt_again(lost: Any) -> None:

@@ -15,14 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from ae import devices
+from ae.apply import apply
 from ae.color import BT601, into_gamut, rgb_to_chroma, ycbcr_to_rgb
 from ae.config import Config
 from ae.conv import compiled_quickly
 from ae.errors import InputError
 from ae.models import input_shape
-from ae.pretrained import Pretrained, in_range
+from ae.pretrained import Pretrained, check_range
 from ae.stages import Frame, in_batches
-from ae.train import apply
 
 PIXELS = 1800  # of the working size: models that have learnt from small images know large shapes by their outlines
 RADIUS = 1  # of the guided filter's windows, in pixels of the working size
@@ -241,8 +241,9 @@ _small_colours = jax.jit(colours, static_argnames=("config", "weights", "turns")
 
 @jax.jit
 def rgb_of(found: Colours, gray: jax.Array, rows: Rows | None = None) -> jax.Array:
-    """RGB [H, W, 3] for luma [H, W] of a frame, or of some of its rows (see `full_chroma`)."""
-    return jnp.moveaxis(ycbcr_to_rgb(gray[None], full_chroma(found, gray, rows=rows), axis=0), 0, -1)
+    """RGB [H, W, 3] in [0, 1] for luma [H, W] of a frame, or of some of its rows (see `full_chroma`)."""
+    planes = ycbcr_to_rgb(gray[None], full_chroma(found, gray, rows=rows), axis=0)
+    return jnp.moveaxis(jnp.clip(planes, 0, 1), 0, -1)
 
 
 @dataclass(frozen=True)
@@ -254,14 +255,17 @@ class Colorizer:
     pixels: int = PIXELS  # of the working size
 
     def __call__(self, frames: np.ndarray, *, batch_size: int = BATCH_SIZE) -> np.ndarray:
-        """RGB [T, H, W, 3] for gray frames [T, H, W]: uint8 for uint8, float32 in [0, 1] for floats in [0, 1].
+        """Return RGB [T, H, W, 3] for gray frames [T, H, W]: uint8 for uint8, float32 in [0, 1] for floats in [0, 1].
 
-        Raises InputError for other shapes, dtypes and ranges.
+        Beside the two, memory holds a batch or two of frames. Raises InputError for other shapes, dtypes and ranges.
         """
-        gray = in_range(frames, "gray frames [T, H, W]", ndim=3)
-        items = (Frame(np.asarray(frame), None) for frame in gray)
-        rgb = np.stack([frame.outputs for frame in in_batches(self.frames, items, batch_size)])
-        return np.round(255 * rgb).astype(np.uint8) if frames.dtype == np.uint8 else rgb
+        check_range(frames, "gray frames [T, H, W]", ndim=3)
+        codes = frames.dtype == np.uint8
+        rgb = np.empty((*frames.shape, 3), np.uint8 if codes else np.float32)
+        items = (Frame(np.asarray(frame, np.float32) / np.float32(255 if codes else 1), None) for frame in frames)
+        for index, frame in enumerate(in_batches(self.frames, items, batch_size)):
+            rgb[index] = np.round(255 * frame.outputs) if codes else frame.outputs
+        return rgb
 
     def planes(self, codes: np.ndarray, coding: Coding) -> Planes:
         """What is computed of luma planes [B, H, W] of a clip."""

@@ -1,15 +1,15 @@
 """Trained weights as safetensors files: those that ship with the package, `ae/weights/NAME.safetensors`, and a user's own.
 
-A file holds numbers alone, by their paths in the variables ("params/Conv_0/kernel"), and in its metadata, as JSON, the
-configuration and the result of the run that they come from. Nothing in it is ever run.
+Training leaves two of them in its run directory, which is all that it takes to use the model. A file holds numbers alone, by
+their paths in the variables ("params/Conv_0/kernel"), and in its metadata, as JSON, the configuration and the result of the
+run that they come from. Nothing in it is ever run.
 """
 
 import hashlib
 import json
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,17 +18,17 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from ae.apply import apply
 from ae.config import Config, from_dict
 from ae.conv import compiled_quickly
-from ae.data import Data
 from ae.errors import InputError
 from ae.files import write_text, written_whole
 from ae.models import input_shape
-from ae.run import read_config, read_result
-from ae.train import apply, predictor, restore
 
 WEIGHTS = Path(__file__).parent / "weights"
 CHECKSUMS = "SHA256SUMS"  # as `sha256sum` writes and checks them
+Checkpoint = Literal["last", "best"]
+RUN_WEIGHTS: dict[Checkpoint, str] = {"last": "weights.safetensors", "best": "weights_best.safetensors"}
 
 
 class Pretrained(NamedTuple):
@@ -38,34 +38,53 @@ class Pretrained(NamedTuple):
     variables: dict[str, Any]  # float32
     result: dict[str, Any]  # of the run: at least "epochs"; of released weights also scores, data, command, versions
 
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """[H, W, C] of the images that it was trained on, or, where that is not known, that its model takes."""
+        return _input_shape(self.config, self.result)
+
     def __call__(self, images: np.ndarray | jax.Array) -> jax.Array:
         """Outputs [B, H, W, C'] in [0, 1] of images [B, H, W, C], float in [0, 1] or uint8.
 
         Raises InputError for other shapes, dtypes and ranges.
         """
-        channels = input_shape(self.config.model)[2]
+        channels = self.input_shape[2]
         checked = in_range(images, f"images [B, H, W, {channels}]", ndim=4, channels=channels)
         return _apply(self.config.program, self.variables, checked)
+
+
+def _predict(config: Config, variables: Any, images: jax.Array) -> jax.Array:
+    return jnp.clip(apply(config, variables, images, train=False), 0, 1)
 
 
 @partial(jax.jit, static_argnums=0)
 def _apply(config: Config, variables: Any, images: jax.Array) -> jax.Array:
     with compiled_quickly():
-        return apply(config, variables, images)
+        return _predict(config, variables, images)
+
+
+def _input_shape(config: Config, result: dict[str, Any]) -> tuple[int, int, int]:
+    height, width, channels = result.get("input_shape") or input_shape(config.model)
+    return int(height), int(width), int(channels)
 
 
 def in_range(images: np.ndarray | jax.Array, expected: str, *, ndim: int, channels: int | None = None) -> jax.Array:
-    """Images as float32 in [0, 1]; uint8 is divided by 255. Raises InputError for other shapes, dtypes and ranges."""
+    """Return images as float32 in [0, 1]; uint8 is divided by 255. Raises InputError for other shapes, dtypes and ranges."""
+    check_range(images, expected, ndim=ndim, channels=channels)
+    return jnp.asarray(images, jnp.float32) / (255 if images.dtype == np.uint8 else 1)
+
+
+def check_range(images: np.ndarray | jax.Array, expected: str, *, ndim: int, channels: int | None = None) -> None:
+    """Raise InputError for other shapes, other dtypes than uint8 and floats, and floats outside of [0, 1]."""
     if images.ndim != ndim or 0 in images.shape or (channels and images.shape[-1] != channels):
         raise InputError(f"expected {expected}, got {images.shape}")
     if images.dtype == np.uint8:
-        return jnp.asarray(images, jnp.float32) / 255
+        return
     if not jnp.issubdtype(images.dtype, jnp.floating):
         raise InputError(f"expected images of uint8, or of floats in [0, 1], got {images.dtype}")
     least, most = float(images.min()), float(images.max())
     if not (least >= 0 and most <= 1):  # false for nan as well
         raise InputError(f"expected floats in [0, 1], got {least:g} to {most:g}")
-    return jnp.asarray(images, jnp.float32)
 
 
 def pretrained_names() -> list[str]:
@@ -93,22 +112,33 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def load_model(
-    model: str, load: Callable[[Config], Data], *, preset: Config | None = None, best: bool = False
-) -> Pretrained:
-    """A trained model by the name of weights in the package, a .safetensors file or a run directory.
+def load_model(model: str, *, preset: Config | None = None, checkpoint: Checkpoint | None = None) -> Pretrained:
+    """Read a trained model: the name of weights in the package, a .safetensors file or a run directory.
 
-    `load` is asked for a run's data, which tells the shapes of its variables; `best`: not its last weights, but those with
-    the lowest validation loss. Raises InputError where there is no such model.
+    `preset` is needed where its model or task is defined outside of the package. `checkpoint`: of a run directory, the
+    last weights (the default) or those with the lowest validation loss. Raises InputError where there is no such model.
     """
     path = Path(model)
-    if path.suffix == ".safetensors":
-        return read_weights(path, preset=preset)
-    if model in pretrained_names() and not path.exists():
+    named = model in pretrained_names() and not path.exists()
+    if checkpoint and (named or path.suffix == ".safetensors"):
+        raise InputError(f"--checkpoint {checkpoint} is for run directories; {model} has one set of weights")
+    if named:
         return load_pretrained(model)
-    config = read_config(path, preset)
-    state, history = restore(path, config, load(config), best=best)
-    return Pretrained(config, state.variables, read_result(path, history))
+    return read_weights(path, preset=preset) if path.suffix == ".safetensors" else _read_run(path, preset, checkpoint)
+
+
+def _read_run(path: Path, preset: Config | None, checkpoint: Checkpoint | None) -> Pretrained:
+    """The weights that a run has left, with its result once it is finished; of older runs, those in its checkpoints."""
+    from ae.run import read_config, read_result
+    from ae.train import restore
+
+    config, weights = read_config(path, preset), path / RUN_WEIGHTS[checkpoint or "last"]
+    if weights.exists():
+        trained = read_weights(weights, preset=preset)
+    else:
+        state, history = restore(path, config, best=checkpoint == "best")
+        trained = Pretrained(config, state.variables, {"epochs": len(history)})
+    return trained._replace(result=trained.result | read_result(path, trained.result["epochs"]))
 
 
 def _checksums() -> dict[str, str]:
@@ -126,9 +156,10 @@ def read_weights(path: Path, *, preset: Config | None = None) -> Pretrained:
             metadata = file.metadata() or {}
             shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118 (no mapping)
             config = from_dict(json.loads(metadata["config"]), preset)
-            _check_shapes(path, shapes, config)
+            result = json.loads(metadata["result"])
+            _check_shapes(path, shapes, config, _input_shape(config, result))
             arrays = {key: jnp.float32(file.get_tensor(key)) for key in shapes}
-            return Pretrained(config, _tree(arrays), json.loads(metadata["result"]))
+            return Pretrained(config, _tree(arrays), result)
     except InputError:
         raise
     except FileNotFoundError:
@@ -137,10 +168,10 @@ def read_weights(path: Path, *, preset: Config | None = None) -> Pretrained:
         raise InputError(f"{path} is no file of weights that this package wrote, or is damaged: {error}") from error
 
 
-def _check_shapes(path: Path, shapes: dict[str, tuple[int, ...]], config: Config) -> None:
-    """Before anything is read, so that a file that lies about them takes no memory."""
-    inputs = jnp.zeros((1, *input_shape(config.model)))
-    expected = _flat(jax.eval_shape(partial(config.model.init, jax.random.key(0)), inputs))
+def _check_shapes(path: Path, shapes: dict[str, tuple[int, ...]], config: Config, inputs: tuple[int, ...]) -> None:
+    """Before anything is read, so that a file that lies about them takes no memory; `inputs`: [H, W, C] of the model."""
+    images = jax.ShapeDtypeStruct((1, *inputs), jnp.float32)
+    expected = _flat(jax.eval_shape(config.model.init, jax.random.key(0), images))
     for key in sorted({*shapes, *expected}):
         ours, theirs = expected[key].shape if key in expected else None, shapes.get(key)
         if ours != theirs:
@@ -175,14 +206,13 @@ def export_program(trained: Pretrained, path: Path) -> None:
     It runs without this package: `jax.export.deserialize(path.read_bytes()).call(images)`. Convolutions are XLA's own.
     Raises InputError where the model takes one size only.
     """
-    config, variables, _ = trained
     batch, height, width = jax.export.symbolic_shape("batch, height, width")
-    images = jax.ShapeDtypeStruct((batch, height, width, input_shape(config.model)[2]), jnp.float32)
+    images = jax.ShapeDtypeStruct((batch, height, width, trained.input_shape[2]), jnp.float32)
     try:
-        program = jax.export.export(jax.jit(partial(predictor(config), variables)), platforms=PLATFORMS)(images)
+        program = jax.export.export(jax.jit(partial(_predict, *trained[:2])), platforms=PLATFORMS)(images)
     except (InputError, TypeError, ValueError) as error:  # what JAX makes of sizes that have to be known
         reason = str(error).partition("\n")[0]
-        raise InputError(f"{config.name} cannot be written for any size: {reason}") from error
+        raise InputError(f"{trained.config.name} cannot be written for any size: {reason}") from error
     with written_whole(path) as temporary:
         temporary.write_bytes(program.serialize())
 

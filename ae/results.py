@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import statistics
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
@@ -19,17 +20,18 @@ import jax
 import jax.numpy as jnp
 
 from ae import devices, figures
+from ae.apply import Predict, predictor
 from ae.baselines import fitted
 from ae.config import Config
 from ae.conv import Conv, ConvTranspose
 from ae.data import Data, Split
 from ae.early_stopping import EarlyStop
 from ae.errors import InputError
-from ae.evaluation import Predict, examples, measure, pictures
+from ae.evaluation import examples, measure, pictures
 from ae.files import read_json, write_text, written_whole
 from ae.reference import reported
 from ae.report import describe_model
-from ae.train import History, TrainState, predictor
+from ae.train import History, TrainState
 
 PICTURES = ("curves.png", "grid.png", "images.png")  # of a run
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy", "dm-pix")
@@ -189,11 +191,25 @@ def _roles(data: Data) -> Iterator[tuple[str, Split]]:
 def finish(
     folder: Path, config: Config, data: Data, state: TrainState, history: History, *, command: str
 ) -> dict[str, Any]:
-    """Writes a finished run's result to `metrics.json` and its `PICTURES`; returns the result."""
+    """Write a finished run's result to `metrics.json`, then its `PICTURES`, and return the result.
+
+    A picture that fails costs nothing but itself, and a line on stderr.
+    """
     values = result(config, data, state, history, command=command)
+    if devices.is_first():
+        write_text(folder / "metrics.json", json.dumps(values, indent=2) + "\n")
     shown = pictures(predictor(config), state.variables, config.task, data.test)
-    if not devices.is_first():
-        return values
+    if devices.is_first():
+        try:
+            _draw(folder, config, data, history, values, shown)
+        except Exception as error:  # whatever matplotlib makes of its settings, or a full disk
+            reason = str(error).partition("\n")[0]
+            print(f"{folder} is without pictures ({reason}); the scores are in metrics.json", file=sys.stderr)
+    return values
+
+
+def _draw(folder: Path, config: Config, data: Data, history: History, values: dict[str, Any], shown: Any) -> None:
+    """Writes the pictures of a run; `shown`: (inputs, targets, outputs) of test images."""
     theirs = values["reference"] if values["reference"].get("data") == data.name else None
     rivals = {name: scores["validation"]["loss"] for name, scores in values["baselines"].items()}
     title = f"{config.name} on {data.name} {data.version}"
@@ -201,8 +217,6 @@ def finish(
     title = f"{type(config.model).__name__} ({config.name}) on {data.name}: images 10 to 18 of {data.test.name}"
     figures.save_grid(folder / "grid.png", config.task, title, shown)
     figures.save_strip(folder / "images.png", *shown)
-    write_text(folder / "metrics.json", json.dumps(values, indent=2) + "\n")
-    return values
 
 
 def publish(result: dict[str, Any], *, pictures: Path, out: Path) -> None:
@@ -214,7 +228,8 @@ def publish(result: dict[str, Any], *, pictures: Path, out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         combined = over_seeds([*_published(result["config"], path), result])
-        for picture in PICTURES if combined["seeds"][0] == result["seeds"][0] else ():
+        made = [name for name in PICTURES if (pictures / name).exists()]
+        for picture in made if combined["seeds"][0] == result["seeds"][0] else ():
             with written_whole(out / f"{result['preset']}_{picture}") as temporary:
                 shutil.copy(pictures / picture, temporary)
         write_text(path, json.dumps(combined, indent=2) + "\n")

@@ -3,6 +3,7 @@
 config.json     what was asked for
 history.csv     a row an epoch
 checkpoints/    the last two, and the best
+weights.safetensors, weights_best.safetensors    after the last epoch, and after the best: what it takes to use the model
 tensorboard/    scalars and sample images
 metrics.json, curves.png, grid.png, images.png    once it is finished (see `ae.results`)
 """
@@ -21,8 +22,9 @@ import numpy as np
 from ae import devices, figures
 from ae.checkpoint import Checkpoints
 from ae.config import Config, from_dict
-from ae.errors import InputError
+from ae.errors import InputError, TrainingError
 from ae.files import write_text
+from ae.pretrained import RUN_WEIGHTS, Checkpoint, write_weights
 
 CHECKPOINT_SECONDS = 180  # between two checkpoints within an epoch
 
@@ -49,15 +51,14 @@ def _read_config(path: Path, preset: Config | None) -> Config:
         raise InputError(f"{path / 'config.json'} is damaged: {error}") from error
 
 
-def read_result(path: Path, history: History) -> dict[str, Any]:
-    """The result of a finished run (see `ae.results.result`), the baselines apart; of any other just its epochs."""
+def read_result(path: Path, epochs: int) -> dict[str, Any]:
+    """Read the result of a run (see `ae.results.result`), the baselines apart; empty unless it is of so many epochs."""
     try:
         result = json.loads((path / "metrics.json").read_text())
-    except (OSError, json.JSONDecodeError):
+    except (OSError, ValueError):
         result = {}
-    finished = isinstance(result, dict) and result.get("epochs") == len(history)
-    known = result if finished else {"epochs": len(history)}
-    return {key: value for key, value in known.items() if key != "baselines"}
+    finished = isinstance(result, dict) and result.get("epochs") == epochs
+    return {key: value for key, value in result.items() if key != "baselines"} if finished else {}
 
 
 def differences(ours: Config, theirs: Config) -> list[str]:
@@ -108,11 +109,12 @@ def _check_record(path: Path, config: Config, record: dict[str, Any]) -> None:
 class Run:
     """A run directory that is being written, as a context manager. Raises InputError where that cannot be.
 
-    Of several processes the first writes; the others know of the directory what it tells them.
+    `input_shape`: [H, W, C] of what the model sees. Of several processes the first writes; the others know of the directory
+    what it tells them.
     """
 
-    def __init__(self, path: Path, config: Config, *, resume: bool) -> None:
-        self.path, self._config = path, config
+    def __init__(self, path: Path, config: Config, input_shape: tuple[int, ...], *, resume: bool) -> None:
+        self.path, self._config, self._input_shape = path, config, input_shape
         self._checkpoints = self._open(resume) if devices.is_first() else None
         self._writer: Any = None  # of TensorBoard
         self._began = self._saved = time.perf_counter()
@@ -162,17 +164,34 @@ class Run:
         return time.perf_counter() - self._saved > CHECKPOINT_SECONDS
 
     def save(self, state: Any, history: History) -> None:
-        """Writes a checkpoint and, at the end of an epoch, the history."""
+        """Write a checkpoint and, at the end of an epoch, the weights and the history.
+
+        Weights come first: a run that is killed in between writes the same again, and is never without its best.
+        """
         self._saved = time.perf_counter()
         if not self._checkpoints:
             return
         ended = int(state.sums["count"]) == 0
+        if ended:
+            self._write_weights(state.variables, history)
         record = {"config": self._config.to_dict(), "history": history, "elapsed": self.elapsed}
         # A step and the end of an epoch each count one, so that the last step of an epoch and its end have two numbers.
         number = int(state.step) + len(history)
         self._checkpoints.save(number, state, record, score=history[-1]["val_loss"] if ended else None)
         if ended:
             _write_history(self.path / "history.csv", history)
+
+    def _write_weights(self, variables: dict[str, Any], history: History) -> None:
+        *before, last = (row["val_loss"] for row in history)
+        result = {"preset": self._config.name, "epochs": len(history), "input_shape": list(self._input_shape)}
+        names: list[Checkpoint] = ["last", "best"] if all(last < loss for loss in before) else ["last"]
+        try:
+            for name in names:
+                write_weights(self.path / RUN_WEIGHTS[name], self._config, variables, result, np.float32)
+        except OSError as error:
+            raise TrainingError(
+                f"no weights can be written to {self.path} ({error.strerror}): make room, then go on with --resume"
+            ) from error
 
     def log(self, history: History, pictures: tuple[jax.Array, jax.Array, jax.Array]) -> None:
         """Prints the last epoch, and writes it to TensorBoard with (inputs, targets, outputs) of sample images."""

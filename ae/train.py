@@ -13,17 +13,21 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import struct
 from jax import lax
+from jax.typing import ArrayLike
 
 from ae import devices, metrics, progress
+from ae.apply import Predict, apply, predictor
 from ae.config import Config
 from ae.data import Data, Split
 from ae.early_stopping import EarlyStop
 from ae.errors import TrainingError
-from ae.evaluation import TRAINING_SCORES, Predict, evaluate, examples, noise_key, pictures, scores
+from ae.evaluation import TRAINING_SCORES, evaluate, examples, noise_key, pictures, scores
 from ae.interrupts import deferred_interrupts
+from ae.models import input_shape
 from ae.optimizer import keras_adam, learning_rate
 from ae.run import History, Run, read_checkpoint
 
@@ -46,13 +50,17 @@ class TrainState(struct.PyTreeNode):
 
 def create_state(config: Config, data: Data) -> TrainState:
     """The state before the first step."""
-    return _create_state(config.program, config.seed, data.train.images[:1])
+    return _create_state(config.program, np.uint32(config.seed), data.train.images[:1])
 
 
 @partial(jax.jit, static_argnums=0)  # compiled as one: a hundred small programs take seconds
-def _create_state(config: Config, seed: int, image: jax.Array) -> TrainState:
+def _create_state(config: Config, seed: ArrayLike, image: jax.Array) -> TrainState:
     key = jax.random.fold_in(jax.random.key(seed), 0)
-    inputs, _ = examples(config.task, key, image, jnp.arange(1))
+    return _state_for(config, key, examples(config.task, key, image, jnp.arange(1))[0])
+
+
+def _state_for(config: Config, key: jax.Array, inputs: jax.Array) -> TrainState:
+    """The state before the first step of a model for such inputs [1, H, W, C]."""
     variables = config.model.init(key, inputs)
     params = variables["params"]
     opt_state = keras_adam(config.learning_rate).init(params)
@@ -95,12 +103,12 @@ def train_step(
     return state.replace(step=state.step + 1, **changes), batch_scores
 
 
-def _training_key(seed: int) -> jax.Array:
+def _training_key(seed: ArrayLike) -> jax.Array:
     return jax.random.fold_in(jax.random.key(seed), 1)
 
 
 @partial(jax.jit, static_argnums=2)
-def epoch_order(seed: int, epoch: int, count: int) -> jax.Array:
+def epoch_order(seed: ArrayLike, epoch: int, count: int) -> jax.Array:
     """The order in which an epoch goes through so many images."""
     return jax.random.permutation(jax.random.fold_in(_training_key(seed), epoch), count)
 
@@ -112,8 +120,8 @@ def train_steps(
     state: TrainState,
     images: jax.Array,
     order: jax.Array,
-    place: tuple[int, int],
-    seed: int,
+    place: tuple[ArrayLike, int],
+    seed: ArrayLike,
     epoch: int,
     first: int,
     last: int,
@@ -144,7 +152,7 @@ def train_epoch(config: Config, state: TrainState, split: Split, epoch: int) -> 
 
     A last batch that is not full is trained on all the same, as Keras does.
     """
-    images, place, seed = split.images, (split.source, split.start), config.seed
+    images, place, seed = split.images, (np.uint32(split.source), split.start), np.uint32(config.seed)
     order = devices.replicate(epoch_order(seed, epoch, len(images)))
     size = min(config.batch_size, len(images))
     full, seen = len(images) // size, int(state.sums["count"])
@@ -170,7 +178,8 @@ def fit(
     if out is None:
         with tempfile.TemporaryDirectory() as folder:
             return fit(config, data, out=folder)
-    with Run(Path(out), config, resume=resume) as run:
+    inputs, _ = jax.eval_shape(partial(examples, config.task), jax.random.key(0), data.train.images[:1], jnp.arange(1))
+    with Run(Path(out), config, inputs.shape[1:], resume=resume) as run:
         state, history = run.restore(create_state(config, data))
         train, predict = data.train._replace(images=devices.replicate(data.train.images)), predictor(config)
         stop = EarlyStop.after(history, config.patience)
@@ -184,27 +193,14 @@ def fit(
     return state, history
 
 
-def restore(path: Path, config: Config, data: Data, *, best: bool = False) -> tuple[TrainState, History]:
-    """State and history of the last (or best) checkpoint of a run directory, which stays as it is.
+def restore(path: Path, config: Config, *, best: bool = False) -> tuple[TrainState, History]:
+    """Read state and history of the last (or best) checkpoint of a run directory, which stays as it is.
 
     Raises InputError where there is none, or where it is not of this configuration.
     """
-    template = jax.eval_shape(partial(create_state, config, data))
+    inputs = jax.ShapeDtypeStruct((1, *input_shape(config.model)), jnp.float32)
+    template = jax.eval_shape(partial(_state_for, config), jax.random.key(0), inputs)
     return read_checkpoint(path, config, template, best=best)
-
-
-def apply(config: Config, variables: Any, inputs: jax.Array, **kwargs: Any) -> Any:
-    """`config.model.apply` in the precision of the configuration; parameters, statistics and outputs stay float32."""
-    if config.dtype == "float32":
-        return config.model.apply(variables, inputs, **kwargs)
-    params = jax.tree.map(lambda x: x.astype(config.dtype), variables["params"])
-    output = config.model.apply(variables | {"params": params}, inputs.astype(config.dtype), **kwargs)
-    return jax.tree.map(lambda x: x.astype(jnp.float32), output)
-
-
-def predictor(config: Config) -> Predict:
-    """The configuration's model as it predicts, with BatchNorm's running statistics: (variables, inputs) -> outputs."""
-    return partial(apply, config, train=False)
 
 
 def _train_epoch(config: Config, run: Run, state: TrainState, history: History, train: Split) -> TrainState:

@@ -1,7 +1,7 @@
 """Give images, folders of images, animations and clips colour; clips keep their luma, frames, times and sound."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -20,7 +20,7 @@ def main(
     codec: str | None = None,
     encoder_options: dict[str, str] | None = None,
     most_pixels: int | None = None,
-    data_dir: Path | None = None,
+    checkpoint: Literal["last", "best"] | None = None,
     preset: str | None = None,
 ) -> None:
     """Give images or clips colour.
@@ -38,12 +38,12 @@ def main(
         encoder_options: Its options, as in "crf 20 preset veryfast".
         most_pixels: Images with more pixels, all frames together, and clips with more in a frame are refused
             (default: 2**27).
-        data_dir: Folder of data sets prepared by tfds, for run directories.
+        checkpoint: Of a run: the last weights (default), or those with the lowest validation loss.
         preset: The preset of a model or task that is defined in a file of your own (my_model.py:PRESET).
     """
     from functools import partial
 
-    from ae import load_data, load_model
+    from ae import load_model
     from ae.colorize import BATCH_SIZE, PIXELS, Colorizer
     from ae.errors import InputError
     from ae.tasks import Colorize
@@ -53,7 +53,7 @@ def main(
     cli.check_above(0, batch=batch, pixels=pixels, preview=preview, most_pixels=most_pixels)
     cli.check_at_least(0, saturation=saturation)
     own = cli.load_preset(preset) if preset else None
-    trained = load_model(model, lambda config: load_data(config, data_dir=data_dir), preset=own)
+    trained = load_model(model, preset=own, checkpoint=checkpoint)
     if not isinstance(trained.config.task, Colorize):
         raise InputError(f"{model} is a model for another task than colour")
     colorizer = Colorizer(trained, saturation, pixels or PIXELS)

@@ -1,7 +1,7 @@
 """Take noise from images and folders of images, of any size."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -14,7 +14,7 @@ def main(
     model: str = "photo_denoiser",
     sigma: float | None = None,
     most_pixels: int | None = None,
-    data_dir: Path | None = None,
+    checkpoint: Literal["last", "best"] | None = None,
     preset: str | None = None,
 ) -> None:
     """Take Gaussian noise from images, without taking detail for noise.
@@ -29,12 +29,12 @@ def main(
         sigma: Standard deviation of the noise, for images in [0, 1]; no more is taken away (default: for models that have
             learnt from noise of all levels, estimated for each channel of each image).
         most_pixels: Images with more pixels, all frames together, are refused (default: 2**27).
-        data_dir: Folder of data sets prepared by tfds, for run directories.
+        checkpoint: Of a run: the last weights (default), or those with the lowest validation loss.
         preset: The preset of a model or task that is defined in a file of your own (my_model.py:PRESET).
     """
     from functools import partial
 
-    from ae import load_data, load_model
+    from ae import load_model
     from ae.denoise import Denoiser
     from ae.errors import InputError
     from ae.tasks import Denoise
@@ -43,7 +43,7 @@ def main(
     cli.check_above(0, most_pixels=most_pixels)
     cli.check_at_least(0, sigma=sigma)
     own = cli.load_preset(preset) if preset else None
-    trained = load_model(model, lambda config: load_data(config, data_dir=data_dir), preset=own)
+    trained = load_model(model, preset=own, checkpoint=checkpoint)
     if not isinstance(trained.config.task, Denoise):
         raise InputError(f"{model} is a model for another task than noise")
     change = partial(map_channels, function=partial(Denoiser(trained).image, sigma=sigma))

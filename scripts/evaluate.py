@@ -12,7 +12,7 @@ from ae import cli
 def main(
     model: tyro.conf.Positional[str],
     split: Literal["validation", "test"] = "test",
-    checkpoint: Literal["last", "best"] = "last",
+    checkpoint: Literal["last", "best"] | None = None,
     data: str | None = None,
     data_dir: Path | None = None,
     preset: str | None = None,
@@ -23,7 +23,7 @@ def main(
     Args:
         model: Run directory that train.py wrote, a file of weights (.safetensors), or the name of weights in the package.
         split: Which split to score.
-        checkpoint: Of a run: the last weights, or those with the lowest validation loss.
+        checkpoint: Of a run: the last weights (default), or those with the lowest validation loss.
         data: Another data set; "sample" needs no download.
         data_dir: Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
         preset: The preset that the run must be of; needed where its model or task is defined in a file of your own
@@ -35,14 +35,10 @@ def main(
     from ae.files import write_text
     from ae.report import scores_table
 
-    def load(config):
-        return load_data(
-            on_sample(config) if data == "sample" else override(config, data=data or config.data), data_dir=data_dir
-        )
-
     own = cli.load_preset(preset) if preset else None
-    config, variables, result = load_model(model, load, preset=own, best=checkpoint == "best")
-    loaded = load(config)
+    config, variables, result = load_model(model, preset=own, checkpoint=checkpoint)
+    asked = on_sample(config) if data == "sample" else override(config, data=data or config.data)
+    loaded = load_data(asked, data_dir=data_dir)
     images = getattr(loaded, split)
     print(f"{model}: {config.name}, after {result['epochs']} epochs; {loaded.name} {images.name}")
 

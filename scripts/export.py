@@ -12,8 +12,7 @@ def main(
     model: tyro.conf.Positional[str],
     out: tyro.conf.Positional[Path],
     precision: Literal["float16", "float32"] = "float32",
-    checkpoint: Literal["last", "best"] = "last",
-    data_dir: Path | None = None,
+    checkpoint: Literal["last", "best"] | None = None,
     preset: str | None = None,
 ) -> None:
     """Write a trained model as one file.
@@ -23,21 +22,18 @@ def main(
         out: File to write. NAME.safetensors: weights, for evaluate.py. NAME.jax: a program for images [B, H, W, C] of any
             size, for `jax.export.deserialize`.
         precision: Of the weights in a .safetensors file.
-        checkpoint: Of a run: the last weights, or those with the lowest validation loss.
-        data_dir: Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
+        checkpoint: Of a run: the last weights (default), or those with the lowest validation loss.
         preset: The preset that the run must be of; needed where its model or task is defined in a file of your own
             (my_model.py:PRESET).
     """
-    from ae import export_program, load_data, load_model
+    from ae import export_program, load_model
     from ae.errors import InputError
     from ae.pretrained import write_weights
 
     if out.suffix not in (".safetensors", ".jax"):
         raise InputError(f"{out} has to end in .safetensors (weights) or .jax (a program)")
     own = cli.load_preset(preset) if preset else None
-    trained = load_model(
-        model, lambda config: load_data(config, data_dir=data_dir), preset=own, best=checkpoint == "best"
-    )
+    trained = load_model(model, preset=own, checkpoint=checkpoint)
     if out.suffix == ".jax":
         export_program(trained, out)
     else:

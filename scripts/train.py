@@ -57,7 +57,7 @@ def main(
     values = results.finish(out, config, loaded, state, history, command=cli.command())
     if devices.is_first():
         print(report.table([values]))
-        print(f"{out}: metrics.json, history.csv, curves.png, grid.png, images.png")
+        print(f"{out}: {', '.join(path.name for path in sorted(out.iterdir()) if path.is_file())}")
 
 
 if __name__ == "__main__":

@@ -127,7 +127,7 @@ def compared(models: tuple[str, ...], data_dir: Path | None, limit: int | None) 
     for model in models:
         print(f"\n{model}", flush=True)
         own = VIVID if Path(model).name == VIVID.name else None
-        config, variables, result = load_model(model, lambda config: load_data(config, data_dir=data_dir), preset=own)
+        config, variables, result = load_model(model, preset=own)
         data = load_data(override(config, limit=limit), data_dir=data_dir)
         if "validation" not in result:
             raise InputError(f"{model} has not been trained to its end: go on with --resume")

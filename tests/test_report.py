@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,19 @@ def test_a_result_says_what_was_measured_and_how(result, tiny, tmp_path):
     assert {"hardware", "versions", "command", "wall_seconds"} <= set(result)
     assert (tmp_path / "curves.png").exists()
     assert (tmp_path / "grid.png").exists()
+
+
+def test_a_picture_that_fails_costs_no_scores(tiny, data, tmp_path, monkeypatch, capsys):
+    def failing(*args, **kwargs):
+        raise ValueError("Key backend: 'x' is not a valid value for backend")
+
+    monkeypatch.setattr("matplotlib.figure.Figure", failing)
+    state, history = fit(replace(tiny, epochs=1), data)
+    result = results.finish(tmp_path, tiny, data, state, history, command="")
+    assert json.loads((tmp_path / "metrics.json").read_text()) == result
+    assert "is without pictures (Key backend: 'x'" in capsys.readouterr().err
+    results.publish(result, pictures=tmp_path, out=tmp_path / "results")
+    assert (tmp_path / "results/tiny.json").exists()
 
 
 @pytest.mark.usefixtures("decoded", "optimized")

@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import time
 
@@ -35,6 +36,7 @@ def test_train_evaluate_resume(call, tmp_path):
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {
         "config.json", "history.csv", "metrics.json", "checkpoints", "tensorboard", "curves.png", "grid.png", "images.png",
+        "weights.safetensors", "weights_best.safetensors",
     }  # fmt: skip
     for picture in ("curves.png", "grid.png"):
         assert np.asarray(Image.open(tmp_path / "run" / picture).convert("L")).std() > 10
@@ -66,6 +68,13 @@ def test_train_evaluate_resume(call, tmp_path):
     call("evaluate.py", "weights.safetensors", "--out", "again.json")
     assert json.loads((tmp_path / "again.json").read_text())["scores"] == scores["scores"]
     refused(call("export.py", "run", "weights.bin", status=2), ".safetensors (weights) or .jax (a program)")
+    refused(call("evaluate.py", "weights.safetensors", "--checkpoint", "best", status=2), "is for run directories")
+
+    shutil.rmtree(tmp_path / "run/checkpoints")  # the weights suffice
+    Image.new("L", (9, 9)).save(tmp_path / "in.png")
+    for checkpoint in ("last", "best"):
+        call("denoise.py", "in.png", f"{checkpoint}.png", "--model", "run", "--checkpoint", checkpoint)
+        assert (tmp_path / f"{checkpoint}.png").exists()
 
 
 @pytest.mark.parametrize(
@@ -75,6 +84,10 @@ def test_train_evaluate_resume(call, tmp_path):
         (["absent.py"], ["cannot read absent.py"]),
         (["conv_ae", "--data", "nonesuch", "--data-dir", "empty"], ["unknown data set 'nonesuch'"]),
         (["colorizer_ae_quick", "--data", "sample-digits", "--limit", "8"], ["expected RGB images"]),
+        (["pixel_mlp_quick", "--epochs", "0"], ["epochs has to be at least 1, not 0"]),
+        (["pixel_mlp_quick", "--limit", "-1"], ["limit has to be at least 1, not -1"]),
+        (["pixel_mlp_quick", "--seed", "-1"], ["seed has to be from 0 to 2**32 - 1, not -1"]),
+        (["float.py"], ["unknown dtype 'bfloat17'; there are float32, bfloat16"]),
         (["pixel_mlp_quick", "--limit", "8", "--out", "/proc/run"], ["cannot write to /proc/run"]),
         (["wild.py", "--data", "sample", "--limit", "32"], ["no longer finite in epoch 1"]),
         (["empty.py"], ["has no Config named PRESET"]),
@@ -82,6 +95,7 @@ def test_train_evaluate_resume(call, tmp_path):
 )
 def test_bad_input_is_one_line(call, tmp_path, arguments, words):
     (tmp_path / "empty.py").write_text("")
+    (tmp_path / "float.py").write_text("import ae\nPRESET = ae.preset('pixel_mlp_quick', dtype='bfloat17')\n")
     (tmp_path / "wild.py").write_text("import ae\nPRESET = ae.preset('pixel_mlp_quick', learning_rate=1e30)\n")
     refused(call("train.py", *arguments, status=2), *words)
 

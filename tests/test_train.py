@@ -1,7 +1,9 @@
+import shutil
 import signal
 import tempfile
 import threading
 import time
+import zlib
 from dataclasses import replace
 
 import jax
@@ -11,10 +13,11 @@ import optax
 import pytest
 from conftest import TINY, equal_trees, killed, says, slow_training, tiny_data
 
-from ae import progress, run, train
+from ae import load_model, progress, run, train
 from ae.early_stopping import EarlyStop
 from ae.errors import InputError, TrainingError
 from ae.evaluation import evaluate, examples, noise_key
+from ae.models import UNet
 from ae.optimizer import learning_rate
 from ae.reference import REPORTED
 from ae.tasks import Denoise
@@ -272,10 +275,75 @@ def test_a_longer_run_begins_with_what_a_shorter_one_has_trained(tiny, data, tmp
     fit(replace(tiny, epochs=2, patience=1), data, out=tmp_path / "short")
     run.begin_with(tmp_path / "long", longer, tmp_path / "short")
     resumed, resumed_history = fit(longer, data, out=tmp_path / "long", resume=True)
-    _, first = restore(tmp_path / "short", tiny, data)
+    _, first = restore(tmp_path / "short", tiny)
     assert resumed_history[: len(first)] == first
     assert equal_trees(state, resumed)
     assert timeless(history) == timeless(resumed_history)
+
+
+@pytest.mark.parametrize("name", ["test", "val", "train2017", "train"])
+def test_every_split_name_trains(tiny, data, name):
+    source = zlib.crc32(name.encode())
+    renamed = data._replace(**{part: getattr(data, part)._replace(source=source) for part in ("train", "validation")})
+    _, history = fit(replace(tiny, epochs=1), renamed)
+    assert np.isfinite(history[0]["val_loss"])
+
+
+def test_every_seed_of_32_bits_trains_and_is_another_run(tiny, data):
+    losses = {fit(replace(tiny, epochs=1, seed=seed), data)[1][0]["loss"] for seed in (0, 2**31 - 1, 2**31, 2**32 - 1)}
+    assert len(losses) == 4
+
+
+def test_the_noise_of_a_split_is_what_it_was():
+    """As runs before today's had it, for checksums of less than 2**31."""
+    expected = jax.random.fold_in(jax.random.fold_in(jax.random.key(5), 2), 1234567890)
+    assert jax.random.key_data(noise_key(np.uint32(1234567890), seed=np.uint32(5))).tolist() == (
+        jax.random.key_data(expected).tolist()
+    )
+
+
+def test_a_run_leaves_its_last_and_its_best_weights(tiny, data, tmp_path, monkeypatch):
+    losses = iter([3.0, 1.0, 2.0])
+    monkeypatch.setattr(train, "evaluate", lambda *args, **kwargs: {"loss": next(losses), "accuracy": 0.0})
+    state, _ = fit(tiny, data, out=tmp_path / "run")
+    best, _ = restore(tmp_path / "run", tiny, best=True)
+    for checkpoint, expected, epochs in ((None, state, 3), ("last", state, 3), ("best", best, 2)):
+        trained = load_model(str(tmp_path / "run"), preset=tiny, checkpoint=checkpoint)
+        assert equal_trees(trained.variables, expected.variables)
+        assert trained.result == {"preset": "tiny", "epochs": epochs, "input_shape": [12, 12, 1]}
+    shutil.rmtree(tmp_path / "run/checkpoints")
+    assert equal_trees(load_model(str(tmp_path / "run"), preset=tiny).variables, state.variables)
+
+
+def test_a_run_of_an_earlier_version_is_read_from_its_checkpoints(tiny, data, tmp_path):
+    state, _ = fit(tiny, data, out=tmp_path / "run")
+    for weights in (tmp_path / "run").glob("*.safetensors"):
+        weights.unlink()
+    trained = load_model(str(tmp_path / "run"), preset=tiny)
+    assert equal_trees(trained.variables, state.variables)
+    assert trained.result["epochs"] == 3
+
+
+def test_a_model_of_colour_images_is_read_without_its_data(data, tmp_path):
+    colour = {
+        part: getattr(data, part)._replace(images=np.repeat(getattr(data, part).images, 3, -1))
+        for part in ("train", "validation", "test")
+    }
+    config = replace(TINY, model=UNet((2, 2), outputs=3, residual=True), epochs=1)
+    state, _ = fit(config, data._replace(**colour), out=tmp_path / "run")
+    trained = load_model(str(tmp_path / "run"))
+    assert trained.input_shape == (12, 12, 3)
+    assert equal_trees(trained.variables, state.variables)
+    assert trained(np.zeros((1, 8, 8, 3), np.uint8)).shape == (1, 8, 8, 3)
+
+
+def test_a_score_for_a_whole_batch_is_refused(tiny, data):
+    class Whole(Denoise):
+        def loss(self, output, target):
+            return jnp.mean((output - target) ** 2)
+
+    with pytest.raises(InputError, match=r"Whole.loss has to give one number an image, \[B\], not \(\)"):
+        fit(replace(tiny, task=Whole()), data)
 
 
 def test_a_run_does_not_begin_with_another_training(tiny, data, tmp_path):
@@ -297,7 +365,7 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_the_last_checkpoint(tiny, da
     broken = data._replace(validation=data.validation._replace(images=np.full((3, 12, 12, 1), np.nan, np.float32)))
     with pytest.raises(TrainingError, match="epoch 2"):
         fit(tiny, broken, out=tmp_path / "good", resume=True)
-    state, history = restore(tmp_path / "good", tiny, data)
+    state, history = restore(tmp_path / "good", tiny)
     assert equal_trees(state, good)
     assert len(history) == 1
 
@@ -306,9 +374,9 @@ def test_the_best_checkpoint_is_kept(tiny, data, tmp_path, monkeypatch):
     losses = iter([3.0, 1.0, 2.0, 4.0, 5.0])
     monkeypatch.setattr(train, "evaluate", lambda *args, **kwargs: {"loss": next(losses), "accuracy": 0.0})
     fit(replace(tiny, epochs=5, patience=5), data, out=tmp_path / "run")
-    _, history = restore(tmp_path / "run", replace(tiny, patience=5), data, best=True)
+    _, history = restore(tmp_path / "run", replace(tiny, patience=5), best=True)
     assert len(history) == 2
-    _, history = restore(tmp_path / "run", replace(tiny, patience=5), data)
+    _, history = restore(tmp_path / "run", replace(tiny, patience=5))
     assert len(history) == 5
     assert len([path for path in (tmp_path / "run/checkpoints").iterdir() if path.name.isdigit()]) == 3
 

@@ -24,7 +24,7 @@ def measure(
     from ae.stages import Frame
     from ae.video.clips import Clip
 
-    colorizer, source = Colorizer(load_model(model, lambda config: None)), Clip(clip)
+    colorizer, source = Colorizer(load_model(model)), Clip(clip)
     frames = [item for item in source if isinstance(item, Frame)]
     with tempfile.TemporaryDirectory() as folder:
         with peer(torch_python, clip, model, colorizer, frames) as (ask, said):

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import tyro
-from studies.common import SHOWN_WIDTH, DataDir, Limit, Model, Out, write
+from studies.common import SHOWN_WIDTH, Limit, Model, Out, write
 
 from ae import cli
 
@@ -16,7 +16,6 @@ def clips(
     model: Model = "chroma_unet",
     reference: Model = "runs/colorizer_ae",
     out: Out = Path("results"),
-    data_dir: DataDir = None,
     limit: Limit = None,
 ) -> None:
     """Colorize clips that have colour, and compare: ours, a gray clip, and the reference's way, each frame at 32x32.
@@ -25,14 +24,12 @@ def clips(
         paths: Clips in colour; the models see their luma alone.
         reference: Likewise the reference's colorizer.
     """
-    from ae import load_data, load_model
+    from ae import load_model
     from ae.colorize import Colorizer
     from ae.figures import save_rows
     from ae.results import made_with
 
-    ours, theirs = (
-        load_model(name, lambda config: load_data(config, data_dir=data_dir)) for name in (model, reference)
-    )
+    ours, theirs = load_model(model), load_model(reference)
     colorizers = {f"{ours.config.name}": Colorizer(ours), f"{ours.config.name}, chroma x 1.5": Colorizer(ours, 1.5)}
     rows = {}
     out.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ def colour(
     data = load_test_data(PRESETS["chroma_unet"], data_dir, limit)
     rows = {
         name: cost_of_colour(predict, variables, data.test, SATURATIONS)
-        for name, (predict, variables) in trained(models, data_dir)
+        for name, (predict, variables) in trained(models)
     }
     values = {**about(data), "saturation": SATURATIONS, "models": rows}
     curves = {name: (row["colourfulness"], row["mse"]) for name, row in rows.items()}

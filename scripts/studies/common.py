@@ -30,12 +30,12 @@ def load_test_data(config: Any, data_dir: Path | None, limit: int | None) -> Any
     return load_data(override(config, limit=limit), data_dir=data_dir)
 
 
-def trained(models: Sequence[str], data_dir: Path | None) -> Iterator[tuple[str, tuple[Any, Any]]]:
+def trained(models: Sequence[str]) -> Iterator[tuple[str, tuple[Any, Any]]]:
     """(name of the preset, (predict, variables)) of each model."""
-    from ae import load_data, load_model, predictor
+    from ae import load_model, predictor
 
     for model in models:
-        config, variables, _ = load_model(model, lambda config: load_data(config, data_dir=data_dir))
+        config, variables, _ = load_model(model)
         yield config.name, (predictor(config), variables)
 
 

@@ -32,7 +32,7 @@ def latents(
     tasks = {"reconstruction": Denoise(sigma=0.0), "denoising": Denoise()}
     rows, shown = {}, {"clean": clean}
     for name in models:
-        config, variables, _ = load_model(str(runs / name), lambda config: load_test_data(config, data_dir, limit))
+        config, variables, _ = load_model(str(runs / name))
         size, predict = config.model.latent, partial(config.model.apply)
         components = principal_components(data.train, size)
         rows[str(size)] = {

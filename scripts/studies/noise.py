@@ -37,7 +37,7 @@ def noise(
     methods = {
         name: (row.predict, partial(row.fit, train=data.train)) for name, row in rivals.items() if name not in errors
     }
-    for name, (predict, variables) in trained(models, data_dir):
+    for name, (predict, variables) in trained(models):
         methods[name] = predict, lambda task, variables=variables: variables
     for name, (predict, fit) in methods.items():
         errors[name] = [mse_of(predict, fit(task), task, data.test) for task in map(Denoise, sigmas)]

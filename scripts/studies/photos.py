@@ -32,7 +32,7 @@ def photos(
     from ae.metrics import psnr
     from ae.results import made_with
 
-    denoiser, rng = Denoiser(load_model(model, lambda config: None)), np.random.default_rng(0)
+    denoiser, rng = Denoiser(load_model(model)), np.random.default_rng(0)
     clean = photographs()[:limit]
     methods = {
         "noisy": lambda noisy: noisy,
@@ -89,7 +89,7 @@ def sizes(
     from ae.metrics import psnr
     from ae.results import made_with
 
-    loaded = load_model(model, lambda config: None)
+    loaded = load_model(model)
     photos = photographs()[:limit]
     grays = [luma(photo) for photo in photos]
     methods = {"gray": [jnp.broadcast_to(gray, photo.shape) for gray, photo in zip(grays, photos, strict=True)]}
