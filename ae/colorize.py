@@ -40,6 +40,7 @@ class Coding(NamedTuple):
     weights: tuple[float, float, float] = BT601  # of R, G and B in luma
     shared: tuple[int, int] = (2, 2)  # rows and columns of luma for one value of chroma; 4:2:0 has (2, 2)
     turns: int = 0  # quarter turns, counter-clockwise
+    interlaced: bool = False  # every other line is of another moment
 
     @property
     def _unit(self) -> int:
@@ -180,6 +181,13 @@ def resized(x: jax.Array, size: tuple[int, int]) -> jax.Array:
     return jnp.einsum("hH,HWc,wW->hwc", rows, x, columns)
 
 
+def shrunk_fields(x: jax.Array, shared: tuple[int, int]) -> jax.Array:
+    """What `shrunk` makes of each of the two fields of [H, W], line by line in turn."""
+    fields = [shrunk(x[first::2], shared) for first in range(2)]
+    lines = jnp.stack([jnp.resize(field, fields[0].shape) for field in fields], axis=1)
+    return lines.reshape(-1, lines.shape[2])[: -(-x.shape[0] // shared[0])]
+
+
 def shrunk(x: jax.Array, shared: tuple[int, int]) -> jax.Array:
     """Means over blocks of so many rows and columns: integers [H, W] -> [ceil(H / rows), ceil(W / columns)]."""
     rows, columns = shared
@@ -203,7 +211,8 @@ def chroma_planes(
     size = working[::-1] if coding.turns % 2 else working
 
     def one(codes: jax.Array) -> Planes:
-        gray = coding.luma(shrunk(codes, coding.shared))
+        shrink = shrunk_fields if coding.interlaced else shrunk
+        gray = coding.luma(shrink(codes, coding.shared))
         small = resized(gray[..., None], size)
         found = colours(config, variables, small, saturation, weights=coding.weights, turns=coding.turns)
         chroma = full_chroma(found, gray, coding.weights)

@@ -17,6 +17,7 @@ def main(
     batch: int | None = None,
     preview: float | None = None,
     side_by_side: bool = False,
+    deinterlace: bool = False,
     codec: str | None = None,
     encoder_options: dict[str, str] | None = None,
     most_pixels: int | None = None,
@@ -34,6 +35,7 @@ def main(
         batch: Frames of a clip that are computed at a time (default: 8).
         preview: Only so many seconds from the beginning of a clip.
         side_by_side: Gray on the left, coloured on the right.
+        deinterlace: Make one picture of the two fields of a clip's frames (FFmpeg's bwdif).
         codec: Encoder of clips (default: libvpx-vp9 for .webm, else libx264).
         encoder_options: Its options, as in "crf 20 preset veryfast".
         most_pixels: Images with more pixels, all frames together, and clips with more in a frame are refused
@@ -74,6 +76,7 @@ def main(
             seconds=preview,
             most_pixels=most_pixels,
             beside=side_by_side,
+            deinterlace=deinterlace,
             codec=codec,
             options=encoder_options,
         )

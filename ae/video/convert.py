@@ -19,10 +19,11 @@ from ae.files import written_whole
 from ae.interrupts import deferred_interrupts
 from ae.progress import bar
 from ae.stages import Frame, background, in_batches
-from ae.video.clips import SUFFIXES, Clip
+from ae.video.clips import Clip
 from ae.video.images import DEEP, Picture, check_holds, image_files, read_image, with_pixels, write_image
+from ae.video.sidedata import left_behind
 from ae.video.steadiness import Steadiness
-from ae.video.writer import Check, ClipWriter, checked
+from ae.video.writer import SUFFIXES, Check, ClipWriter, checked
 
 
 class Report(NamedTuple):
@@ -57,6 +58,7 @@ def colorize_clip(
     seconds: float | None = None,
     most_pixels: int | None = None,
     beside: bool = False,
+    deinterlace: bool = False,
     codec: str | None = None,
     options: dict[str, str] | None = None,
     say: Callable[[str], None] = print,
@@ -64,18 +66,23 @@ def colorize_clip(
     """Gives a clip colour, and keeps its luma, frames, times and all other streams; then checks what was written.
 
     `seconds`: only so many from its beginning. `most_pixels`: that a frame may have. `beside`: gray and coloured side by
-    side. `codec`, `options`: of the encoder. `say` is told what the container cannot hold, before the first frame.
+    side. `deinterlace`: two fields become one picture, whose luma is kept. `codec`, `options`: of the encoder. `say` is told
+    what the container cannot hold, before the first frame, and at the end what was done to frames and times.
     Raises InputError where the source cannot be read or the target not be written, with nothing left of it, and
     CheckFailedError, with the clip kept as NAME.failed.SUFFIX.
     """
     check_apart(source, target)
     if target.suffix.lower() not in SUFFIXES:
         raise InputError(f"{target} has no suffix of a clip; there are {', '.join(SUFFIXES)}")
-    with closing(Clip(source, seconds, most_pixels=most_pixels)) as clip, written_whole(target) as temporary:
+    clip = Clip(source, seconds, most_pixels=most_pixels, deinterlace=deinterlace)
+    with closing(clip), written_whole(target) as temporary:
         with closing(ClipWriter(temporary, clip, codec=codec, options=options, beside=beside)) as writer:
             for line in writer.left_out:
                 say(line)
+            carried = set(clip.carried)
             steadiness = _write_frames(clip, writer, colorizer, batch_size)
+            for line in [*clip.notes, *left_behind(writer.codec, clip.carried - carried)]:
+                say(line)
         report = Report(target, list(checked(temporary, clip, writer)), clip.lost + writer.lost, steadiness)
         if not report.passed:
             report = report._replace(path=target.with_stem(f"{target.stem}.failed"))

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,9 +14,29 @@ import numpy as np
 
 from ae.errors import InputError
 from ae.stages import Frame
-from ae.video.clips import ERRORS, FULL_RANGE, Clip, clock, planes, reason, target_format
+from ae.video.clips import Clip, clock
+from ae.video.coding import FULL_RANGE, planes, target_format
+from ae.video.fields import field_options, field_remarks
+from ae.video.formats import ERRORS, reason
+from ae.video.sidedata import carried, hdr10_options, left_behind
 
 BT601_NUMBER = 6  # in ITU-T H.273
+SUFFIXES = (
+    ".mp4",
+    ".mkv",
+    ".mov",
+    ".m4v",
+    ".webm",
+    ".avi",
+    ".ts",
+    ".m2ts",
+    ".mpg",
+    ".mpeg",
+    ".wmv",
+    ".flv",
+    ".ogv",
+    ".3gp",
+)
 CODECS = {".webm": "libvpx-vp9"}  # by suffix; all others libx264
 OPTIONS = {
     "libx264": {"crf": "18", "preset": "medium"},
@@ -44,7 +65,7 @@ class ClipWriter:
     ) -> None:
         self.path, self.clip, self.beside = path, clip, beside
         self.codec = codec or CODECS.get(path.suffix.lower(), "libx264")
-        self.left_out = clip.remarks
+        self.left_out = [*clip.remarks, *field_remarks(self.codec, clip), *left_behind(self.codec, clip.carried)]
         self.lost: list[str] = []  # packets that could not be copied, a line each
         self.altered = 0  # frames whose luma is not the source's
         self.packets: Counter[int] = Counter()  # that were copied, by the index of their stream in the source
@@ -63,10 +84,11 @@ class ClipWriter:
     def _add_streams(self, options: dict[str, str]) -> None:
         source, first = self.clip.video, self.clip.first
         rate = source.average_rate or Fraction(25)
+        options = joined(field_options(self.codec, self.clip), hdr10_options(self.codec, carried(first)), options)
         self.video = self.container.add_stream(self.codec, rate=rate, options=options)
         codec, pixels = self.video.codec_context, target_format(first)
         codec.height, codec.width = first.height, first.width * (1 + self.beside)
-        codec.pix_fmt, codec.time_base = pixels, first.time_base
+        codec.pix_fmt, codec.time_base = pixels, self.clip.time_base
         codec.sample_aspect_ratio = source.sample_aspect_ratio or 1
         codec.color_range = FULL_RANGE if self.clip.coding.full_range else first.color_range
         codec.color_primaries, codec.color_trc = first.color_primaries, first.color_trc
@@ -126,13 +148,16 @@ class ClipWriter:
             self.starts.setdefault(source.index, start)
 
     def _frame(self, item: Frame) -> av.VideoFrame:
-        frame = av.VideoFrame(self.video.codec_context.width, item.luma.shape[0], self.video.codec_context.pix_fmt)
-        cb, cr = item.outputs[:2]
+        """The source's frame, with what it carries beside its pixels, in which the chroma is now the computed one."""
+        context, width = self.video.codec_context, item.luma.shape[1]
+        luma, cb, cr = (np.array(plane) for plane in (item.luma, *item.outputs[:2]))  # the source's memory may go
+        frame = item.source.reformat(context.width, context.height, context.pix_fmt)
+        frame.make_writable()
+        frame.pict_type = 0  # the encoder is free to choose
         neutral = np.full_like(cb, 2 ** (self.clip.coding.bits - 1))
-        for lines, values, left in zip(planes(frame), (item.luma, cb, cr), (item.luma, neutral, neutral), strict=True):
+        for lines, values, left in zip(planes(frame), (luma, cb, cr), (luma, neutral, neutral), strict=True):
             lines[:] = np.hstack([left, values])[:, : lines.shape[1]] if self.beside else values
-        self.altered += not np.array_equal(planes(frame)[0][:, -item.luma.shape[1] :], item.luma)
-        frame.pts, frame.time_base, frame.duration = item.source.pts, item.source.time_base, item.source.duration
+        self.altered += not np.array_equal(planes(frame)[0][:, -width:], luma)
         return frame
 
     def finish(self) -> None:
@@ -144,6 +169,14 @@ class ClipWriter:
         """Closes the file as it is."""
         with suppress(*ERRORS):
             self.container.close()
+
+
+def joined(*options: dict[str, str]) -> dict[str, str]:
+    """Return options of an encoder in one; where several have the same list of parameters, those of the last count."""
+    lists: dict[str, list[str]] = {}
+    for key, value in chain.from_iterable(some.items() for some in options):
+        lists.setdefault(key, []).append(value)
+    return {key: ":".join(values) if key.endswith("-params") else values[-1] for key, values in lists.items()}
 
 
 class Check(NamedTuple):
@@ -189,7 +222,7 @@ def checked(path: Path, clip: Clip, writer: ClipWriter) -> Iterator[Check]:
     found, first = measured(path), clip.times[0][0]
     shown = found.times[0] if found.times else Fraction(0)
     same = f"all but {writer.altered}" if writer.altered else "all frames"
-    yield Check("luma equal before encoding", "all frames", same, not writer.altered)
+    yield Check(f"luma equal before encoding{clip.compared}", "all frames", same, not writer.altered)
     numbers = len(clip.times), len(found.times)
     yield Check("frames", str(numbers[0]), str(numbers[1]), numbers[0] == numbers[1])
     apart = [abs(a[0] - first - b + shown) for a, b in zip(clip.times, found.times)]  # noqa: B905 (counted above)

@@ -90,7 +90,8 @@ def summarize(rates: dict[str, list[float]]) -> dict[str, Any]:
 def copied(source: Path, target: Path, options: dict[str, str]) -> float:
     """Seconds to decode and encode a clip as it is, in two threads."""
     from ae.stages import Frame, background
-    from ae.video.clips import Clip, planar, planes
+    from ae.video.clips import Clip
+    from ae.video.coding import planar, planes
     from ae.video.writer import ClipWriter
 
     began = time.perf_counter()

@@ -81,7 +81,8 @@ def compare_on_clip(path: Path, colorizers: dict[str, Any], reference: Any, limi
 
     from ae.colorize import resized, shown_frames
     from ae.stages import Frame
-    from ae.video.clips import Clip, planar, planes
+    from ae.video.clips import Clip
+    from ae.video.coding import planar, planes
     from ae.video.steadiness import Steadiness
 
     clip = Clip(path)

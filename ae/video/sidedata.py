@@ -1,0 +1,83 @@
+"""What frames carry beside their pixels: captions, and how bright and colourful a screen is to show them."""
+
+import struct
+from collections.abc import Set
+from typing import Any, NamedTuple
+
+import av
+
+HDR10 = {"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL"}
+NAMES = {  # by the kind of FFmpeg's side data
+    "A53_CC": "closed captions",
+    **dict.fromkeys(sorted(HDR10), "HDR10 metadata"),
+    "DYNAMIC_HDR_PLUS": "HDR10+ metadata",
+    "DYNAMIC_HDR_VIVID": "HDR Vivid metadata",
+    "DOVI_METADATA": "Dolby Vision metadata",
+    "AMBIENT_VIEWING_ENVIRONMENT": "the viewing environment",
+    "S12M_TIMECODE": "time codes of frames",
+    "AFD": "the active format description",
+    "STEREO3D": "how two views share a frame",
+    "SPHERICAL": "the projection of a sphere",
+}
+CAPTIONED = {"libx264", "libx265", "mpeg2video"}  # encoders that write the captions of a frame
+
+
+class _Way(NamedTuple):
+    """How an encoder is told of HDR10 metadata, in an option of its own."""
+
+    option: str
+    display: str
+    light: str
+    in_units: bool  # of 1/50000 for places in the CIE diagram, and 1/10000 cd/m2
+
+
+WAYS = {
+    "libx264": _Way("x264-params", "mastering-display", "cll", True),
+    "libx265": _Way("x265-params", "master-display", "max-cll", True),
+    "libsvtav1": _Way("svtav1-params", "mastering-display", "content-light", False),
+}
+
+
+def carried(frame: av.VideoFrame) -> dict[str, bytes]:
+    """Return what a frame carries of what `NAMES` has."""
+    try:
+        container: Any = frame.side_data
+        return {data.type.name: bytes(data) for data in container if data.type.name in NAMES}
+    except ValueError:  # a kind that PyAV does not know, and then it shows none
+        return {}
+
+
+def left_behind(codec: str, kinds: Set[str]) -> list[str]:
+    """Return what of these kinds an encoder cannot write, a line each."""
+    taken = ({"A53_CC"} if codec in CAPTIONED else set()) | (HDR10 if codec in WAYS else set())
+    names = dict.fromkeys(NAMES[kind] for kind in NAMES if kind in kinds - taken)
+    return [f"{codec} cannot write {name}, which frames carry: left out" for name in names]
+
+
+def hdr10_options(codec: str, kinds: dict[str, bytes]) -> dict[str, str]:
+    """Return the option that has an encoder write HDR10 metadata; none where there is none, or no such option."""
+    if codec not in WAYS or not HDR10 & kinds.keys():
+        return {}
+    way, values = WAYS[codec], []
+    if data := kinds.get("MASTERING_DISPLAY_METADATA"):
+        values.append(f"{way.display}={_display(data, way.in_units)}")
+    if data := kinds.get("CONTENT_LIGHT_LEVEL"):
+        values.append("{}={},{}".format(way.light, *struct.unpack_from("2I", data)))
+    return {way.option: ":".join(values)}
+
+
+def _display(data: bytes, in_units: bool) -> str:
+    """FFmpeg's AVMasteringDisplayMetadata as encoders want it, with the primaries in the order that they want."""
+    numbers = struct.unpack_from("20i", data)
+    red_x, red_y, green_x, green_y, blue_x, blue_y, white_x, white_y, least, most = (
+        over / under if under else 0 for over, under in zip(numbers[::2], numbers[1::2], strict=True)
+    )
+    places = [(green_x, green_y), (blue_x, blue_y), (red_x, red_y), (white_x, white_y)]
+
+    def pair(values: tuple[float, float], unit: int) -> str:
+        return ",".join(str(round(value * unit)) if in_units else f"{value:.6f}" for value in values)
+
+    primaries = "".join(
+        f"{name}({pair(place, 50_000)})" for name, place in zip(("G", "B", "R", "WP"), places, strict=True)
+    )
+    return f"{primaries}L({pair((most, least), 10_000)})"

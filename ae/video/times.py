@@ -1,0 +1,121 @@
+"""Times of frames and packets that strictly grow, whatever a file says."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+LEAST = Fraction(1, 1000)  # the coarsest clock that is written, Matroska's: frames nearer than that would have one time
+LEAP = 10  # seconds by which a time is ahead that is looked at twice
+BACK = Fraction(1, 10)  # seconds by which packets may go back before their clock counts as set anew
+MOST_WAITING = 32  # frames that wait for the next good time
+FINE = 10_000  # ticks a second, at least, of the clock that frames are given
+
+Timed = tuple[Any, Fraction, Fraction]  # a frame, its start and its duration
+
+
+def fine(base: Fraction) -> Fraction:
+    """Return a clock that has all the times of a coarser one, and others between them."""
+    ticks = Fraction(base).denominator
+    while ticks < FINE:
+        ticks *= 2
+    return Fraction(1, ticks)
+
+
+class GrowingTimes:
+    """Frames in the order in which they come, with times that strictly grow.
+
+    A time is good where it is after the last good one; frames between two good ones that have none, or one that is not,
+    share the interval evenly. `mended` counts those.
+    """
+
+    def __init__(self, base: Fraction, duration: Fraction, start: Fraction) -> None:
+        self.mended = 0
+        self._base, self._duration, self._start = base, duration, start  # of frames that nothing is said of
+        self._last: Fraction | None = None
+        self._newest: Timed | None = None  # whose time is judged when the one after it is known
+        self._waiting: list[Any] = []
+
+    def add(self, frame: Any, time: Fraction | None, duration: Fraction) -> Iterator[Timed]:
+        """Take the next frame, and return those whose times are known by now."""
+        before, self._newest = self._newest, (frame, time, duration)  # type: ignore[assignment]
+        if before:
+            yield from self._judged(*before, then=time)
+
+    def finish(self) -> Iterator[Timed]:
+        """Return the frames that are left."""
+        if self._newest:
+            yield from self._judged(*self._newest, then=None)
+        yield from self._given_up()
+
+    def _judged(self, frame: Any, time: Fraction | None, duration: Fraction, then: Fraction | None) -> Iterator[Timed]:
+        if time is not None and self._is_good(time, then):
+            yield from self._spread(time)
+            self._last = time
+            yield frame, time, duration or self._duration
+            return
+        self._waiting.append(frame)
+        if len(self._waiting) == MOST_WAITING:
+            yield from self._given_up()
+
+    def _is_good(self, time: Fraction, then: Fraction | None) -> bool:
+        """Whether it is after the last with room for those that wait, and no slip that the next frame takes back."""
+        if self._last is None:
+            return then is None or then >= time - LEAP
+        number = len(self._waiting)
+        room = 2 * LEAST * (number + 1) if number else min(LEAST, self._duration / 2)
+        slip = then is not None and time - self._last > LEAP and self._last < then < time
+        return time - self._last >= room and not slip
+
+    def _spread(self, end: Fraction) -> Iterator[Timed]:
+        """Those that wait, up to a good time."""
+        number = len(self._waiting)
+        start = self._last if self._last is not None else end - (number + 1) * self._duration
+        yield from self._at(start, (end - start) / (number + 1))
+
+    def _given_up(self) -> Iterator[Timed]:
+        """Those that wait, as long as frames usually are, for no good time has come."""
+        start = self._last if self._last is not None else self._start - self._duration
+        yield from self._at(start, self._duration)
+
+    def _at(self, start: Fraction, step: Fraction) -> Iterator[Timed]:
+        waiting, self._waiting = self._waiting, []
+        self.mended += len(waiting)
+        for index, frame in enumerate(waiting, 1):
+            self._last = round((start + index * step) / self._base) * self._base
+            yield frame, self._last, step
+
+
+class SteadyClock:
+    """Packets of broadcasts and of files that were joined, whose clock may be set anew: they go on where they were.
+
+    What one stream's clock jumps by, the others follow. `jumps` counts.
+    """
+
+    def __init__(self) -> None:
+        self.jumps = 0
+        self._newest = Fraction(0)  # what is added to times since the last jump
+        self._shifts: dict[int, Fraction] = {}  # by stream, some of which may not have jumped yet
+        self._ends: dict[int, Fraction] = {}
+
+    def set(self, packet: Any) -> None:
+        """Move a packet's times."""
+        index, shift = packet.stream.index, self._newest
+        if packet.stream.type in ("audio", "video") and packet.dts is not None:
+            shift = self._shift(index, packet.dts * packet.time_base)
+            self._ends[index] = (packet.dts + (packet.duration or 0)) * packet.time_base + shift
+        self._shifts[index] = shift
+        ticks = round(shift / packet.time_base)
+        if ticks:
+            packet.pts = None if packet.pts is None else packet.pts + ticks
+            packet.dts = None if packet.dts is None else packet.dts + ticks
+
+    def _shift(self, index: int, time: Fraction) -> Fraction:
+        if index not in self._ends:
+            return self._newest
+        end = self._ends[index]
+        for shift in (self._shifts[index], self._newest):
+            if end - BACK <= time + shift <= end + LEAP:
+                return shift
+        self.jumps += 1
+        self._newest = end - time
+        return self._newest
