@@ -58,7 +58,7 @@ class Clip:
         else:
             why = f": {self.lost[0]}" if self.lost else ""
             raise InputError(f"{path} ({self.container.format.name}) has no frame that can be decoded{why}")
-        self.coding = coding_of(self.first, interlaced=self.interlaced)
+        self.coding = coding_of(self.first)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -128,10 +128,10 @@ class Clip:
         ends: dict[int, Fraction] = {}
         try:
             for packet in self.container.demux():
-                if packet.is_corrupt:
-                    self.lost.append(f"a {packet.stream.type} packet at {clock(time_of(packet))}, damaged")
                 if self._clock:
                     self._clock.set(packet)
+                if packet.is_corrupt:
+                    self.lost.append(f"a {packet.stream.type} packet at {clock(time_of(packet))}, damaged")
                 if packet.pts is not None:
                     end = Fraction((packet.pts + (packet.duration or 0)) * packet.time_base)
                     ends[packet.stream.index] = max(end, ends.get(packet.stream.index, end))

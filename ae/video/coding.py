@@ -17,7 +17,7 @@ GRAY = {"gray": "yuv420p", "gray10le": "yuv420p10le", "gray12le": "yuv420p12le"}
 SEMIPLANAR = {"nv12": "yuv420p", "nv21": "yuv420p", "nv16": "yuv422p", "p010le": "yuv420p10le", "p210le": "yuv422p10le"}
 
 
-def coding_of(frame: av.VideoFrame, *, interlaced: bool = False) -> Coding:
+def coding_of(frame: av.VideoFrame) -> Coding:
     """Return how the numbers in a frame's planes are to be read."""
     name = target_format(frame)
     layout = next(shared for key, shared in SHARED.items() if key in name)
@@ -26,7 +26,7 @@ def coding_of(frame: av.VideoFrame, *, interlaced: bool = False) -> Coding:
     unknown = BT709 if frame.height >= LEAST_HD_HEIGHT else BT601
     bits = av.VideoFormat(name).components[0].bits
     weights = BT601 if frame.format.is_rgb else MATRICES.get(frame.colorspace, unknown)  # into which `planar` converts
-    return Coding(bits, full, weights, layout, round(frame.rotation / 90) % 4, interlaced)
+    return Coding(bits, full, weights, layout, round(frame.rotation / 90) % 4)
 
 
 def target_format(frame: av.VideoFrame) -> str:

@@ -100,7 +100,7 @@ def check_apart(source: Path, target: Path) -> None:
 
 
 def _write_frames(clip: Clip, writer: ClipWriter, colorizer: Colorizer, batch_size: int) -> Steadiness:
-    steadiness, compute = Steadiness(), partial(colorizer.planes, coding=clip.coding)
+    steadiness, compute = Steadiness(), partial(colorizer.planes, coding=writer.coding)
     coloured = background(in_batches(compute, background(clip, 2 * batch_size), batch_size), batch_size)
     with (
         closing(coloured),

@@ -63,7 +63,8 @@ def _complaint(path: Path) -> tuple[str, str] | None:
     level = av.logging.get_level()
     av.logging.set_level(av.logging.ERROR)
     try:
-        _open(path).close()
+        with av.logging.Capture():  # or it were printed
+            _open(path).close()
     except av.error.FFmpegError as error:
         log: Any = error.log  # level, who says it, and what
         return (log[1].strip(), log[2].strip()) if log else None

@@ -54,8 +54,13 @@ def left_behind(codec: str, kinds: Set[str]) -> list[str]:
     return [f"{codec} cannot write {name}, which frames carry: left out" for name in names]
 
 
-def hdr10_options(codec: str, kinds: dict[str, bytes]) -> dict[str, str]:
-    """Return the option that has an encoder write HDR10 metadata; none where there is none, or no such option."""
+def options_for(codec: str, kinds: dict[str, bytes]) -> dict[str, str]:
+    """Return the options that have an encoder write the captions of frames, and HDR10 metadata where a frame has them."""
+    captions = {"a53cc": "1"} if codec in CAPTIONED else {}
+    return captions | _hdr10_option(codec, kinds)
+
+
+def _hdr10_option(codec: str, kinds: dict[str, bytes]) -> dict[str, str]:
     if codec not in WAYS or not HDR10 & kinds.keys():
         return {}
     way, values = WAYS[codec], []

@@ -16,9 +16,9 @@ from ae.errors import InputError
 from ae.stages import Frame
 from ae.video.clips import Clip, clock
 from ae.video.coding import FULL_RANGE, planes, target_format
-from ae.video.fields import field_options, field_remarks
+from ae.video.fields import field_options, field_remarks, keeps_fields
 from ae.video.formats import ERRORS, reason
-from ae.video.sidedata import carried, hdr10_options, left_behind
+from ae.video.sidedata import carried, left_behind, options_for
 
 BT601_NUMBER = 6  # in ITU-T H.273
 SUFFIXES = (
@@ -44,6 +44,7 @@ OPTIONS = {
     "libvpx-vp9": {"crf": "24", "b": "0", "row-mt": "1", "cpu-used": "4"},
     "libsvtav1": {"crf": "26", "preset": "8"},
 }
+AT_A_RATE = {"mpeg1video", "mpeg2video", "dvvideo"}  # encoders that know no time but the number of a frame
 NOT_COPIED = {"major_brand", "minor_version", "compatible_brands", "encoder"}  # metadata of the container itself
 
 
@@ -65,6 +66,7 @@ class ClipWriter:
     ) -> None:
         self.path, self.clip, self.beside = path, clip, beside
         self.codec = codec or CODECS.get(path.suffix.lower(), "libx264")
+        self.coding = clip.coding._replace(interlaced=clip.interlaced and keeps_fields(self.codec, clip))
         self.left_out = [*clip.remarks, *field_remarks(self.codec, clip), *left_behind(self.codec, clip.carried)]
         self.lost: list[str] = []  # packets that could not be copied, a line each
         self.altered = 0  # frames whose luma is not the source's
@@ -84,11 +86,12 @@ class ClipWriter:
     def _add_streams(self, options: dict[str, str]) -> None:
         source, first = self.clip.video, self.clip.first
         rate = source.average_rate or Fraction(25)
-        options = joined(field_options(self.codec, self.clip), hdr10_options(self.codec, carried(first)), options)
+        options = joined(field_options(self.codec, self.clip), options_for(self.codec, carried(first)), options)
         self.video = self.container.add_stream(self.codec, rate=rate, options=options)
         codec, pixels = self.video.codec_context, target_format(first)
         codec.height, codec.width = first.height, first.width * (1 + self.beside)
-        codec.pix_fmt, codec.time_base = pixels, self.clip.time_base
+        codec.pix_fmt = pixels
+        codec.time_base = 1 / Fraction(rate) if self.codec in AT_A_RATE else self.clip.time_base
         codec.sample_aspect_ratio = source.sample_aspect_ratio or 1
         codec.color_range = FULL_RANGE if self.clip.coding.full_range else first.color_range
         codec.color_primaries, codec.color_trc = first.color_primaries, first.color_trc
