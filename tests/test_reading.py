@@ -2,12 +2,13 @@
 
 from fractions import Fraction
 from itertools import pairwise
+from types import SimpleNamespace
 
 import av
 import numpy as np
 import pytest
 from av.filter import Graph
-from clips import colorizer, decoded, frame_of, luma_frames, make_clip
+from clips import colorizer, decoded, frame_of, luma_frames, make_clip, packets
 from conftest import SHARED
 
 from ae.errors import InputError
@@ -15,7 +16,7 @@ from ae.stages import Frame
 from ae.video.clips import Clip
 from ae.video.coding import planes
 from ae.video.convert import colorize_clip
-from ae.video.times import GrowingTimes, fine
+from ae.video.times import GrowingTimes, SteadyClock, fine
 
 CASES = SHARED / "cases/clips"
 LOSSLESS = {"libx264": {"qp": "0", "preset": "ultrafast"}}
@@ -165,6 +166,42 @@ def test_broadcasts_that_were_joined_go_on(tmp_path):
     assert len(luma) == 75
     assert "its clock" in lines[0]
     np.testing.assert_allclose(np.diff([float(time) for time in times]), 0.04, atol=0.03)
+    (sound,) = packets(tmp_path / "out.mkv")
+    assert len(sound) == sum(len(packets(part)[0]) for part in parts)
+    assert 0 < min(np.diff([time for _, time in sound])) <= max(np.diff([time for _, time in sound])) < 0.1
+
+
+def moved(*given):
+    """What a clock makes of packets (stream, seconds) of 40 ms, and how often it was set anew."""
+    clock, found = SteadyClock(), []
+    for index, time in given:
+        stream = SimpleNamespace(index=index, type="video" if index < 2 else "subtitle")
+        ticks = round(1000 * time)
+        packet = SimpleNamespace(stream=stream, pts=ticks, dts=ticks, duration=40, time_base=Fraction(1, 1000))
+        clock.set(packet)
+        assert packet.pts == packet.dts
+        found.append(packet.pts / 1000)
+    return found, clock.jumps
+
+
+@pytest.mark.parametrize("start", [0, 20_001, 95_443.7])
+@pytest.mark.parametrize("jump", [-20_000, -1, 0, 18_000])
+def test_all_streams_follow_a_clock_that_is_set_anew(start, jump):
+    """Those that come to it later too, though they do not jump at the same place in the file."""
+    later = start + jump
+    times = [
+        (0, start),
+        (1, start),
+        (2, start),
+        (0, start + 0.04),
+        (0, later + 0.08),
+        (1, start + 0.04),
+        (0, later + 0.12),
+    ]
+    found, jumps = moved(*times, (1, later + 0.08), (2, later + 0.1))
+    expected = [0, 0, 0, 0.04, 0.08, 0.04, 0.12, 0.08, 0.1]
+    assert [round(time - start, 3) for time in found] == expected
+    assert jumps == (jump != 0)
 
 
 def changing(folder, kind):
@@ -284,6 +321,15 @@ def test_parameters_of_the_user_go_with_ours(tmp_path):
     found = side_data(tmp_path / "out.mkv")
     assert found["CONTENT_LIGHT_LEVEL"][0] == np.uint32([500, 200]).tobytes()
     assert "MASTERING_DISPLAY_METADATA" in found
+
+
+def test_what_only_later_frames_carry_is_said_at_the_end(tmp_path):
+    plain = make_clip(tmp_path / "plain.ts", luma_frames(25, 64, 64), options=LOSSLESS["libx264"])
+    source = joined(tmp_path / "in.ts", plain, captioned(tmp_path / "captioned.ts", luma_frames(5, 64, 64)))
+    _, lines, *_ = colorized(source, tmp_path / "out.mkv", codec="ffv1")
+    assert sum("closed captions" in line for line in lines) == 1
+    colorized(source, tmp_path / "out.mkv")
+    assert len(side_data(tmp_path / "out.mkv")["A53_CC"]) == 5
 
 
 # Formats

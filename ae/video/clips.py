@@ -140,6 +140,8 @@ class Clip:
             self.lost.append(f"what follows {clock(max(ends.values(), default=None))}: {reason(error)}")
             yield self._flush()
             return
+        except IndexError:  # PyAV's, when all the streams that it has seen at the beginning are at their end
+            self.lost.append("a stream that begins midway")
         last, whole = max(ends.values(), default=Fraction(0)), self._whole()
         if whole - last > MISSING_SECONDS:
             self.lost.append(f"what follows {clock(last)} of {clock(whole)}: the file ends there")

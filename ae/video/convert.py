@@ -81,7 +81,7 @@ def colorize_clip(
                 say(line)
             carried = set(clip.carried)
             steadiness = _write_frames(clip, writer, colorizer, batch_size)
-            for line in [*clip.notes, *left_behind(writer.codec, clip.carried - carried)]:
+            for line in [*clip.notes, *left_behind(writer.codec, clip.carried - carried, begun=True)]:
                 say(line)
         report = Report(target, list(checked(temporary, clip, writer)), clip.lost + writer.lost, steadiness)
         if not report.passed:
