@@ -260,7 +260,8 @@ def test_damaged_images(tmp_path, inputs, tally):
 def test_damaged_clips(tmp_path, inputs, tally):
     from ae.video.convert import colorize_clip
 
-    files = [make_clip(tmp_path / f"in{suffix}", luma_frames(20, 48, 64), tracks=[0.0]) for suffix in (".mp4", ".mkv")]
+    suffixes = (".mp4", ".mkv", ".ts")
+    files = [make_clip(tmp_path / f"in{suffix}", luma_frames(20, 48, 64), tracks=[0.0]) for suffix in suffixes]
     model = colorizer()
 
     def read(path):

@@ -16,7 +16,7 @@ from ae.stages import Frame
 from ae.video.clips import Clip
 from ae.video.coding import planes
 from ae.video.convert import colorize_clip
-from ae.video.times import GrowingTimes, SteadyClock, fine
+from ae.video.times import LEAST, GrowingTimes, SteadyClock, fine
 
 CASES = SHARED / "cases/clips"
 LOSSLESS = {"libx264": {"qp": "0", "preset": "ultrafast"}}
@@ -231,6 +231,19 @@ def test_frames_of_another_size_or_format_become_like_the_first(tmp_path, kind, 
     assert "without 6 that were scaled" in report.checks[0].name
     if kind == "pixels" and not deinterlace:
         np.testing.assert_array_equal(luma[6:], luma[:6])
+
+
+def test_a_stream_may_pause_while_the_others_go_on():
+    found, jumps = moved((0, 0), (1, 0), *((0, seconds) for seconds in range(1, 31)), (1, 30))
+    assert (found[-1], jumps) == (30, 0)
+
+
+def test_a_preview_begins_with_the_picture(tmp_path):
+    source = make_clip(
+        tmp_path / "in.mkv", luma_frames(10, 32, 48), tracks=[0.0], times=range(30_000, 30_400, 40), base=LEAST
+    )
+    for deinterlace in (False, True):
+        assert len(frames_of(source, seconds=0.2, deinterlace=deinterlace)[0]) == 5
 
 
 # What frames carry
@@ -536,6 +549,12 @@ def test_deinterlace_is_an_option(tmp_path, call):
     done = call("colorize.py", "in.mkv", "out.mkv", "--deinterlace", "--encoder-options", "qp", "0")
     assert "bwdif" in done.stdout
     np.testing.assert_array_equal(decoded(tmp_path / "out.mkv")[0], bwdif(tmp_path / "in.mkv"))
+
+
+def test_what_is_too_small_for_the_filter_is_refused(tmp_path):
+    source = make_clip(tmp_path / "in.mkv", luma_frames(3, 2, 16), codec="ffv1", options={})
+    with pytest.raises(InputError, match="bwdif cannot deinterlace 16x2"):
+        Clip(source, deinterlace=True)
 
 
 # Real files

@@ -17,7 +17,7 @@ from ae.video.fields import Deinterlacer
 from ae.video.formats import ERRORS, has, opened, picture_stream, reason
 from ae.video.images import MOST_PIXELS
 from ae.video.sidedata import carried
-from ae.video.times import GrowingTimes, SteadyClock, Timed, fine
+from ae.video.times import GrowingTimes, SteadyClock, Timed, clock, fine, time_of
 
 MISSING_SECONDS = 0.25  # by which the last packet may end before the container says
 USUAL_RATE = Fraction(25)  # where a file says none
@@ -43,6 +43,7 @@ class Clip:
         self._shape: tuple[int, int, str] | None = None  # of the first frame
         self._fitted_from: Fraction | None = None
         self._late_fields = 0
+        self._origin: Any = None  # when the first frame is shown
         self.container = opened(path)
         self.video = picture_stream(self.container, path, most_pixels or MOST_PIXELS)
         self.others = [stream for stream in self.container.streams if stream is not self.video]
@@ -84,9 +85,8 @@ class Clip:
         """What was done to what has been read so far, a line each."""
         (height, width), name, lines = self.size, self.path.name, []
         if self._clock and self._clock.jumps:
-            lines.append(
-                f"{name} sets its clock anew (so many times: {self._clock.jumps}): it is made to go on from where it was"
-            )
+            number = self._clock.jumps
+            lines.append(f"places where {name} sets its clock anew: {number}; what follows goes on from there")
         if self._times.mended:
             what = f"{name} has no time, or none that grows, for {self._times.mended} of its frames"
             lines.append(f"{what}: they share the time between the frames around them")
@@ -194,11 +194,14 @@ class Clip:
             if isinstance(item, av.Packet):
                 if not self._is_past(time_of(item)):
                     yield item
-            elif self._is_past(item[1]):
-                break
-            elif (picture := self._picture(*item)) is None:
                 continue
-            elif self.deinterlaced:
+            if self._origin is None:
+                self._origin = item[1]
+            if self._is_past(item[1]):
+                break
+            if (picture := self._picture(*item)) is None:
+                continue
+            if self.deinterlaced:
                 whole = whole or Deinterlacer(picture)
                 yield from map(self._frame, whole.add(picture))
             else:
@@ -236,9 +239,9 @@ class Clip:
         return Frame(planes(picture)[0], picture)
 
     def _is_past(self, time: Fraction | None) -> bool:
-        """Whether it is beyond the seconds that are asked for."""
-        start = self.times[0][0] if self.times else self._start()
-        return self.seconds is not None and time is not None and time - start >= self.seconds
+        """Whether it is beyond the seconds that are asked for, which begin with the first frame."""
+        known = self.seconds is not None and time is not None and self._origin is not None
+        return known and time - self._origin >= self.seconds
 
     def _start(self) -> Fraction:
         return Fraction(max(self.container.start_time or 0, 0), av.time_base)
@@ -247,16 +250,3 @@ class Clip:
         """Close the file."""
         self._items.close()
         self.container.close()
-
-
-def clock(seconds: Fraction | float | None) -> str:
-    """Return a time as people write it."""
-    if seconds is None:
-        return "some time"
-    minutes, rest = divmod(float(seconds), 60)
-    return f"{int(minutes)}:{rest:06.3f}"
-
-
-def time_of(item: Any) -> Fraction | None:
-    """Return when a packet or frame is shown, in seconds, or None where that is not known."""
-    return None if item.pts is None or not item.time_base else Fraction(item.pts * item.time_base)

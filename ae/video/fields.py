@@ -7,6 +7,9 @@ from typing import Any
 import av
 from av.filter import Graph
 
+from ae.errors import InputError
+from ae.video.formats import ERRORS, reason
+
 ORDERS = {2: "tt", 3: "bb", 4: "tb", 5: "bt"}  # of fields in the file and in time, as FFmpeg numbers and names them
 ENCODERS = {"libx264", "ffv1", "mpeg2video", "mpeg4", "prores", "prores_ks", "dnxhd"}  # those that code and mark fields
 
@@ -41,7 +44,11 @@ class Deinterlacer:
             width=first.width, height=first.height, format=first.format, time_base=first.time_base
         )
         self._graph.link_nodes(source, self._graph.add("bwdif", "mode=send_frame"), self._graph.add("buffersink"))
-        self._graph.configure()
+        try:
+            self._graph.configure()
+        except ERRORS as error:
+            what = f"{first.width}x{first.height} in {first.format.name}"
+            raise InputError(f"bwdif cannot deinterlace {what}: {reason(error)}") from error
 
     def add(self, frame: av.VideoFrame | None) -> Iterator[av.VideoFrame]:
         """Take the next frame, or None after the last, and return those that are done."""

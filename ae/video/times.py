@@ -114,8 +114,21 @@ class SteadyClock:
             return self._newest
         end = self._ends[index]
         for shift in (self._shifts[index], self._newest):
-            if end - BACK <= time + shift <= end + LEAP:
+            if end - BACK <= time + shift <= max(self._ends.values()) + LEAP:  # or a stream could not pause
                 return shift
         self.jumps += 1
         self._newest = end - time
         return self._newest
+
+
+def clock(seconds: Fraction | float | None) -> str:
+    """Return a time as people write it."""
+    if seconds is None:
+        return "some time"
+    minutes, rest = divmod(float(seconds), 60)
+    return f"{int(minutes)}:{rest:06.3f}"
+
+
+def time_of(item: Any) -> Fraction | None:
+    """Return when a packet or frame is shown, in seconds, or None where that is not known."""
+    return None if item.pts is None or not item.time_base else Fraction(item.pts * item.time_base)

@@ -14,11 +14,12 @@ import numpy as np
 
 from ae.errors import InputError
 from ae.stages import Frame
-from ae.video.clips import Clip, clock
+from ae.video.clips import Clip
 from ae.video.coding import FULL_RANGE, planes, target_format
 from ae.video.fields import field_options, field_remarks, keeps_fields
 from ae.video.formats import ERRORS, reason
 from ae.video.sidedata import carried, left_behind, options_for
+from ae.video.times import clock
 
 BT601_NUMBER = 6  # in ITU-T H.273
 SUFFIXES = (
