@@ -17,6 +17,7 @@ KEPT_OUT = {
     *("alias_pix", "brender_pix", "image2"),  # numbered files
     *("avisynth", "dvdvideo", "lavfi", "vapoursynth"),  # scripts, discs
 }
+MOST_CHARACTERS = 200  # of what FFmpeg complains about, which may quote the file
 ERRORS = (av.error.FFmpegError, OSError, ValueError)
 
 
@@ -67,7 +68,7 @@ def _complaint(path: Path) -> tuple[str, str] | None:
             _open(path).close()
     except av.error.FFmpegError as error:
         log: Any = error.log  # level, who says it, and what
-        return (log[1].strip(), log[2].strip()) if log else None
+        return (log[1].strip(), " ".join(log[2].split())[:MOST_CHARACTERS]) if log else None
     except (OSError, ValueError):
         return None
     finally:
