@@ -8,6 +8,7 @@ from clips import colorizer, decoded
 from ae.stages import Frame
 from ae.video.clips import Clip
 from ae.video.convert import colorize_clip
+from ae.video.formats import TEXT
 
 LOSSLESS = {"libx264": {"qp": "0", "preset": "ultrafast"}}
 
@@ -27,7 +28,7 @@ def frames_of(path, **settings):
 
 def plainly_decoded(path):
     """How many frames PyAV decodes of all packets."""
-    with av.open(str(path), metadata_errors="replace") as container:
+    with av.open(str(path), **TEXT) as container:
         return sum(1 for _ in container.decode(video=0))
 
 

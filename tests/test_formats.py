@@ -45,14 +45,15 @@ def test_a_suffix_says_nothing(tmp_path):
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".avi"])
 def test_titles_in_any_encoding_are_read(tmp_path, suffix):
-    source = make_clip(tmp_path / f"in{suffix}", luma_frames(3, 32, 48), metadata={"title": "caf#"})
-    assert source.read_bytes().count(b"caf#") == 1
+    chapters = [{"id": 1, "start": 0, "end": 100, "time_base": Fraction(1, 1000), "metadata": {"title": "caf#"}}]
+    settings = {} if suffix == ".avi" else {"chapters": chapters}
+    source = make_clip(tmp_path / f"in{suffix}", luma_frames(3, 32, 48), metadata={"title": "caf#"}, **settings)
     source.write_bytes(source.read_bytes().replace(b"caf#", b"caf\xe9"))
-    target = tmp_path / "out.mkv"
-    report, *_ = colorized(source, target)
+    report, *_ = colorized(source, tmp_path / "out.mkv")
     assert report.passed
-    with av.open(str(target)) as container:
-        assert container.metadata["title"] == "caf\ufffd"
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        titles = [container.metadata["title"], *(chapter["metadata"]["title"] for chapter in container.chapters())]
+    assert titles == ["caf\ufffd"] * (1 + len(settings))
 
 
 LISTS = {

@@ -17,6 +17,8 @@ KEPT_OUT = {
     *("alias_pix", "brender_pix", "image2"),  # numbered files
     *("avisynth", "dvdvideo", "lavfi", "vapoursynth"),  # scripts, discs
 }
+# Titles may be in any encoding. PyAV 18 would end with an error, later ones always read them so.
+TEXT: dict[str, Any] = {"metadata_errors": "surrogateescape"} if int(av.__version__.split(".")[0]) < 19 else {}
 MOST_CHARACTERS = 200  # of what FFmpeg complains about, which may quote the file
 ERRORS = (av.error.FFmpegError, OSError, ValueError)
 
@@ -55,8 +57,8 @@ def opened(path: Path) -> Any:
 
 def _open(path: Path) -> Any:
     options = {"protocol_whitelist": "file", "format_whitelist": allowed()}
-    # An absolute path: a name like "concat:..." were a protocol. Titles may be in any encoding.
-    return av.open(str(path.absolute()), options=options, metadata_errors="replace")
+    # An absolute path: a name like "concat:..." were a protocol.
+    return av.open(str(path.absolute()), options=options, **TEXT)
 
 
 def _complaint(path: Path) -> tuple[str, str] | None:
@@ -93,6 +95,15 @@ def picture_stream(container: Any, path: Path, most_pixels: int) -> Any:
         else f"no video stream{', only ' * bool(others)}{others}"
     )
     raise InputError(f"{path} ({container.format.name}) has {what}")
+
+
+def readable(metadata: dict[str, str]) -> dict[str, str]:
+    """Return metadata with replacement characters for what is no UTF-8."""
+    return {_readable(key): _readable(value) for key, value in metadata.items()}
+
+
+def _readable(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def can_decode(stream: Any) -> bool:

@@ -41,9 +41,9 @@ WAYS = {
 def carried(frame: av.VideoFrame) -> dict[str, bytes]:
     """Return what a frame carries of what `NAMES` has."""
     try:
-        container: Any = frame.side_data
-        return {data.type.name: bytes(data) for data in container if data.type.name in NAMES}
-    except ValueError:  # a kind that PyAV does not know, and then it shows none
+        found: Any = frame.side_data
+        return {name: bytes(found[name]) for name in NAMES if name in found}
+    except ValueError:  # a kind that PyAV 18 does not know, and then it shows none
         return {}
 
 

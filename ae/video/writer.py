@@ -17,7 +17,7 @@ from ae.stages import Frame
 from ae.video.clips import Clip
 from ae.video.coding import FULL_RANGE, planes, target_format
 from ae.video.fields import field_options, field_remarks, keeps_fields
-from ae.video.formats import ERRORS, reason
+from ae.video.formats import ERRORS, readable, reason
 from ae.video.sidedata import carried, left_behind, options_for
 from ae.video.times import clock
 
@@ -97,15 +97,16 @@ class ClipWriter:
         codec.color_range = FULL_RANGE if self.clip.coding.full_range else first.color_range
         codec.color_primaries, codec.color_trc = first.color_primaries, first.color_trc
         codec.colorspace = BT601_NUMBER if first.format.is_rgb else first.colorspace
-        self.video.metadata.update(source.metadata)
+        self.video.metadata.update(readable(source.metadata))
         self.video.disposition = source.disposition
         if first.rotation:
             self.video.set_display_rotation(first.rotation)
         fitting = [stream for stream in self.clip.others if self._fits(stream)]
         self.copies = {stream.index: self._copy(stream) for stream in fitting}
-        metadata = {key: value for key, value in self.clip.container.metadata.items() if key not in NOT_COPIED}
-        self.container.metadata.update(metadata)
-        self.container.set_chapters(self.clip.container.chapters())
+        metadata = readable(self.clip.container.metadata)
+        self.container.metadata.update({key: value for key, value in metadata.items() if key not in NOT_COPIED})
+        chapters = self.clip.container.chapters()
+        self.container.set_chapters([chapter | {"metadata": readable(chapter["metadata"])} for chapter in chapters])
 
     def _fits(self, stream: av.stream.Stream) -> bool:
         """Whether the container takes a stream, which an empty one in memory is asked."""
@@ -122,7 +123,7 @@ class ClipWriter:
 
     def _copy(self, stream: av.stream.Stream) -> av.stream.Stream:
         copy = self.container.add_stream_from_template(stream)
-        copy.metadata.update(stream.metadata)
+        copy.metadata.update(readable(stream.metadata))
         copy.disposition = stream.disposition
         return copy
 
