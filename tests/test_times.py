@@ -34,6 +34,9 @@ def mended(times, base=Fraction(1, 1000), step=Fraction(40, 1000)):
         ([None, None, 80, 120], [0, 40, 80, 120], 2),
         ([None, None, None], [0, 40, 80], 3),
         ([0, 40, 9_000_000, 120, 160], [0, 40, 80, 120, 160], 1),  # a slip
+        ([0, 40, 2**62, 120, 160], [0, 40, 80, 120, 160], 1),
+        ([0, 40, 80, 2**62], [0, 40, 80, 120], 1),
+        ([2**70, 40, 80], [0, 40, 80], 1),
         ([9_000_000, 0, 40, 80], [-40, 0, 40, 80], 1),
         ([0, 40, 9_000_000, 9_000_040], [0, 40, 9_000_000, 9_000_040], 0),  # a long picture
         ([0, 40, 80, 80], [0, 40, 80, 120], 1),
@@ -75,7 +78,7 @@ def moved(*given):
         packet = SimpleNamespace(stream=stream, pts=ticks, dts=ticks, duration=40, time_base=Fraction(1, 1000))
         clock.set(packet)
         assert packet.pts == packet.dts
-        found.append(packet.pts / 1000)
+        found.append(None if packet.pts is None else packet.pts / 1000)
     return found, clock.jumps
 
 
@@ -102,3 +105,8 @@ def test_all_streams_follow_a_clock_that_is_set_anew(start, jump):
 def test_a_stream_may_pause_while_the_others_go_on():
     found, jumps = moved((0, 0), (1, 0), *((0, seconds) for seconds in range(1, 31)), (1, 30))
     assert (found[-1], jumps) == (30, 0)
+
+
+def test_what_no_packet_can_say_is_not_said():
+    (*_, last), jumps = moved((0, 2**61 / 1000), (0, -(2**61) / 1000), (1, 2**61 / 1000))
+    assert (last, jumps) == (None, 1)

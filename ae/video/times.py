@@ -7,6 +7,8 @@ from typing import Any
 LEAST = Fraction(1, 1000)  # the coarsest clock that is written, Matroska's: frames nearer than that would have one time
 LEAP = 10  # seconds by which a time is ahead that is looked at twice
 BACK = Fraction(1, 10)  # seconds by which packets may go back before their clock counts as set anew
+FARTHEST = 10**7  # seconds by which a time may be ahead
+MOST_TICKS = 2**62  # of a clock, and half as many as a packet can say
 MOST_WAITING = 32  # frames that wait for the next good time
 FINE = 10_000  # ticks a second, at least, of the clock that frames are given
 
@@ -51,7 +53,7 @@ class GrowingTimes:
         if time is not None and self._is_good(time, then):
             yield from self._spread(time)
             self._last = time
-            yield frame, time, duration or self._duration
+            yield frame, time, duration if 0 < duration < FARTHEST else self._duration
             return
         self._waiting.append(frame)
         if len(self._waiting) == MOST_WAITING:
@@ -59,12 +61,14 @@ class GrowingTimes:
 
     def _is_good(self, time: Fraction, then: Fraction | None) -> bool:
         """Whether it is after the last with room for those that wait, and no slip that the next frame takes back."""
+        if abs(time) > MOST_TICKS * self._base:
+            return False
         if self._last is None:
             return then is None or then >= time - LEAP
         number = len(self._waiting)
         room = 2 * LEAST * (number + 1) if number else min(LEAST, self._duration / 2)
         slip = then is not None and time - self._last > LEAP and self._last < then < time
-        return time - self._last >= room and not slip
+        return room <= time - self._last <= FARTHEST and not slip
 
     def _spread(self, end: Fraction) -> Iterator[Timed]:
         """Those that wait, up to a good time."""
@@ -106,8 +110,7 @@ class SteadyClock:
         self._shifts[index] = shift
         ticks = round(shift / packet.time_base)
         if ticks:
-            packet.pts = None if packet.pts is None else packet.pts + ticks
-            packet.dts = None if packet.dts is None else packet.dts + ticks
+            packet.pts, packet.dts = _added(packet.pts, ticks), _added(packet.dts, ticks)
 
     def _shift(self, index: int, time: Fraction) -> Fraction:
         if index not in self._ends:
@@ -119,6 +122,10 @@ class SteadyClock:
         self.jumps += 1
         self._newest = end - time
         return self._newest
+
+
+def _added(time: int | None, ticks: int) -> int | None:
+    return None if time is None or abs(time + ticks) > MOST_TICKS else time + ticks
 
 
 def clock(seconds: Fraction | float | None) -> str:
