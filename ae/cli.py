@@ -67,8 +67,9 @@ def _keep_compiled_programs() -> None:
 
 
 def _silence_libraries() -> None:
-    """tfds and orbax talk of what users need not know, or raise too; tifffile takes many lines for a damaged file."""
+    """Libraries talk of what users need not know, or raise too; tifffile takes many lines for a damaged file."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # XLA's own remarks on how it compiles
+    os.environ.setdefault("SVT_LOG", "0")  # the AV1 encoder's on its settings
     for talkative in ("absl", "tifffile"):
         logging.getLogger(talkative).setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module=r"PIL|imageio|tifffile")

@@ -1,5 +1,6 @@
 """Files that are written whole or not at all."""
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -9,16 +10,62 @@ from typing import Any
 
 from ae.errors import InputError
 
+LONGEST_NAME = 255  # bytes that file systems take
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """A path to write to, which takes the given name when the block ends well; when it does not, nothing is left."""
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    """A path to write to, which takes the given name when the block ends well; when it does not, nothing is left.
+
+    Where the name is a link, the file that it leads to is replaced.
+    """
+    final = _real(path)
+    temporary = _temporary(final)
     try:
         yield temporary
-        os.replace(temporary, path)
+        os.replace(temporary, final)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_target(path: Path) -> None:
+    """Raise InputError where a file cannot have that name: the folder is not there or cannot be written to."""
+    final = _real(path)
+    link = f", to which {path} leads," if path.is_symlink() else ""
+    if final.is_dir():
+        raise InputError(f"{path} is a folder: name a file in it")
+    if final.parent.exists() and not final.parent.is_dir():
+        raise InputError(f"{final.parent} is no folder: {path.name} cannot be written to it")
+    if not final.parent.is_dir():
+        folder = final.parent if link else path.parent
+        raise InputError(f"there is no folder {folder}{link} to write {path.name} to")
+    try:
+        _temporary(final).touch()
+        _temporary(final).unlink()
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        raise InputError(f"cannot write {path.name} to {final.parent}: {error.strerror}") from error
+
+
+def with_word(path: Path, word: str) -> Path:
+    """Return the name of a file beside another: out.mp4 -> out.WORD.mp4, its stem cut where it were too long."""
+    final = _real(path)
+    ending = f".{word}{final.suffix}"
+    stem = final.stem.encode()[: LONGEST_NAME - len(ending.encode())].decode(errors="ignore")
+    return final.with_name(stem + ending)
+
+
+def _real(path: Path) -> Path:
+    """The file that is meant, which a link leads to, be it there or not; relative as it was given where there is none."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def _temporary(path: Path) -> Path:
+    """A name beside that of a file; of too long a one the beginning is cut, as the end chooses the format."""
+    prefix = f".{os.getpid()}-"
+    return path.with_name(prefix + path.name.encode()[-(LONGEST_NAME - len(prefix)) :].decode(errors="ignore"))
 
 
 def write_text(path: Path, text: str) -> None:

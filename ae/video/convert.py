@@ -15,15 +15,18 @@ import numpy as np
 from ae.color import luma
 from ae.colorize import BATCH_SIZE, Colorizer
 from ae.errors import InputError
-from ae.files import written_whole
+from ae.files import check_target, with_word, written_whole
 from ae.interrupts import deferred_interrupts
 from ae.progress import bar
 from ae.stages import Frame, background, in_batches
+from ae.video.check import Check, checked
 from ae.video.clips import Clip
 from ae.video.images import DEEP, Picture, check_holds, image_files, read_image, with_pixels, write_image
 from ae.video.sidedata import left_behind
 from ae.video.steadiness import Steadiness
-from ae.video.writer import SUFFIXES, Check, ClipWriter, checked
+from ae.video.writer import SUFFIXES, ClipWriter
+
+MOST_NAMED = 3  # of the parts that could not be read
 
 
 class Report(NamedTuple):
@@ -32,6 +35,7 @@ class Report(NamedTuple):
     path: Path  # that was written; where a check failed, not the one that was asked for
     checks: list[Check]
     lost: list[str]  # what could not be read of the source, a line each
+    left_out: list[str]  # names of what the container, the encoder or an option leaves out
     steadiness: Steadiness
 
     @property
@@ -39,13 +43,30 @@ class Report(NamedTuple):
         """Whether what was written is what ought to be."""
         return all(check.passed for check in self.checks)
 
+    @property
+    def missing(self) -> str:
+        """What could not be read, in short."""
+        more = f" and {len(self.lost) - MOST_NAMED} more" if len(self.lost) > MOST_NAMED else ""
+        return f"{'; '.join(self.lost[:MOST_NAMED])}{more}"
+
+    @property
+    def wrong(self) -> str:
+        """What the checks found."""
+        return "; ".join(f"{c.name}: {c.found}, not {c.wanted}" for c in self.checks if not c.passed)
+
+    @property
+    def verdict(self) -> str:
+        """One line: PASS, PASS without what is left out, or FAIL with what is wrong or could not be read."""
+        if faults := [fault for fault in (self.wrong, self.lost and f"without {self.missing}") if fault]:
+            return f"FAIL {self.path}: {'; '.join(faults)}"
+        return f"PASS without {', '.join(self.left_out)}: {self.path}" if self.left_out else f"PASS {self.path}"
+
 
 class CheckFailedError(InputError):
     """A clip was written, but is not what it ought to be; `report` says where it is kept, and what is wrong."""
 
     def __init__(self, report: Report) -> None:
-        wrong = "; ".join(f"{c.name}: {c.found}, not {c.wanted}" for c in report.checks if not c.passed)
-        super().__init__(f"{report.path} failed the check: {wrong}")
+        super().__init__(f"{report.path} failed the check: {report.wrong}")
         self.report = report
 
 
@@ -61,13 +82,15 @@ def colorize_clip(
     deinterlace: bool = False,
     codec: str | None = None,
     options: dict[str, str] | None = None,
+    audio: str = "copy",
     say: Callable[[str], None] = print,
 ) -> Report:
     """Gives a clip colour, and keeps its luma, frames, times and all other streams; then checks what was written.
 
     `seconds`: only so many from its beginning. `most_pixels`: that a frame may have. `beside`: gray and coloured side by
-    side. `deinterlace`: two fields become one picture, whose luma is kept. `codec`, `options`: of the encoder. `say` is told
-    what the container cannot hold, before the first frame, and at the end what was done to frames and times.
+    side. `deinterlace`: two fields become one picture, whose luma is kept. `codec`, `options`: of the encoder. `audio`: how
+    sound is encoded that the container does not take as it is, "aac" or "opus"; "copy" leaves it out. `say` is told what is
+    left out or changed, before the first frame, and at the end what was done to frames and times.
     Raises InputError where the source cannot be read or the target not be written, with nothing left of it, and
     CheckFailedError, with the clip kept as NAME.failed.SUFFIX.
     """
@@ -76,27 +99,30 @@ def colorize_clip(
         raise InputError(f"{target} has no suffix of a clip; there are {', '.join(SUFFIXES)}")
     clip = Clip(source, seconds, most_pixels=most_pixels, deinterlace=deinterlace)
     with closing(clip), written_whole(target) as temporary:
-        with closing(ClipWriter(temporary, clip, codec=codec, options=options, beside=beside)) as writer:
-            for line in writer.left_out:
+        writer = ClipWriter(temporary, clip, codec=codec, options=options, audio=audio, beside=beside)
+        with closing(writer):
+            for line in writer.remarks:
                 say(line)
             carried = set(clip.carried)
             steadiness = _write_frames(clip, writer, colorizer, batch_size)
-            for line in [*clip.notes, *left_behind(writer.codec, clip.carried - carried, begun=True)]:
+            late = left_behind(writer.codec, clip.carried - carried, begun=True)
+            for line in [*clip.notes, *late.values()]:
                 say(line)
-        report = Report(target, list(checked(temporary, clip, writer)), clip.lost + writer.lost, steadiness)
+        left_out = list(dict.fromkeys([*writer.left_out, *late]))
+        checks = list(checked(temporary, clip, writer))
+        report = Report(target, checks, clip.lost + writer.lost, left_out, steadiness)
         if not report.passed:
-            report = report._replace(path=target.with_stem(f"{target.stem}.failed"))
+            report = report._replace(path=with_word(target, "failed"))
             os.replace(temporary, report.path)
             raise CheckFailedError(report)
     return report
 
 
 def check_apart(source: Path, target: Path) -> None:
-    """Raises InputError where the target is the source, or there is no folder for it."""
+    """Raise InputError where the target is the source, or there is no folder for it."""
     if target.exists() and source.exists() and target.samefile(source):
         raise InputError(f"{target} is the input itself: name another output")
-    if not target.parent.is_dir():
-        raise InputError(f"there is no folder {target.parent} to write {target.name} to")
+    check_target(target)
 
 
 def _write_frames(clip: Clip, writer: ClipWriter, colorizer: Colorizer, batch_size: int) -> Steadiness:

@@ -47,11 +47,11 @@ def carried(frame: av.VideoFrame) -> dict[str, bytes]:
         return {}
 
 
-def left_behind(codec: str, kinds: Set[str], *, begun: bool = False) -> list[str]:
-    """Return what of these kinds an encoder cannot write, or not if it has `begun` without them, a line each."""
+def left_behind(codec: str, kinds: Set[str], *, begun: bool = False) -> dict[str, str]:
+    """Return what of these kinds an encoder cannot write, or not if it has `begun` without them: names, and a line each."""
     taken = ({"A53_CC"} if codec in CAPTIONED else set()) | (HDR10 if codec in WAYS and not begun else set())
-    names = dict.fromkeys(NAMES[kind] for kind in NAMES if kind in kinds - taken)
-    return [f"{codec} cannot write {name}, which frames carry: left out" for name in names]
+    names = (NAMES[kind] for kind in NAMES if kind in kinds - taken)
+    return {name: f"{codec} cannot write {name}, which frames carry: left out" for name in names}
 
 
 def options_for(codec: str, kinds: dict[str, bytes]) -> dict[str, str]:

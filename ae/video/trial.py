@@ -1,0 +1,134 @@
+"""What a container takes, which it is asked before the first frame: with real packets, in memory, to the end of the file."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import av
+
+from ae.video.check import Tally, Written, coarsest, measured
+from ae.video.clips import USUAL_RATE, Clip
+from ae.video.coding import planes
+from ae.video.encoders import Encoding, bits_of
+from ae.video.formats import ERRORS, opened
+from ae.video.output import Output, closed, in_memory
+from ae.video.streams import Encoded, Way
+from ae.video.times import LEAST
+
+COUNT = 4  # frames and packets of each stream that a container is tried with
+MOST_BYTES = 2**25  # that are read for it
+
+
+class Form(NamedTuple):
+    """What a clip is to be written as."""
+
+    suffix: str
+    name: str  # of the format, in FFmpeg
+
+
+class OutOfStepError(ValueError):
+    """A stream is in the file, but not at its time beside the pictures."""
+
+
+class Trials:
+    """A clip's first packets, with which containers are asked; to be closed after that."""
+
+    def __init__(self, clip: Clip, *, beside: bool = False) -> None:
+        self._clip, self._beside = clip, beside
+        self._source = opened(clip.path)
+        self.streams = {stream.index: stream for stream in self._source.streams}
+        self.packets: dict[int, list[av.Packet]] = {index: [] for index in self.streams}
+        self._read()
+        self._times = _frame_times(clip, self.packets[clip.video.index])
+        del self.streams[clip.video.index]
+
+    def _read(self) -> None:
+        size = 0
+        try:
+            for packet in self._source.demux():
+                found = self.packets[packet.stream.index]
+                if packet.size and len(found) < COUNT:
+                    found.append(packet)
+                size += packet.size
+                if size > MOST_BYTES or all(len(found) == COUNT for found in self.packets.values()):
+                    return
+        except ERRORS:  # will be said when the clip is read
+            return
+
+    def error(self, form: Form, encoding: Encoding, others: Mapping[int, Way]) -> Exception | None:
+        """Write a short clip and read it again; return what is wrong with it, or None."""
+        try:
+            self._attempt(form.name, encoding, others)
+        except ERRORS as error:
+            return error
+        return None
+
+    def _attempt(self, name: str, encoding: Encoding, others: Mapping[int, Way]) -> None:
+        container, memory = in_memory(name)
+        try:
+            output = Output(container, self._clip, encoding, others, self.streams, beside=self._beside)
+            for time in self._times:
+                output.write_frame(_blank(output, time))
+            for index in others:
+                for packet in self.packets[index]:
+                    with _kept(packet):
+                        output.write_packet(index, packet)
+            output.finish()
+        finally:
+            closed(container)
+        memory.seek(0)
+        self._check(memory, output)
+
+    def _check(self, memory: Any, output: Output) -> None:
+        found = measured(memory)
+        if len(found.times) != len(self._times):
+            raise ValueError("not all frames are in the file")
+        apart = [a - self._times[0] - b + found.times[0] for a, b in zip(self._times, found.times, strict=True)]
+        if max(map(abs, apart)) > found.tick:
+            raise ValueError("the file does not keep the times of frames")
+        for index, key in output.keys.items():
+            encoded = isinstance(output.others[index], Encoded)
+            self._check_stream(index, found.streams.get(key), found, encoded=encoded)
+
+    def _check_stream(self, index: int, tally: Tally | None, found: Written, *, encoded: bool) -> None:
+        if tally is None or (self.packets[index] and not tally.packets):
+            raise ValueError("the stream is not in the file")
+        sent = Tally()
+        for packet in self.packets[index]:
+            sent.add(packet)
+        if sent.start is None or tally.start is None or encoded:
+            return
+        slip = (sent.start - self._times[0]) - (tally.start - found.times[0])
+        if abs(slip) > coarsest(found.tick, sent, tally):
+            raise OutOfStepError(f"sound and picture are {float(abs(slip)):.3f} s apart")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._source.close()
+
+
+def _frame_times(clip: Clip, packets: Iterable[Any]) -> list[Fraction]:
+    """Times for a few frames, as far apart as the first of the source."""
+    known = sorted(Fraction(packet.pts * packet.time_base) for packet in packets if packet.pts is not None)
+    if len(known) > 1 and all(after - before >= LEAST for before, after in pairwise(known)):
+        return known
+    return [clip.times[0][0] + index / Fraction(clip.video.average_rate or USUAL_RATE) for index in range(COUNT)]
+
+
+def _blank(output: Output, time: Fraction) -> av.VideoFrame:
+    context = output.picture.codec_context
+    frame: Any = av.VideoFrame(context.width, context.height, context.pix_fmt)
+    for lines in planes(frame):
+        lines[:] = 2 ** (bits_of(context.pix_fmt) - 1)
+    frame.pts, frame.time_base = round(time / Fraction(context.time_base)), context.time_base
+    return frame
+
+
+@contextmanager
+def _kept(packet: Any) -> Iterator[None]:
+    """For another trial: muxers change the times of packets."""
+    stream, pts, dts, base = packet.stream, packet.pts, packet.dts, packet.time_base
+    yield
+    packet.stream, packet.pts, packet.dts, packet.time_base = stream, pts, dts, base
