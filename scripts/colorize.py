@@ -20,13 +20,14 @@ def main(
     codec: str | None = None,
     encoder_options: dict[str, str] | None = None,
     most_pixels: int | None = None,
+    skip_existing: bool = False,
     checkpoint: Literal["last", "best"] | None = None,
     preset: str | None = None,
 ) -> None:
     """Give images or clips colour.
 
     Args:
-        source: An image, an animation, a clip, a folder of images, or a pattern like 'frames/*.png'.
+        source: An image, an animation, a clip, a folder of images with its subfolders, or a pattern like 'frames/*.png'.
         target: File to write, or folder where INPUT is several images. Its suffix chooses the format.
         model: Name of weights in the package, a file of weights (.safetensors), or a run directory.
         saturation: What colours are multiplied with; least squares makes them dull, 1.5 is livelier.
@@ -38,6 +39,7 @@ def main(
         encoder_options: Its options, as in "crf 20 preset veryfast".
         most_pixels: Images with more pixels, all frames together, and clips with more in a frame are refused
             (default: 2**27).
+        skip_existing: Of a folder or pattern, files that are in OUTPUT already stay as they are.
         checkpoint: Of a run: the last weights (default), or those with the lowest validation loss.
         preset: The preset of a model or task that is defined in a file of your own (my_model.py:PRESET).
     """
@@ -47,8 +49,10 @@ def main(
     from ae.colorize import BATCH_SIZE, PIXELS, Colorizer
     from ae.errors import InputError
     from ae.tasks import Colorize
-    from ae.video.convert import change_image, change_images, colorize_clip, colorize_picture, is_many
-    from ae.video.images import SUFFIXES
+    from ae.video.clips import SUFFIXES
+    from ae.video.convert import colorize_clip
+    from ae.video.folders import change_folder, is_many
+    from ae.video.pictures import change_image, change_images, colorize_picture, is_image
 
     cli.check_above(0, batch=batch, pixels=pixels, preview=preview, most_pixels=most_pixels)
     cli.check_at_least(0, saturation=saturation)
@@ -60,11 +64,12 @@ def main(
     change = partial(colorize_picture, colorizer=colorizer, beside=side_by_side)
     path = Path(source)
     if is_many(source):
-        change_images(source, target, change, most_pixels=most_pixels)
+        work = {"image": partial(change_images, change=change, most_pixels=most_pixels)}
+        change_folder(source, target, work, skip_existing=skip_existing)
     elif not path.exists():
         raise InputError(f"{path} does not exist")
-    elif path.suffix.lower() in SUFFIXES and target.suffix.lower() in SUFFIXES:
-        print("\n".join([*change_image(path, target, change, most_pixels=most_pixels), str(target)]))
+    elif is_image(path) and target.suffix.lower() not in SUFFIXES:
+        change_image(path, target, change, most_pixels=most_pixels)
     else:
         report = colorize_clip(
             path,

@@ -1,0 +1,174 @@
+"""Reading images: by their content, whatever the suffix says."""
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from ae.errors import InputError
+from ae.video.images import tiff
+from ae.video.images.deep import deep_reader
+from ae.video.images.formats import HEIF, HEIF_BRANDS, has_heif
+from ae.video.images.metadata import metadata_of, orientation_of
+from ae.video.images.picture import MOST_PIXELS, Picture, check_number, split, turned
+from ae.video.images.profiles import from_cmyk, from_lab
+
+MODES = {
+    **{mode: mode for mode in ("L", "LA", "RGB", "RGBA")},
+    **dict.fromkeys(("P", "RGBX", "YCbCr", "HSV"), "RGB"),
+    **{"1": "L", "La": "LA", "PA": "RGBA", "RGBa": "RGBA"},
+}
+ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")  # formats whose pictures follow each other in time
+UNTIMED = 100  # milliseconds of a frame of which nothing is said
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit, which knows no frames
+switch = threading.Lock()  # Pillow's is one for all threads
+
+
+def read_image(path: Path, *, most_pixels: int | None = None) -> Picture:
+    """Read an image or an animation: gray or RGB, upright, as uint8, uint16 or float32 in [0, 1].
+
+    What is cut short is read as far as it goes: `lost` says so. Raises InputError where it cannot be read, or has more
+    pixels, all frames together: a small file can unfold to an image that no memory holds.
+    """
+    most = most_pixels or MOST_PIXELS
+    try:
+        return _read(path, most)
+    except InputError:
+        raise
+    except Exception as error:  # whatever the readers make of a damaged file
+        raise InputError(f"{path} cannot be read as an image: {_reason(path, error)}") from error
+
+
+def _reason(path: Path, error: Exception) -> str:
+    with path.open("rb") as file:
+        brand = file.read(12)[8:]
+    if not has_heif() and (brand in HEIF_BRANDS or path.suffix.lower() in HEIF):
+        return "HEIC needs pillow-heif: pip install 'ae[heif]'"
+    if isinstance(error, UnidentifiedImageError):
+        return "it is of no format that is known"
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
+def _read(path: Path, most: int) -> Picture:
+    has_heif()  # so that Pillow knows it
+    with path.open("rb") as file:
+        is_tiff = file.read(4) in tiff.MAGIC
+    if is_tiff and tiff.is_deep(path):
+        return tiff.read_tiff(path, most)
+    try:
+        return _read_with_pillow(path, most)
+    except InputError:
+        raise
+    except Exception as error:
+        if is_tiff:
+            return tiff.read_tiff(path, most)
+        with _what_is_there():
+            picture = _read_with_pillow(path, most, mend=True)
+        return replace(picture, lost=(f"a part ({str(error).partition(chr(10))[0]})",))
+
+
+@contextmanager
+def _what_is_there() -> Iterator[None]:
+    """Makes Pillow read files that are cut short."""
+    with switch:
+        ImageFile.LOAD_TRUNCATED_IMAGES = True
+        try:
+            yield
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+def _read_with_pillow(path: Path, most: int, *, mend: bool = False) -> Picture:
+    with Image.open(path) as image:
+        count = getattr(image, "n_frames", 1)
+        animated = count > 1 and image.format in ANIMATED
+        check_number(path, image.width * image.height * (count if animated else 1), most)
+        deep = deep_reader(path, image)
+        remarks = [] if deep or not _is_cut(image) else ["its 16 bits are read as 8"]
+        if image.format != "TIFF":  # which loses tags; in others some come after the pixels
+            image.load()
+        info, said = metadata_of(image)
+        orientation = orientation_of(image)
+        if animated and not deep:
+            frames, more = _animation(image, count, mend=mend)
+        else:
+            frame, lines = (deep(mend), []) if deep else _still(path, image, info.get("icc_profile"))
+            frames, more = frame[None], {}
+            remarks += lines
+            if count > 1 and image.format != "PSD":  # whose picture is of all layers
+                remarks.append(f"it has {count} pictures, of which the first is taken")
+        if image.format != "TIFF":  # which Pillow has turned
+            frames = np.stack([turned(frame, orientation) for frame in frames])
+        if image.mode in ("CMYK", "LAB"):
+            info.pop("icc_profile", None)
+    if orientation > 4 and "dpi" in info:
+        info["dpi"] = info["dpi"][::-1]
+    return split(frames, info | more, remarks=(*said, *remarks))
+
+
+def _is_cut(image: Image.Image) -> bool:
+    """Whether Pillow makes 8 bits of 16."""
+    codecs = [(tile[0], tile[3]) for tile in getattr(image, "tile", ())]
+    return not image.mode.startswith(("I", "F")) and any("16" in re.sub(r"\b\d+\b", "", str(codec)) for codec in codecs)
+
+
+def _still(path: Path, image: Any, profile: bytes | None) -> tuple[np.ndarray, list[str]]:
+    """One picture [H, W, C] that Pillow reads, and a line where its colours are of another space."""
+    if image.format == "TIFF":
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith(("I", "F")):
+        return _wide(path, np.asarray(image))[..., None], []
+    if image.mode == "CMYK":
+        rgb, line = from_cmyk(np.asarray(image), profile)
+        return rgb, [line]
+    if image.mode == "LAB":
+        return from_lab(np.asarray(image) ^ np.array([0, 128, 128], np.uint8)), [
+            "its colours are converted from Lab to sRGB"
+        ]
+    wanted = MODES[image.mode]
+    if image.has_transparency_data and wanted in ("L", "RGB"):
+        wanted = {"L": "LA", "RGB": "RGBA"}[wanted]
+    values = np.asarray(image.convert(wanted))
+    return values[..., None] if values.ndim == 2 else values, []
+
+
+def _wide(path: Path, values: np.ndarray) -> np.ndarray:
+    """Gray of more than 8 bits, as uint16 or float32."""
+    least, most = values.min(initial=0), values.max(initial=0)
+    full = 1 if values.dtype.kind == "f" else 65535
+    if not (least >= 0 and most <= full):
+        raise InputError(f"{path} has values from {least:g} to {most:g}: they have to lie in [0, {full}]")
+    return values.astype(np.float32 if full == 1 else np.uint16)
+
+
+def _animation(image: Any, count: int, *, mend: bool) -> tuple[np.ndarray, dict[str, Any]]:
+    """Frames [T, H, W, C], and how long each is shown and how often all are."""
+    gray = MODES.get(image.mode) in ("L", "LA")
+    plays = _plays(image)
+    frames, times = [], []
+    for index in range(bool(image.info.get("default_image")), count):  # one that is shown where animations are not
+        try:
+            image.seek(index)
+            frames.append(np.asarray(image.convert("RGBA")))
+        except Exception:
+            if mend and frames:
+                break
+            raise
+        times.append(image.info.get("duration", UNTIMED))
+    stack = np.stack(frames)
+    channels = slice(2, 4) if gray else slice(0, 4)
+    if (stack[..., 3] == 255).all():
+        channels = slice(channels.start, 3)
+    return stack[..., channels], {"duration": times, "plays": plays}
+
+
+def _plays(image: Any) -> int:
+    """How often an animation is shown, 0 being for ever; a GIF says how often it is shown again."""
+    loop = image.info.get("loop", 1 if image.format == "GIF" else 0)
+    return loop + 1 if image.format == "GIF" and "loop" in image.info and loop else loop
