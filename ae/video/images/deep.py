@@ -81,6 +81,7 @@ def write_png(path: Path, frame: np.ndarray, options: dict[str, Any]) -> None:
     beside = b"".join(
         _chunk(*found) for found in _chunks(small.getvalue()) if found[0] not in (b"IHDR", b"IDAT", b"IEND")
     )
+    frame = np.ascontiguousarray(frame)  # turned ones are not
     content = imagecodecs.png_encode(frame[..., 0] if frame.shape[2] == 1 else frame)
     after_header = len(SIGNATURE) + 25
     path.write_bytes(content[:after_header] + beside + content[after_header:])

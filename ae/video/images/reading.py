@@ -91,7 +91,7 @@ def _read_with_pillow(path: Path, most: int, *, mend: bool = False) -> Picture:
         check_number(path, image.width * image.height * (count if animated else 1), most)
         deep = deep_reader(path, image)
         remarks = [] if deep or not _is_cut(image) else ["its 16 bits are read as 8"]
-        if image.format != "TIFF":  # which loses tags; in others some come after the pixels
+        if not deep and image.format != "TIFF":  # which loses tags; in others some come after the pixels
             image.load()
         info, said = metadata_of(image)
         orientation = orientation_of(image)

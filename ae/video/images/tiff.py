@@ -30,6 +30,7 @@ class Samples(NamedTuple):
     remarks: list[str]
     lost: tuple[str, ...]
     orientation: int
+    palette: np.ndarray | None  # [3, N]
 
 
 def is_deep(path: Path) -> bool:
@@ -83,7 +84,7 @@ def _samples(path: Path, most: int) -> Samples:
             count = len(file.pages)
         if count > 1:
             remarks.append(f"it has {count} pages, of which the first is taken")
-        return Samples(_numbers(path, page, values), page, info, remarks, lost, exif.get(ORIENTATION, 1))
+        return Samples(_numbers(path, page, values), page, info, remarks, lost, exif.get(ORIENTATION, 1), page.colormap)
 
 
 def _decoded(page: Any) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -91,8 +92,8 @@ def _decoded(page: Any) -> tuple[np.ndarray, tuple[str, ...]]:
     try:
         values, missing = page.asarray(), 0
     except Exception:
-        values, missing = _by_segments(page)
-        if missing == len(page.dataoffsets):
+        values, missing, found = _by_segments(page)
+        if not found:
             raise
     if page.axes == "SYX":
         values = np.moveaxis(values, 0, -1)
@@ -100,8 +101,9 @@ def _decoded(page: Any) -> tuple[np.ndarray, tuple[str, ...]]:
     return values[..., None] if values.ndim == 2 else values, lost
 
 
-def _by_segments(page: Any) -> tuple[np.ndarray, int]:
-    result, missing = np.zeros(page.shaped, page.dtype), 0
+def _by_segments(page: Any) -> tuple[np.ndarray, int, int]:
+    """Samples, and how many strips or tiles are missing or cut short, and how many are there."""
+    result, missing, found = np.zeros(page.shaped, page.dtype), 0, 0
     for index, (offset, length) in enumerate(zip(page.dataoffsets, page.databytecounts, strict=True)):
         try:
             page.parent.filehandle.seek(offset)
@@ -110,10 +112,10 @@ def _by_segments(page: Any) -> tuple[np.ndarray, int]:
             segment, (sample, depth, row, column, _), _ = page.decode(whole, index, jpegtables=page.jpegtables)
             place = result[sample, depth:, row : row + segment.shape[1], column : column + segment.shape[2]]
             place[:] = segment[:, : place.shape[1], : place.shape[2]]
-            missing += len(data) < length
+            missing, found = missing + (len(data) < length), found + 1
         except Exception:
             missing += 1
-    return result.reshape(page.shape), missing
+    return result.reshape(page.shape), missing, found
 
 
 def _numbers(path: Path, page: Any, values: np.ndarray) -> np.ndarray:
@@ -158,8 +160,8 @@ def _coloured(samples: Samples, values: np.ndarray) -> tuple[np.ndarray, list[st
     is_float = values.dtype.kind == "f"
     if kind == PHOTOMETRIC.MINISWHITE:
         return (1 if is_float else np.iinfo(values.dtype).max) - values, []
-    if kind == PHOTOMETRIC.PALETTE:
-        return np.moveaxis(samples.page.colormap[:, values[..., 0]], 0, -1), []
+    if samples.palette is not None and kind == PHOTOMETRIC.PALETTE:
+        return np.moveaxis(samples.palette[:, values[..., 0]], 0, -1), []
     if kind == PHOTOMETRIC.SEPARATED:
         rgb, line = from_cmyk(as_kind(values, np.uint16) if is_float else values, profile)
         return rgb, [line]
