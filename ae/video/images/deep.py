@@ -3,6 +3,7 @@
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +16,7 @@ from PIL import Image
 from ae.video.images.picture import as_kind
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PIECE = 1024  # bytes that are unpacked at a time
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by the colour type in the header
 
 
@@ -46,7 +48,7 @@ def _bits_of_jpeg_2000(head: bytes) -> int:
 
 
 def _read_jpeg_2000(path: Path, bits: int, mend: bool) -> np.ndarray:
-    return _with_channels(as_kind(imagecodecs.jpeg2k_decode(path.read_bytes()) / (2**bits - 1), np.uint16))
+    return _with_channels(_as_16_bits(imagecodecs.jpeg2k_decode(path.read_bytes()), 2**bits - 1))
 
 
 def _most_of(arguments: Any) -> int:
@@ -60,7 +62,11 @@ def _read_pnm(path: Path, size: tuple[int, int], offset: int, most: int, mend: b
     data = path.read_bytes()[offset : offset + 6 * width * height]
     if mend:
         data = data.ljust(6 * width * height, b"\0")
-    return as_kind(np.frombuffer(data, ">u2").reshape(height, width, 3) / most, np.uint16)
+    return _as_16_bits(np.frombuffer(data, ">u2").reshape(height, width, 3).astype(np.uint16), most)
+
+
+def _as_16_bits(values: np.ndarray, most: int) -> np.ndarray:
+    return values if most == 65535 else as_kind(values / np.float32(most), np.uint16)
 
 
 def _with_channels(frame: np.ndarray) -> np.ndarray:
@@ -105,7 +111,17 @@ def _mended(content: bytes) -> bytes:
     chunks = list(_chunks(content))
     width, height, _, kind = struct.unpack(">IIBB", chunks[0][1][:10])
     size = (height + 15) * (2 * width * CHANNELS[kind] + 1)  # interlaced rows are more and shorter
-    data = zlib.decompressobj().decompress(b"".join(body for name, body in chunks if name == b"IDAT"), size)
+    data = _unpacked(b"".join(body for name, body in chunks if name == b"IDAT"), size)
     kept = [found for found in chunks if found[0] in (b"IHDR", b"tRNS")]
     filled = [*kept, (b"IDAT", zlib.compress(data.ljust(size, b"\0"), 1)), (b"IEND", b"")]
     return SIGNATURE + b"".join(_chunk(*found) for found in filled)
+
+
+def _unpacked(data: bytes, most: int) -> bytes:
+    """What can be unpacked before the first fault, and so many bytes of it."""
+    unpack, found = zlib.decompressobj(), bytearray()
+    with suppress(zlib.error):
+        for start in range(0, len(data), PIECE):
+            if len(found) < most:
+                found += unpack.decompress(data[start : start + PIECE], most - len(found))
+    return bytes(found)

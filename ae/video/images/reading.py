@@ -26,8 +26,8 @@ MODES = {
 }
 ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")  # formats whose pictures follow each other in time
 UNTIMED = 100  # milliseconds of a frame of which nothing is said
-Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit, which knows no frames
-switch = threading.Lock()  # Pillow's is one for all threads
+Image.MAX_IMAGE_PIXELS = None  # its own limit says nothing of what to do
+switches = threading.Lock()
 
 
 def read_image(path: Path, *, most_pixels: int | None = None) -> Picture:
@@ -68,27 +68,27 @@ def _read(path: Path, most: int) -> Picture:
     except Exception as error:
         if is_tiff:
             return tiff.read_tiff(path, most)
-        with _what_is_there():
-            picture = _read_with_pillow(path, most, mend=True)
+        picture = _read_with_pillow(path, most, mend=True)
         return replace(picture, lost=(f"a part ({str(error).partition(chr(10))[0]})",))
 
 
 @contextmanager
-def _what_is_there() -> Iterator[None]:
-    """Makes Pillow read files that are cut short."""
-    with switch:
-        ImageFile.LOAD_TRUNCATED_IMAGES = True
+def _switches(*, mend: bool) -> Iterator[None]:
+    """For Pillow's, of which there is one for all threads: whether it reads files that are cut short, and its limit."""
+    with switches:
+        ImageFile.LOAD_TRUNCATED_IMAGES = mend
         try:
             yield
         finally:
-            ImageFile.LOAD_TRUNCATED_IMAGES = False
+            ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = False, None
 
 
 def _read_with_pillow(path: Path, most: int, *, mend: bool = False) -> Picture:
-    with Image.open(path) as image:
+    with _switches(mend=mend), Image.open(path) as image:
         count = getattr(image, "n_frames", 1)
         animated = count > 1 and image.format in ANIMATED
         check_number(path, image.width * image.height * (count if animated else 1), most)
+        Image.MAX_IMAGE_PIXELS = most  # later frames of a damaged file may be larger than the first
         deep = deep_reader(path, image)
         remarks = [] if deep or not _is_cut(image) else ["its 16 bits are read as 8"]
         if not deep and image.format != "TIFF":  # which loses tags; in others some come after the pixels
@@ -103,7 +103,7 @@ def _read_with_pillow(path: Path, most: int, *, mend: bool = False) -> Picture:
             remarks += lines
             if count > 1 and image.format != "PSD":  # whose picture is of all layers
                 remarks.append(f"it has {count} pictures, of which the first is taken")
-        if image.format != "TIFF":  # which Pillow has turned
+        if image.format != "TIFF" and orientation != 1:  # Pillow turns those of a TIFF
             frames = np.stack([turned(frame, orientation) for frame in frames])
         if image.mode in ("CMYK", "LAB"):
             info.pop("icc_profile", None)
@@ -151,21 +151,21 @@ def _animation(image: Any, count: int, *, mend: bool) -> tuple[np.ndarray, dict[
     """Frames [T, H, W, C], and how long each is shown and how often all are."""
     gray = MODES.get(image.mode) in ("L", "LA")
     plays = _plays(image)
-    frames, times = [], []
-    for index in range(bool(image.info.get("default_image")), count):  # one that is shown where animations are not
+    times: list[float] = []
+    first = int(bool(image.info.get("default_image")))  # which is shown where animations are not
+    frames = np.empty((count - first, image.height, image.width, 4), np.uint8)
+    for index in range(first, count):
         try:
             image.seek(index)
-            frames.append(np.asarray(image.convert("RGBA")))
+            frames[len(times)] = image.convert("RGBA")
         except Exception:
-            if mend and frames:
+            if mend and times:
                 break
             raise
         times.append(image.info.get("duration", UNTIMED))
-    stack = np.stack(frames)
-    channels = slice(2, 4) if gray else slice(0, 4)
-    if (stack[..., 3] == 255).all():
-        channels = slice(channels.start, 3)
-    return stack[..., channels], {"duration": times, "plays": plays}
+    opaque = frames[: len(times), ..., 3].min() == 255
+    channels = slice(2 if gray else 0, 3 if opaque else 4)
+    return frames[: len(times), ..., channels], {"duration": times, "plays": plays}
 
 
 def _plays(image: Any) -> int:

@@ -17,6 +17,7 @@ from ae.video.images.profiles import from_cmyk, from_lab
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 COLOURS = {"MINISWHITE": 1, "MINISBLACK": 1, "PALETTE": 1, "RGB": 3, "YCBCR": 3, "CIELAB": 3, "SEPARATED": 4}
+MOST_CHANNELS = 16
 JPEGS = (COMPRESSION.OJPEG, COMPRESSION.JPEG)  # whose YCbCr tifffile makes RGB
 OF_LINES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 
@@ -64,7 +65,11 @@ def read_tiff(path: Path, most: int) -> Picture:
 def _samples(path: Path, most: int) -> Samples:
     with tifffile.TiffFile(path) as file:
         page: Any = file.pages[0]
-        check_number(path, page.imagewidth * page.imagelength * page.imagedepth, most)
+        check_number(
+            path, max(page.imagewidth * page.imagelength * page.imagedepth, page.tilewidth * page.tilelength), most
+        )
+        if page.samplesperpixel > MOST_CHANNELS:
+            raise InputError(f"{path} has {page.samplesperpixel} channels, which are not read: save it as gray or RGB")
         kind = page.photometric.name if isinstance(page.photometric, PHOTOMETRIC) else str(page.photometric)
         if kind not in COLOURS or page.axes not in ("YX", "YXS", "SYX") or page.samplesperpixel < COLOURS[kind]:
             raise InputError(f"{path} is a TIFF of kind {kind}, {page.axes}, which is not read: save it as gray or RGB")
@@ -82,6 +87,8 @@ def _samples(path: Path, most: int) -> Samples:
         count = 1
         with suppress(Exception):  # where the file ends before its next page
             count = len(file.pages)
+        if page.bitspersample > 16 and values.dtype.kind == "u":
+            remarks.append(f"its {page.bitspersample} bits are cut to 16")
         if count > 1:
             remarks.append(f"it has {count} pages, of which the first is taken")
         return Samples(_numbers(path, page, values), page, info, remarks, lost, exif.get(ORIENTATION, 1), page.colormap)
@@ -133,7 +140,9 @@ def _numbers(path: Path, page: Any, values: np.ndarray) -> np.ndarray:
     full, target = 2**bits - 1, np.dtype(np.uint8 if bits <= 8 else np.uint16)
     if bits in (8, 16):
         return values.view(target) if kind == "i" else values
-    return as_kind(values / np.float64(full), target)
+    if bits > 16:
+        return (values >> (bits - 16)).astype(np.uint16)
+    return as_kind(values / np.float32(full), target)
 
 
 def _channels(samples: Samples) -> tuple[np.ndarray, np.ndarray | None]:
