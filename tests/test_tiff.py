@@ -134,11 +134,15 @@ def test_floats_that_are_no_shades_are_refused(tmp_path, wrong):
 
 def test_other_numbers(tmp_path):
     wide = GRAY.astype(np.uint32) * 65537
-    np.testing.assert_array_equal(pixels_of(made(tmp_path / "32.tif", wide))[..., 0], GRAY)
+    picture = read_image(made(tmp_path / "32.tif", wide))
+    np.testing.assert_array_equal(picture.pixels[0, ..., 0], GRAY)
+    assert picture.remarks == ("its 32 bits are cut to 16",)
     twelve = packed(tmp_path / "12.tif", GRAY >> 4, 12)
     np.testing.assert_array_equal(pixels_of(twelve)[..., 0], np.round((GRAY >> 4) / 4095 * 65535))
     with pytest.raises(InputError, match="numbers with a sign"):
         read_image(made(tmp_path / "signed.tif", GRAY.astype(np.int16)))
+    with pytest.raises(InputError, match="20 channels, which are not read"):
+        read_image(made(tmp_path / "many.tif", np.zeros((4, 4, 20), np.uint16), photometric="minisblack", planarconfig="contig"))
     with pytest.raises(InputError, match="not read"):
         read_image(made(tmp_path / "volume.tif", np.zeros((16, 16, 16), np.uint16), volumetric=True, tile=(16, 16, 16)))
 

@@ -49,7 +49,7 @@ def _reason(path: Path, error: Exception) -> str:
     with path.open("rb") as file:
         brand = file.read(12)[8:]
     if not has_heif() and (brand in HEIF_BRANDS or path.suffix.lower() in HEIF):
-        return "HEIC needs pillow-heif: pip install 'ae[heif]'"
+        return "HEIC needs another package: pip install pillow-heif"
     if isinstance(error, UnidentifiedImageError):
         return "it is of no format that is known"
     return str(error).partition("\n")[0] or type(error).__name__

@@ -25,7 +25,7 @@ def check_holds(path: Path, picture: Picture) -> Format:
     if form is None:
         raise InputError(f"{path} has no suffix of an image that is written; there are {', '.join(FORMATS)}")
     if suffix in HEIF and not has_heif():
-        raise InputError(f"{suffix} needs pillow-heif: pip install 'ae[heif]'")
+        raise InputError(f"{suffix} needs another package: pip install pillow-heif")
     if picture.is_deep and not form.deep:
         raise InputError(f"{suffix} cannot take the 16-bit colour of {path.name}: write a .png or .tif")
     if picture.alpha is not None and not form.alpha:
