@@ -86,6 +86,16 @@ def test_16_bits_of_other_formats(tmp_path):
             same(tmp_path / "in.ppm", tmp_path / f"out{suffix}")
     save(tmp_path / "in.sgi", GRAY, bpc=2)
     assert read_image(tmp_path / "in.sgi").remarks == ("its 16 bits are read as 8",)
+    (tmp_path / "in.avif").write_bytes(imagecodecs.avif_encode(DEEP >> 6, level=90, bitspersample=10))
+    assert read_image(tmp_path / "in.avif").remarks == ("its 10 bits are read as 8",)
+
+
+def test_heic_of_10_bits_is_said_to_be_read_with_8(tmp_path):
+    heif = pytest.importorskip("pillow_heif", reason="HEIC needs the extra package pillow-heif")
+    heif.from_bytes("RGB;16", (DEEP.shape[1], DEEP.shape[0]), DEEP.tobytes()).save(tmp_path / "in.heic")
+    picture = read_image(tmp_path / "in.heic")
+    assert picture.remarks == ("its 10 bits are read as 8",)
+    assert picture.pixels.shape == (1, *DEEP.shape)
 
 
 # What belongs to them
@@ -134,6 +144,13 @@ def test_what_a_format_can_hold_is_kept_and_the_rest_named(tmp_path, suffix):
     expected = {"icc_profile": ICC, "xmp": b"<x/>", "iptc": IPTC, "comment": b"Words", "text": {"Title": "A title"}}
     for key in KEPT[suffix] - {"exif"}:
         assert again[key] == (expected[key] if key != "dpi" else pytest.approx((300, 300), rel=1e-3))
+
+
+def test_comments_of_any_encoding_are_kept(tmp_path):
+    for name, comment in (("a.jpg", "Grün".encode()), ("b.jpg", "Grün".encode("latin-1"))):
+        save(tmp_path / name, RGB, comment=comment)
+        assert same(tmp_path / name, tmp_path / "out.png") == ()
+        assert Image.open(tmp_path / "out.png").text["Comment"] == "Grün"
 
 
 def test_what_is_too_long_for_a_jpeg_is_named(tmp_path):

@@ -142,7 +142,11 @@ def test_other_numbers(tmp_path):
     with pytest.raises(InputError, match="numbers with a sign"):
         read_image(made(tmp_path / "signed.tif", GRAY.astype(np.int16)))
     with pytest.raises(InputError, match="20 channels, which are not read"):
-        read_image(made(tmp_path / "many.tif", np.zeros((4, 4, 20), np.uint16), photometric="minisblack", planarconfig="contig"))
+        read_image(
+            made(
+                tmp_path / "many.tif", np.zeros((4, 4, 20), np.uint16), photometric="minisblack", planarconfig="contig"
+            )
+        )
     with pytest.raises(InputError, match="not read"):
         read_image(made(tmp_path / "volume.tif", np.zeros((16, 16, 16), np.uint16), volumetric=True, tile=(16, 16, 16)))
 

@@ -1,5 +1,6 @@
 """PNG, JPEG 2000 and PNM with 16 bits a channel, which Pillow would cut to 8."""
 
+import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -34,6 +35,27 @@ def deep_reader(path: Path, image: Any) -> Callable[[bool], np.ndarray] | None:
     if image.format == "PPM" and head[:2] == b"P6" and (most := image.tile[0][3]) and _most_of(most) > 255:
         return partial(_read_pnm, path, image.size, image.tile[0][2], _most_of(most))
     return None
+
+
+def cut_bits(path: Path, image: Any) -> int:
+    """Return how many bits a channel has of which Pillow reads 8; 0 where it reads all."""
+    if image.format == "HEIF":
+        bits = image.info.get("bit_depth", 8)
+    elif image.format == "AVIF":
+        bits = _bits_of_av1(path)
+    else:
+        codecs = [str((tile[0], tile[3])) for tile in getattr(image, "tile", ())]
+        is_wide = any("16" in re.sub(r"\b\d+\b", "", codec) for codec in codecs)  # as in "RGB;16B", but no lone number
+        bits = 16 if is_wide and not image.mode.startswith(("I", "F")) else 8
+    return bits if bits > 8 else 0
+
+
+def _bits_of_av1(path: Path) -> int:
+    """From the box with the codec's configuration."""
+    with path.open("rb") as file:
+        _, found, box = file.read(2**16).partition(b"av1C")
+    flags = box[2] if found and len(box) > 2 else 0
+    return 12 if flags & 0x20 else 10 if flags & 0x40 else 8
 
 
 def _read_png(path: Path, mend: bool) -> np.ndarray:

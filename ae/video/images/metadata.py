@@ -40,8 +40,8 @@ NAMES = {
 }
 
 
-def metadata_of(image: Image.Image) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return what belongs to an image that Pillow has opened and not loaded yet, and a remark where some is damaged."""
+def metadata_of(image: Image.Image) -> tuple[dict[str, Any], list[str]]:
+    """Return what belongs to an image that Pillow has opened, and a remark where some is damaged."""
     info: dict[str, Any] = {key: image.info.get(key) for key in ("icc_profile", "dpi", "xmp", "comment")}
     info["iptc"] = (image.info.get("photoshop") or {}).get(PHOTOSHOP_IPTC)
     texts = {key: str(value) for key, value in (getattr(image, "text", None) or {}).items() if _is_text(key)}
@@ -50,8 +50,13 @@ def metadata_of(image: Image.Image) -> tuple[dict[str, Any], tuple[str, ...]]:
         exif = image.getexif()
         info |= from_tags(exif, is_tiff=image.format == "TIFF")
     except Exception:  # whatever Pillow makes of damaged tags
-        return cleaned(info), ("its EXIF is damaged and is left out",)
-    return cleaned(info), ()
+        return cleaned(info), ["its EXIF is damaged and is left out"]
+    return with_turned_resolution(cleaned(info), orientation_of(image)), []
+
+
+def with_turned_resolution(info: dict[str, Any], orientation: int) -> dict[str, Any]:
+    """Return it with the resolution of an image that is turned upright."""
+    return info | {"dpi": info["dpi"][::-1]} if "dpi" in info and orientation in (5, 6, 7, 8) else info
 
 
 def orientation_of(image: Image.Image) -> int:

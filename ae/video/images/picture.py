@@ -66,11 +66,18 @@ def as_kind(values: np.ndarray, kind: np.dtype | type) -> np.ndarray:
     return np.round(cut * np.iinfo(kind).max).astype(kind)
 
 
-def turned(frame: np.ndarray, orientation: int) -> np.ndarray:
-    """Return a frame [H, W, C] upright, that is stored as the tag of TIFF and EXIF says."""
-    frame = frame.swapaxes(0, 1) if orientation in (5, 6, 7, 8) else frame
-    frame = frame[:, ::-1] if orientation in (2, 3, 6, 7) else frame
-    return frame[::-1] if orientation in (3, 4, 7, 8) else frame
+def upright(picture: Picture, orientation: int) -> Picture:
+    """Return a picture upright, whose frames are stored as the tag of TIFF and EXIF says."""
+    if orientation not in range(2, 9):
+        return picture
+    alpha = None if picture.alpha is None else _turned(picture.alpha, orientation)
+    return replace(picture, pixels=_turned(picture.pixels, orientation), alpha=alpha)
+
+
+def _turned(frames: np.ndarray, orientation: int) -> np.ndarray:
+    frames = frames.swapaxes(1, 2) if orientation in (5, 6, 7, 8) else frames
+    frames = frames[:, :, ::-1] if orientation in (2, 3, 6, 7) else frames
+    return frames[:, ::-1] if orientation in (3, 4, 7, 8) else frames
 
 
 def check_number(path: Path, pixels: int, most: int, *, each: str = "") -> None:

@@ -11,6 +11,7 @@ from PIL import ImageCms
 from ae.errors import InputError
 from ae.video.images.picture import Picture
 
+FROM_LAB = "its colours are converted from Lab to sRGB"
 SPACES = {b"GRAY": "gray", b"RGB ": "rgb", b"CMYK": "cmyk", b"Lab ": "lab"}
 
 

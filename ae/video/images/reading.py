@@ -1,6 +1,5 @@
 """Reading images: by their content, whatever the suffix says."""
 
-import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from ae.errors import InputError
 from ae.video.images import tiff
-from ae.video.images.deep import deep_reader
+from ae.video.images.deep import cut_bits, deep_reader
 from ae.video.images.formats import HEIF, HEIF_BRANDS, has_heif
-from ae.video.images.metadata import metadata_of, orientation_of
-from ae.video.images.picture import MOST_PIXELS, Picture, check_number, split, turned
-from ae.video.images.profiles import from_cmyk, from_lab
+from ae.video.images.metadata import cleaned, metadata_of, orientation_of
+from ae.video.images.picture import MOST_PIXELS, Picture, check_number, split, upright
+from ae.video.images.profiles import FROM_LAB, from_cmyk, from_lab
 
 MODES = {
     **{mode: mode for mode in ("L", "LA", "RGB", "RGBA")},
@@ -89,53 +88,37 @@ def _read_with_pillow(path: Path, most: int, *, mend: bool = False) -> Picture:
         animated = count > 1 and image.format in ANIMATED
         check_number(path, image.width * image.height * (count if animated else 1), most)
         Image.MAX_IMAGE_PIXELS = most  # later frames of a damaged file may be larger than the first
-        deep = deep_reader(path, image)
-        remarks = [] if deep or not _is_cut(image) else ["its 16 bits are read as 8"]
+        deep, cut = deep_reader(path, image), cut_bits(path, image)
         if not deep and image.format != "TIFF":  # which loses tags; in others some come after the pixels
             image.load()
-        info, said = metadata_of(image)
-        orientation = orientation_of(image)
+        info, remarks = metadata_of(image)
         if animated and not deep:
-            frames, more = _animation(image, count, mend=mend)
+            picture = _animation(image, count, mend=mend)
         else:
-            frame, lines = (deep(mend), []) if deep else _still(path, image, info.get("icc_profile"))
-            frames, more = frame[None], {}
-            remarks += lines
+            picture = split(deep(mend)[None], {}) if deep else _still(path, image, info.get("icc_profile"))
             if count > 1 and image.format != "PSD":  # whose picture is of all layers
                 remarks.append(f"it has {count} pictures, of which the first is taken")
-        if image.format != "TIFF" and orientation != 1:  # Pillow turns those of a TIFF
-            frames = np.stack([turned(frame, orientation) for frame in frames])
-        if image.mode in ("CMYK", "LAB"):
-            info.pop("icc_profile", None)
-    if orientation > 4 and "dpi" in info:
-        info["dpi"] = info["dpi"][::-1]
-    return split(frames, info | more, remarks=(*said, *remarks))
+        if cut and not deep:
+            remarks.append(f"its {cut} bits are read as 8")
+        picture = replace(picture, info=cleaned(info | picture.info), remarks=(*remarks, *picture.remarks))
+        return upright(picture, orientation_of(image))  # a TIFF has been turned by Pillow
 
 
-def _is_cut(image: Image.Image) -> bool:
-    """Whether Pillow makes 8 bits of 16."""
-    codecs = [(tile[0], tile[3]) for tile in getattr(image, "tile", ())]
-    return not image.mode.startswith(("I", "F")) and any("16" in re.sub(r"\b\d+\b", "", str(codec)) for codec in codecs)
-
-
-def _still(path: Path, image: Any, profile: bytes | None) -> tuple[np.ndarray, list[str]]:
-    """One picture [H, W, C] that Pillow reads, and a line where its colours are of another space."""
-    if image.format == "TIFF":
-        image = ImageOps.exif_transpose(image)
+def _still(path: Path, image: Any, profile: bytes | None) -> Picture:
+    """The one picture that Pillow reads."""
     if image.mode.startswith(("I", "F")):
-        return _wide(path, np.asarray(image))[..., None], []
+        return split(_wide(path, np.asarray(image))[None, ..., None], {})
     if image.mode == "CMYK":
         rgb, line = from_cmyk(np.asarray(image), profile)
-        return rgb, [line]
+        return split(rgb[None], {"icc_profile": None}, remarks=(line,))
     if image.mode == "LAB":
-        return from_lab(np.asarray(image) ^ np.array([0, 128, 128], np.uint8)), [
-            "its colours are converted from Lab to sRGB"
-        ]
+        rgb = from_lab(np.asarray(image) ^ np.array([0, 128, 128], np.uint8))
+        return split(rgb[None], {"icc_profile": None}, remarks=(FROM_LAB,))
     wanted = MODES[image.mode]
     if image.has_transparency_data and wanted in ("L", "RGB"):
         wanted = {"L": "LA", "RGB": "RGBA"}[wanted]
     values = np.asarray(image.convert(wanted))
-    return values[..., None] if values.ndim == 2 else values, []
+    return split(values.reshape(1, *values.shape[:2], -1), {})
 
 
 def _wide(path: Path, values: np.ndarray) -> np.ndarray:
@@ -147,8 +130,8 @@ def _wide(path: Path, values: np.ndarray) -> np.ndarray:
     return values.astype(np.float32 if full == 1 else np.uint16)
 
 
-def _animation(image: Any, count: int, *, mend: bool) -> tuple[np.ndarray, dict[str, Any]]:
-    """Frames [T, H, W, C], and how long each is shown and how often all are."""
+def _animation(image: Any, count: int, *, mend: bool) -> Picture:
+    """All frames, with how long each is shown and how often all are."""
     gray = MODES.get(image.mode) in ("L", "LA")
     plays = _plays(image)
     times: list[float] = []
@@ -165,7 +148,7 @@ def _animation(image: Any, count: int, *, mend: bool) -> tuple[np.ndarray, dict[
         times.append(image.info.get("duration", UNTIMED))
     opaque = frames[: len(times), ..., 3].min() == 255
     channels = slice(2 if gray else 0, 3 if opaque else 4)
-    return frames[: len(times), ..., channels], {"duration": times, "plays": plays}
+    return split(frames[: len(times), ..., channels], {"duration": times, "plays": plays})
 
 
 def _plays(image: Any) -> int:

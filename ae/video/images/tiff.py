@@ -1,6 +1,7 @@
 """TIFF of more than 8 bits, or of kinds that Pillow does not read, through tifffile."""
 
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,9 +12,9 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC
 
 from ae.errors import InputError
-from ae.video.images.metadata import IPTC, ORIENTATION, XMP, cleaned, from_tags
-from ae.video.images.picture import Picture, as_kind, check_number, turned
-from ae.video.images.profiles import from_cmyk, from_lab
+from ae.video.images.metadata import IPTC, ORIENTATION, XMP, cleaned, from_tags, with_turned_resolution
+from ae.video.images.picture import Picture, as_kind, check_number, upright
+from ae.video.images.profiles import FROM_LAB, from_cmyk, from_lab
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 COLOURS = {"MINISWHITE": 1, "MINISBLACK": 1, "PALETTE": 1, "RGB": 3, "YCBCR": 3, "CIELAB": 3, "SEPARATED": 4}
@@ -51,47 +52,52 @@ def read_tiff(path: Path, most: int) -> Picture:
     samples = _samples(path, most)
     colours, alpha = _channels(samples)
     colours, remarks = _coloured(samples, colours)
-    both = colours if alpha is None else np.concatenate([colours, alpha], axis=-1)
-    upright = turned(both, samples.orientation)[None]
-    pixels, beside = upright[..., : colours.shape[2]], upright[..., colours.shape[2] :]
     info = dict(samples.info)
     if remarks:  # its colours are of another space now
         info.pop("icc_profile", None)
-    if samples.orientation > 4 and "dpi" in info:
-        info["dpi"] = info["dpi"][::-1]
-    return Picture(pixels, None if alpha is None else beside, info, (*samples.remarks, *remarks), samples.lost)
+    picture = Picture(colours[None], None if alpha is None else alpha[None], info)
+    picture = replace(picture, remarks=(*samples.remarks, *remarks), lost=samples.lost)
+    return upright(picture, samples.orientation)
 
 
 def _samples(path: Path, most: int) -> Samples:
     with tifffile.TiffFile(path) as file:
         page: Any = file.pages[0]
-        check_number(
-            path, max(page.imagewidth * page.imagelength * page.imagedepth, page.tilewidth * page.tilelength), most
-        )
-        if page.samplesperpixel > MOST_CHANNELS:
-            raise InputError(f"{path} has {page.samplesperpixel} channels, which are not read: save it as gray or RGB")
-        kind = page.photometric.name if isinstance(page.photometric, PHOTOMETRIC) else str(page.photometric)
-        if kind not in COLOURS or page.axes not in ("YX", "YXS", "SYX") or page.samplesperpixel < COLOURS[kind]:
-            raise InputError(f"{path} is a TIFF of kind {kind}, {page.axes}, which is not read: save it as gray or RGB")
-        if kind == "YCBCR" and page.compression not in JPEGS:
-            raise InputError(f"{path} is a TIFF in YCbCr that is not compressed as JPEG: save it as RGB")
+        pixels = page.imagewidth * page.imagelength * page.imagedepth
+        check_number(path, max(pixels, page.tilewidth * page.tilelength), most)
+        _check_kind(path, page)
         values, lost = _decoded(page)
-        exif = Image.Exif()
-        exif.endian, exif.bigtiff = file.byteorder, file.is_bigtiff
-        remarks, info = [], {}
-        try:
-            exif.load_from_fp(file.filehandle, page.offset)  # type: ignore[arg-type]
-            info = cleaned(from_tags(exif, is_tiff=True))
-        except Exception:
-            remarks.append("its tags are damaged and are left out")
-        count = 1
-        with suppress(Exception):  # where the file ends before its next page
-            count = len(file.pages)
+        numbers = _numbers(path, page, values)
+        info, orientation, remarks = _tags(file, page)
         if page.bitspersample > 16 and values.dtype.kind == "u":
             remarks.append(f"its {page.bitspersample} bits are cut to 16")
-        if count > 1:
+        return Samples(numbers, page, info, remarks, lost, orientation, page.colormap)
+
+
+def _check_kind(path: Path, page: Any) -> None:
+    kind = page.photometric.name if isinstance(page.photometric, PHOTOMETRIC) else str(page.photometric)
+    if kind not in COLOURS or page.axes not in ("YX", "YXS", "SYX") or page.samplesperpixel < COLOURS[kind]:
+        raise InputError(f"{path} is a TIFF of kind {kind}, {page.axes}, which is not read: save it as gray or RGB")
+    if page.samplesperpixel > MOST_CHANNELS:
+        raise InputError(f"{path} has {page.samplesperpixel} channels, which are not read: save it as gray or RGB")
+    if kind == "YCBCR" and page.compression not in JPEGS:
+        raise InputError(f"{path} is a TIFF in YCbCr that is not compressed as JPEG: save it as RGB")
+
+
+def _tags(file: tifffile.TiffFile, page: Any) -> tuple[dict[str, Any], int, list[str]]:
+    """What belongs to the picture, how it is turned, and remarks."""
+    exif, remarks = Image.Exif(), []
+    exif.endian, exif.bigtiff = file.byteorder, file.is_bigtiff
+    try:
+        exif.load_from_fp(file.filehandle, page.offset)  # type: ignore[arg-type]
+        info, orientation = cleaned(from_tags(exif, is_tiff=True)), int(exif.get(ORIENTATION, 1))
+    except Exception:
+        remarks.append("its tags are damaged and are left out")
+        info, orientation = {}, 1
+    with suppress(Exception):  # where the file ends before its next page
+        if (count := len(file.pages)) > 1:
             remarks.append(f"it has {count} pages, of which the first is taken")
-        return Samples(_numbers(path, page, values), page, info, remarks, lost, exif.get(ORIENTATION, 1), page.colormap)
+    return with_turned_resolution(info, orientation), orientation, remarks
 
 
 def _decoded(page: Any) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -175,7 +181,7 @@ def _coloured(samples: Samples, values: np.ndarray) -> tuple[np.ndarray, list[st
         rgb, line = from_cmyk(as_kind(values, np.uint16) if is_float else values, profile)
         return rgb, [line]
     if kind == PHOTOMETRIC.CIELAB:
-        return from_lab(_lab_codes(values)), ["its colours are converted from Lab to sRGB"]
+        return from_lab(_lab_codes(values)), [FROM_LAB]
     return values, []
 
 

@@ -44,29 +44,33 @@ def write_image(path: Path, picture: Picture) -> tuple[str, ...]:
     Raises InputError where it cannot be written.
     """
     form = check_holds(path, picture)
-    lines = []
-    if not fits(picture.info.get("icc_profile"), picture):
-        lines.append("its profile is of another colour space and is left out")
-        picture = replace(picture, info={key: value for key, value in picture.info.items() if key != "icc_profile"})
-    info, rest = held(picture.info, form)
-    if rest:
-        lines.append(f"{path.suffix} cannot hold {', '.join(rest)}: left out")
-    if picture.full == 1 and form is not TIFF:
-        lines.append("its floats are written with 16 bits")
-        picture = replace(picture, pixels=as_kind(picture.pixels, np.uint16))
-        picture = replace(picture, alpha=None if picture.alpha is None else as_kind(picture.alpha, np.uint16))
+    picture, lines = _fitted(picture, form, path.suffix)
     try:
         with written_whole(path) as temporary:
-            _write(temporary, picture.joined(), info, form)
+            _write(temporary, picture.joined(), picture.info, form)
     except InputError:
         raise
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
     except Exception as error:  # whatever an encoder does not take
-        raise InputError(
-            f"{path} cannot be written: {str(error).partition(chr(10))[0] or type(error).__name__}"
-        ) from error
-    return tuple(lines)
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
+        raise InputError(f"{path} cannot be written: {reason}") from error
+    return lines
+
+
+def _fitted(picture: Picture, form: Format, suffix: str) -> tuple[Picture, tuple[str, ...]]:
+    """What a format can hold of a picture, and what not, a line each."""
+    info, lines = picture.info, []
+    if not fits(info.get("icc_profile"), picture):
+        lines.append("its profile is of another colour space and is left out")
+        info = {key: value for key, value in info.items() if key != "icc_profile"}
+    info, rest = held(info, form)
+    if rest:
+        lines.append(f"{suffix} cannot hold {', '.join(rest)}: left out")
+    picture = replace(picture, info=info)
+    if picture.full == 1 and form is not TIFF:
+        lines.append("its floats are written with 16 bits")
+        alpha = None if picture.alpha is None else as_kind(picture.alpha, np.uint16)
+        picture = replace(picture, pixels=as_kind(picture.pixels, np.uint16), alpha=alpha)
+    return picture, tuple(lines)
 
 
 def _write(path: Path, frames: np.ndarray, info: dict[str, Any], form: Format) -> None:
@@ -104,9 +108,17 @@ def _png_texts(comment: bytes, xmp: bytes, texts: dict[str, str]) -> PngInfo:
     chunks = PngInfo()
     if xmp:
         chunks.add_itxt("XML:com.adobe.xmp", xmp.decode(errors="replace"))
-    for keyword, text in (texts | ({"Comment": comment.decode(errors="replace")} if comment else {})).items():
+    for keyword, text in (texts | ({"Comment": _text(comment)} if comment else {})).items():
         chunks.add_text(keyword, text)
     return chunks
+
+
+def _text(comment: bytes) -> str:
+    """Of bytes of which no format says how they are encoded."""
+    try:
+        return comment.decode()
+    except UnicodeDecodeError:
+        return comment.decode("latin-1")
 
 
 def _photoshop(iptc: bytes) -> bytes:
