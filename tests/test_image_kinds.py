@@ -367,6 +367,7 @@ def test_each_format_that_is_written_is_read_again(tmp_path, suffix):
 
 
 def test_heic_without_its_package_says_how_to_get_it(tmp_path, monkeypatch):
+    Image.init()  # or plugins are registered in what is taken away again
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     monkeypatch.setattr(Image, "OPEN", {key: value for key, value in Image.OPEN.items() if "HEIF" not in key})
     formats.has_heif.cache_clear()
