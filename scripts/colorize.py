@@ -1,7 +1,7 @@
 """Give images, folders of images, animations and clips colour; clips keep their luma, frames, times and sound."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -20,15 +20,19 @@ def main(
     deinterlace: bool = False,
     codec: str | None = None,
     encoder_options: dict[str, str] | None = None,
+    audio: Literal["copy", "aac", "opus"] = "copy",
+    fps: str | None = None,
     most_pixels: int | None = None,
+    skip_existing: bool = False,
     checkpoint: Literal["last", "best"] | None = None,
     preset: str | None = None,
 ) -> None:
     """Give images or clips colour.
 
     Args:
-        source: An image, an animation, a clip, a folder of images, or a pattern like 'frames/*.png'.
-        target: File to write, or folder where INPUT is several images. Its suffix chooses the format.
+        source: An image, an animation, a clip, a folder of them with its subfolders, or a pattern like 'frames/*.png'.
+        target: File to write, whose suffix chooses the format, or folder where INPUT is several files. A clip of several
+            images (see --fps); images of a clip, as in frames/%06d.png.
         model: Name of weights in the package, a file of weights (.safetensors), or a run directory.
         saturation: What colours are multiplied with; least squares makes them dull, 1.5 is livelier.
         pixels: About how many pixels the model sees of a frame (default: 1,800); more are slower, and seldom better.
@@ -36,10 +40,13 @@ def main(
         preview: Only so many seconds from the beginning of a clip.
         side_by_side: Gray on the left, coloured on the right.
         deinterlace: Make one picture of the two fields of a clip's frames (FFmpeg's bwdif).
-        codec: Encoder of clips (default: libvpx-vp9 for .webm, else libx264).
+        codec: Encoder of clips (default: libvpx-vp9 for .webm, else libx264, or another where that cannot hold them).
         encoder_options: Its options, as in "crf 20 preset veryfast".
+        audio: What sound is encoded as that the output cannot hold as it is (default: it is left out, and said).
+        fps: Frames a second where a clip is made of images: 24, 23.976 or 24000/1001.
         most_pixels: Images with more pixels, all frames together, and clips with more in a frame are refused
             (default: 2**27).
+        skip_existing: Of a folder or pattern, files that are in OUTPUT already stay as they are.
         checkpoint: Of a run: the last weights (default), or those with the lowest validation loss.
         preset: The preset of a model or task that is defined in a file of your own (my_model.py:PRESET).
     """
@@ -49,8 +56,11 @@ def main(
     from ae.colorize import BATCH_SIZE, PIXELS, Colorizer
     from ae.errors import InputError
     from ae.tasks import Colorize
-    from ae.video.convert import change_image, change_images, colorize_clip, colorize_picture, is_many
-    from ae.video.images import SUFFIXES
+    from ae.video.convert import CheckFailedError, colorize_clip, colorize_clips
+    from ae.video.folders import change_folder, is_many
+    from ae.video.frames import colorize_frames, is_numbered, rate_of, write_frames
+    from ae.video.pictures import change_image, change_images, colorize_picture, is_image
+    from ae.video.writer import SUFFIXES
 
     cli.check_above(0, batch=batch, pixels=pixels, preview=preview, most_pixels=most_pixels)
     cli.check_at_least(0, saturation=saturation)
@@ -60,44 +70,54 @@ def main(
         raise InputError(f"{model} is a model for another task than colour")
     colorizer = Colorizer(trained, saturation, pixels or PIXELS)
     change = partial(colorize_picture, colorizer=colorizer, beside=side_by_side)
-    path = Path(source)
-    if is_many(source):
-        change_images(source, target, change, most_pixels=most_pixels)
-    elif not path.exists():
-        raise InputError(f"{path} does not exist")
-    elif path.suffix.lower() in SUFFIXES and target.suffix.lower() in SUFFIXES:
-        print("\n".join([*change_image(path, target, change, most_pixels=most_pixels), str(target)]))
-    else:
-        report = colorize_clip(
-            path,
-            target,
-            colorizer,
-            batch_size=batch or BATCH_SIZE,
-            seconds=preview,
-            most_pixels=most_pixels,
-            beside=side_by_side,
-            deinterlace=deinterlace,
-            codec=codec,
-            options=encoder_options,
-        )
-        print_report(report)
+    decoding: dict[str, Any] = {
+        "batch_size": batch or BATCH_SIZE,
+        "seconds": preview,
+        "most_pixels": most_pixels,
+        "beside": side_by_side,
+        "deinterlace": deinterlace,
+    }
+    settings = decoding | {"codec": codec, "options": encoder_options, "audio": audio}
+    path, makes_clip = Path(source), target.suffix.lower() in SUFFIXES
+    try:
+        if is_many(source) and makes_clip:
+            if fps is None:
+                raise InputError(f"{target} is to be a clip of images: --fps says how many a second")
+            print_report(colorize_frames(source, target, colorizer, rate_of(fps), **settings))
+        elif is_many(source):
+            convert = partial(colorize_clip, colorizer=colorizer, **settings)
+            work = {
+                "image": partial(change_images, change=change, most_pixels=most_pixels),
+                "clip": partial(colorize_clips, convert=convert),
+            }
+            change_folder(source, target, work, skip_existing=skip_existing)
+        elif not path.exists():
+            raise InputError(f"{path} does not exist")
+        elif is_image(path) and not makes_clip:
+            change_image(path, target, change, most_pixels=most_pixels)
+        elif is_numbered(target) and not makes_clip:
+            print(f"{write_frames(path, target, colorizer, **decoding)} frames: {target}")
+        else:
+            print_report(colorize_clip(path, target, colorizer, **settings))
+    except CheckFailedError as error:
+        print_report(error.report)
+        raise
 
 
 def print_report(report) -> None:
-    """What was checked, and how steady the colours are; where not all could be read, an error."""
+    """What was checked, how steady the colours are, and the verdict; where not all could be read, an error."""
     from ae.errors import InputError
 
     for check in report.checks:
-        print(f"  {check.name}: {check.found}")
+        print(f"  {check.name}: {check.found}{'' if check.passed else f', not {check.wanted}'}")
     steadiness = report.steadiness
-    print(f"PASS {report.path}")
     print(
         f"colourfulness {steadiness.colourfulness:.1f}, colour distribution consistency (CDC) {steadiness.cdc:.4f}, "
         f"chroma flicker {steadiness.chroma_flicker:.2f} of 255"
     )
-    if report.lost:
-        more = f" and {len(report.lost) - 3} more" if len(report.lost) > 3 else ""
-        raise InputError(f"{report.path} is without {'; '.join(report.lost[:3])}{more}, which could not be read")
+    print(report.verdict)
+    if report.passed and report.lost:
+        raise InputError(f"{report.path} is without {report.missing}, which could not be read")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ def main(
     model: str = "photo_denoiser",
     sigma: float | None = None,
     most_pixels: int | None = None,
+    skip_existing: bool = False,
     checkpoint: Literal["last", "best"] | None = None,
     preset: str | None = None,
 ) -> None:
@@ -23,12 +24,13 @@ def main(
     noise (0.3) alone.
 
     Args:
-        source: An image, a folder of images, or a pattern like 'frames/*.png'.
+        source: An image, a folder of images with its subfolders, or a pattern like 'frames/*.png'.
         target: File to write, or folder where INPUT is several images.
         model: Name of weights in the package, a file of weights (.safetensors), or a run directory.
         sigma: Standard deviation of the noise, for images in [0, 1]; no more is taken away (default: for models that have
             learnt from noise of all levels, estimated for each channel of each image).
         most_pixels: Images with more pixels, all frames together, are refused (default: 2**27).
+        skip_existing: Of a folder or pattern, files that are in OUTPUT already stay as they are.
         checkpoint: Of a run: the last weights (default), or those with the lowest validation loss.
         preset: The preset of a model or task that is defined in a file of your own (my_model.py:PRESET).
     """
@@ -38,7 +40,8 @@ def main(
     from ae.denoise import Denoiser
     from ae.errors import InputError
     from ae.tasks import Denoise
-    from ae.video.convert import change_image, change_images, is_many, map_channels
+    from ae.video.folders import change_folder, is_many
+    from ae.video.pictures import change_image, change_images, map_channels
 
     cli.check_above(0, most_pixels=most_pixels)
     cli.check_at_least(0, sigma=sigma)
@@ -49,11 +52,12 @@ def main(
     change = partial(map_channels, function=partial(Denoiser(trained).image, sigma=sigma))
     path = Path(source)
     if is_many(source):
-        change_images(source, target, change, most_pixels=most_pixels)
+        work = {"image": partial(change_images, change=change, most_pixels=most_pixels)}
+        change_folder(source, target, work, skip_existing=skip_existing)
     elif not path.exists():
         raise InputError(f"{path} does not exist")
     else:
-        print("\n".join([*change_image(path, target, change, most_pixels=most_pixels), str(target)]))
+        change_image(path, target, change, most_pixels=most_pixels)
 
 
 if __name__ == "__main__":

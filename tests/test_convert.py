@@ -48,6 +48,8 @@ def test_an_image_a_folder_and_a_clip(call, tmp_path, model):
     assert iio.imread(tmp_path / "one image.png").shape == (40, 56, 3)
     assert len(list((tmp_path / "out").iterdir())) == 3
     assert sorted(path.name for path in (tmp_path / "some").iterdir()) == ["1.png", "2.png"]
+    done = call("colorize.py", "in", "some", "--model", model, "--skip-existing")
+    assert done.stdout.startswith("1 done, 2 skipped (2 there already), 0 failed")
 
     source = make_clip(tmp_path / "in.mp4", luma_frames(10, 32, 32), tracks=[0.0])
     done = call("colorize.py", "in.mp4", "out.mp4", "--model", model, "--encoder-options", "qp", "0")
@@ -64,6 +66,26 @@ def test_what_cannot_be_read_to_its_end_is_written_and_said(call, tmp_path, mode
     done = call("colorize.py", "in.mkv", "out.mkv", "--model", model, status=2)
     refused(done, "out.mkv is without what follows 0:0", "the file ends there")
     assert len(decoded(tmp_path / "out.mkv")[0]) > 20
+
+
+@pytest.mark.parametrize("script", ["colorize.py", "denoise.py"])
+def test_an_image_that_is_cut_short_is_written_and_said(call, tmp_path, model, denoiser, script):
+    noise = np.random.default_rng(0).integers(0, 255, (60, 60), dtype=np.uint8)
+    iio.imwrite(tmp_path / "in.jpg", noise)
+    content = (tmp_path / "in.jpg").read_bytes()
+    (tmp_path / "in.jpg").write_bytes(content[: len(content) * 2 // 3])
+    weights = model if script == "colorize.py" else denoiser
+    done = call(script, "in.jpg", "out.png", "--model", weights, status=2)
+    assert done.stdout == "out.png\n"
+    refused(done, "out.png is without", "could not be read")
+    assert iio.imread(tmp_path / "out.png").shape[:2] == (60, 60)
+
+
+def test_an_image_without_a_known_suffix_is_one_by_its_content(call, tmp_path, model):
+    iio.imwrite(tmp_path / "in.png", GRAY)
+    (tmp_path / "in.png").rename(tmp_path / "scan.001")
+    call("colorize.py", "scan.001", "out.jfif", "--model", model)
+    assert iio.imread(tmp_path / "out.jfif").shape == (40, 56, 3)
 
 
 @pytest.mark.parametrize(
@@ -143,6 +165,8 @@ def test_denoise(call, tmp_path, denoiser):
     (tmp_path / "folder").mkdir()
     iio.imwrite(tmp_path / "folder" / "a.jpg", GRAY)
     call("denoise.py", "folder", "results", "--model", denoiser, "--sigma", "0.3")
+    done = call("denoise.py", "folder", "results", "--model", denoiser, "--skip-existing")
+    assert done.stdout.startswith("0 done, 1 skipped (1 there already), 0 failed")
     assert iio.imread(tmp_path / "results" / "a.jpg").shape == GRAY.shape
 
 

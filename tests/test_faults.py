@@ -221,11 +221,26 @@ def is_refused_or_read(read):
 def make_images(folder):
     gray = np.uint8(np.random.default_rng(0).uniform(0, 255, (12, 17)).repeat(3, 0).repeat(3, 1))
     rgb = np.dstack([gray, gray[::-1], 255 - gray])
-    files = [folder / name for name in ("a.png", "a.jpg", "a.webp", "a.bmp", "a.gif", "a.tif", "deep.png", "deep.tif")]
-    for path in files[:6]:
-        iio.imwrite(path, rgb if path.suffix != ".gif" else np.stack([rgb] * 3))
-    iio.imwrite(files[6], np.uint16(gray) * 257)
-    iio.imwrite(files[7], np.uint16(rgb) * 257, plugin="tifffile")
+    names = (
+        "a.png",
+        "a.jpg",
+        "a.webp",
+        "a.bmp",
+        "a.gif",
+        "a.tif",
+        "a.jp2",
+        "a.avif",
+        "a.ppm",
+        "deep.png",
+        "deep.tif",
+        "lzw.tif",
+    )
+    files = [folder / name for name in names]
+    for path in files[:9]:
+        iio.imwrite(path, rgb if path.suffix != ".gif" else np.stack([rgb] * 3), plugin="pillow")
+    iio.imwrite(files[9], np.uint16(gray) * 257)
+    iio.imwrite(files[10], np.uint16(rgb) * 257, plugin="tifffile")
+    iio.imwrite(files[11], np.uint16(rgb) * 257, plugin="tifffile", compression="lzw", rowsperstrip=9)
     return files
 
 

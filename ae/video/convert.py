@@ -1,18 +1,12 @@
-"""Colour for files: what is read goes through a model in batches and is written, all three at the same time."""
+"""Colour for clips: what is read goes through a model in batches and is written, all three at the same time."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
-from glob import has_magic
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax.numpy as jnp
-import numpy as np
-
-from ae.color import luma
 from ae.colorize import BATCH_SIZE, Colorizer
 from ae.errors import InputError
 from ae.files import check_target, with_word, written_whole
@@ -21,7 +15,7 @@ from ae.progress import bar
 from ae.stages import Frame, background, in_batches
 from ae.video.check import Check, checked
 from ae.video.clips import Clip
-from ae.video.images import DEEP, Picture, check_holds, image_files, read_image, with_pixels, write_image
+from ae.video.folders import Job, Outcome
 from ae.video.sidedata import left_behind
 from ae.video.steadiness import Steadiness
 from ae.video.writer import SUFFIXES, ClipWriter
@@ -118,6 +112,18 @@ def colorize_clip(
     return report
 
 
+def colorize_clips(jobs: list[Job], convert: Callable[..., Report]) -> Generator[tuple[Job, Outcome]]:
+    """Give clips colour, one after the other; `convert(source, target, say=...)` does one. Yields what became of each."""
+    for job in jobs:
+        said: list[str] = []
+        try:
+            report = convert(job.source, job.target, say=said.append)
+        except InputError as error:
+            yield job, Outcome(tuple(said), error=error)
+        else:
+            yield job, Outcome((*said, *[report.verdict] * (not report.lost)), tuple(report.lost))
+
+
 def check_apart(source: Path, target: Path) -> None:
     """Raise InputError where the target is the source, or there is no folder for it."""
     if target.exists() and source.exists() and target.samefile(source):
@@ -142,98 +148,3 @@ def _write_frames(clip: Clip, writer: ClipWriter, colorizer: Colorizer, batch_si
                 progress.update()
         writer.finish()
     return steadiness
-
-
-def gray_frames(picture: Picture) -> np.ndarray:
-    """The luma of a picture's frames, [T, H, W] in [0, 1]."""
-    values = picture.pixels.astype(np.float32) / np.float32(picture.full)
-    return values[..., 0] if values.shape[3] == 1 else np.asarray(luma(jnp.asarray(values)))[..., 0]
-
-
-def colorize_picture(picture: Picture, colorizer: Colorizer, *, beside: bool = False) -> Picture:
-    """The picture in RGB, with the luma that it has; `beside`: gray and coloured side by side."""
-    gray = gray_frames(picture)
-    rgb = np.stack([colorizer.image(frame) for frame in gray])
-    if not beside:
-        return with_pixels(picture, rgb)
-    twice = None if picture.alpha is None else np.concatenate([picture.alpha] * 2, axis=2)
-    both = np.concatenate([np.broadcast_to(gray[..., None], rgb.shape), rgb], axis=2)
-    return with_pixels(replace(picture, alpha=twice), both)
-
-
-def map_channels(picture: Picture, function: Callable[[np.ndarray], np.ndarray]) -> Picture:
-    """The picture with a function of [H, W] in [0, 1] applied to each channel of each frame; alpha stays."""
-    values = np.moveaxis(picture.pixels.astype(np.float32) / picture.full, -1, 1)
-    changed = np.stack([np.stack([function(channel) for channel in frame], axis=-1) for frame in values])
-    return with_pixels(picture, changed)
-
-
-Change = Callable[[Picture], Picture]
-
-
-def is_many(source: str) -> bool:
-    """Whether a source is a folder or a pattern, of images."""
-    return Path(source).is_dir() or (has_magic(source) and not Path(source).exists())
-
-
-def change_image(source: Path, target: Path, change: Change, *, most_pixels: int | None = None) -> tuple[str, ...]:
-    """Reads an image, changes it and writes it; returns remarks, a line each. Raises InputError where one cannot be."""
-    check_apart(source, target)
-    picture = read_image(source, most_pixels=most_pixels)
-    check_holds(target, picture)
-    write_image(target, change(picture))
-    return picture.remarks
-
-
-def change_images(
-    source: str,
-    folder: Path,
-    change: Change,
-    *,
-    most_pixels: int | None = None,
-    say: Callable[[str], None] = print,
-) -> None:
-    """Changes the images of a folder or pattern and writes them to a folder under their names, made if it is not there.
-
-    Reading, changing and writing go on at the same time. `say` is told of remarks and of images that cannot be read or
-    written, after which the others go on; then InputError is raised at the end.
-    """
-    files = image_files(source)
-    folder.mkdir(parents=True, exist_ok=True)
-    failed = 0
-    read = partial(read_image, most_pixels=most_pixels)
-    items = background(_changed(change, background((path, _or_error(read, path)) for path in files)))
-    with closing(items), deferred_interrupts() as interrupted, bar(folder.name, len(files)) as progress:
-        for path, picture in items:
-            if interrupted.is_set():
-                raise KeyboardInterrupt
-            line = picture if isinstance(picture, InputError) else _or_error(partial(_write, path, folder), picture)
-            failed += isinstance(line, InputError)
-            if str(line):
-                say(f"{path.name}: {line}")
-            progress.update()
-    if failed:
-        raise InputError(f"{failed} of {len(files)} images could not be read or written; the others are in {folder}")
-
-
-def _changed(change: Change, items: Iterable[tuple[Path, Any]]) -> Iterator[tuple[Path, Any]]:
-    for path, picture in items:
-        yield path, picture if isinstance(picture, InputError) else _or_error(change, picture)
-
-
-def _write(source: Path, folder: Path, picture: Picture) -> str:
-    """Writes to a folder what came of a file; returns a remark. 16-bit colour becomes a TIFF where it has to."""
-    target = folder / source.name
-    if picture.full > 255 and source.suffix.lower() not in DEEP:
-        target = target.with_suffix(".tif")
-    check_apart(source, target)
-    write_image(target, picture)
-    renamed = [f"written as {target.name}, which holds 16-bit colour"] if target.name != source.name else []
-    return "; ".join([*picture.remarks, *renamed])
-
-
-def _or_error(function: Callable[[Any], Any], argument: Any) -> Any:
-    try:
-        return function(argument)
-    except InputError as error:
-        return error
