@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import av
+
 from ae.colorize import BATCH_SIZE, Colorizer
 from ae.errors import InputError
 from ae.files import check_target, with_word, written_whole
@@ -18,6 +20,7 @@ from ae.video.clips import Clip
 from ae.video.folders import Job, Outcome
 from ae.video.sidedata import left_behind
 from ae.video.steadiness import Steadiness
+from ae.video.times import clock
 from ae.video.writer import SUFFIXES, ClipWriter
 
 MOST_NAMED = 3  # of the parts that could not be read
@@ -102,7 +105,7 @@ def colorize_clip(
             late = left_behind(writer.codec, clip.carried - carried, begun=True)
             for line in [*clip.notes, *late.values()]:
                 say(line)
-        left_out = list(dict.fromkeys([*writer.left_out, *late]))
+        left_out = list(dict.fromkeys([*writer.left_out, *late, *_cut_off(clip)]))
         checks = list(checked(temporary, clip, writer))
         report = Report(target, checks, clip.lost + writer.lost, left_out, steadiness)
         if not report.passed:
@@ -110,6 +113,13 @@ def colorize_clip(
             os.replace(temporary, report.path)
             raise CheckFailedError(report)
     return report
+
+
+def _cut_off(clip: Clip) -> list[str]:
+    """What a preview leaves out."""
+    whole = clip.container.duration
+    is_cut = clip.seconds is not None and (not whole or whole > clip.seconds * av.time_base)
+    return [f"what follows {clock(clip.seconds)}"] if is_cut else []
 
 
 def colorize_clips(jobs: list[Job], convert: Callable[..., Report]) -> Generator[tuple[Job, Outcome]]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import av
@@ -96,6 +97,7 @@ class Encoded:
     def __init__(self, container: Any, source: Any, codec: str) -> None:
         self.start: Fraction | None = None
         self.end = Fraction(0)
+        self._form: tuple[str, str, int] | None = None
         self._container, self._decoder = container, source.codec_context
         context = _sound_encoder(codec, self._decoder)
         self._target = container.add_stream(codec, rate=context.sample_rate)
@@ -109,9 +111,18 @@ class Encoded:
         self._encode(packet.decode())
 
     def _encode(self, frames: Sequence[Any]) -> None:
-        for frame in frames:
+        for frame in chain.from_iterable(map(self._alike, frames)):
             self._set_time(frame)
             self._container.mux(self._target.encode(frame))
+
+    def _alike(self, frame: Any) -> Sequence[Any]:
+        """A frame with the first's rate and layout, as broadcasts change them on the way."""
+        form = frame.format.name, frame.layout.name, frame.sample_rate
+        self._form = self._form or form
+        if form == self._form:
+            return [frame]
+        resampler = av.AudioResampler(*self._form)
+        return [*resampler.resample(frame), *resampler.resample(None)]
 
     def _set_time(self, frame: Any) -> None:
         """Frames go on where the one before ends, unless there is a gap: many clocks are too coarse for samples."""

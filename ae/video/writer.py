@@ -1,5 +1,7 @@
 """Writing clips through PyAV: luma as it was decoded, the chroma that was computed, and all that goes along."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -96,14 +98,18 @@ class ClipWriter:
         Raises OSError where the disk is full, and InputError where the container cannot hold the time of a frame.
         """
         if isinstance(item, Frame):
-            start = time_of(item.source)
-            try:
+            with self._refusing(f"the frame at {clock(time_of(item.source))}"):
                 self._output.write_frame(self._frame(item))
-            except REFUSED as error:
-                what = f"{self.path.suffix} cannot hold the frame at {clock(start)} ({reason(error)})"
-                raise InputError(f"{what}: write a {ELSEWHERE.suffix}") from error
         elif item.stream.index in self.sent:
             self._write_packet(item.stream, item)
+
+    @contextmanager
+    def _refusing(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except REFUSED as error:
+            line = f"{self.path.suffix} cannot hold {what} ({reason(error)}): write a {ELSEWHERE.suffix}"
+            raise InputError(line) from error
 
     def _write_packet(self, source: Any, packet: av.Packet) -> None:
         start = time_of(packet)
@@ -132,8 +138,9 @@ class ClipWriter:
         return (plane >> (self.clip.coding.bits - bits)).astype(np.uint8 if bits == 8 else np.uint16)
 
     def finish(self) -> None:
-        """Encode what is still waiting, and close the file."""
-        self._output.finish()
+        """Encode what is still waiting, and close the file. Raises as `write` does."""
+        with self._refusing("the last frames"):
+            self._output.finish()
         for index, other in self._output.others.items():
             if isinstance(other, Encoded):  # packets may start before the samples that can be made of them
                 tally = self.sent[index].tally
