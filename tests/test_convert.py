@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import time
+from fractions import Fraction
 
 import imageio.v3 as iio
 import numpy as np
@@ -9,11 +10,13 @@ import pytest
 from benchmarks.workers import most_memory
 from clips import colorizer, decoded, luma_frames, make_clip, packets
 from conftest import ROOT, python, refused
+from writing import with_sound
 
 from ae import Denoise
 from ae.config import Config
 from ae.models import UNet
 from ae.pretrained import write_weights
+from ae.video.check import Written
 
 GRAY = np.uint8(np.random.default_rng(0).uniform(60, 200, (5, 7)).repeat(8, 0).repeat(8, 1))
 
@@ -60,11 +63,57 @@ def test_an_image_a_folder_and_a_clip(call, tmp_path, model):
     assert packets(tmp_path / "out.mp4") == packets(source)
 
 
+def test_the_last_line_is_the_verdict(call, tmp_path, model):
+    with_sound(tmp_path / "in.wmv", "wmav2", picture="wmv2")
+    words = ("in.wmv", "out.mp4", "--model", model)
+    done = call("colorize.py", *words)
+    assert "audio stream 1 (wmav2), which is left out" in done.stdout.splitlines()[0]
+    assert done.stdout.splitlines()[-1] == "PASS without the audio stream 1 (wmav2): out.mp4"
+    done = call("colorize.py", *words, "--audio", "aac")
+    assert done.stdout.splitlines()[-1] == "PASS out.mp4"
+    assert "audio stream 1, duration: " in done.stdout
+    done = call("colorize.py", *words, "--audio", "aac", "--preview", "0.2")
+    assert done.stdout.splitlines()[-1] == "PASS without what follows 0:00.200: out.mp4"
+
+
+def test_a_failed_check_is_the_last_line_too(call, tmp_path, model, monkeypatch):
+    make_clip(tmp_path / "in.mp4", luma_frames(4, 32, 32))
+    monkeypatch.setattr("ae.video.check.measured", lambda file: Written())
+    monkeypatch.setattr("ae.video.trial.Trials.error", lambda *arguments: None)
+    done = call("colorize.py", "in.mp4", "out.mp4", "--model", model, status=2)
+    assert "  frames: 0, not 4" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("FAIL out.failed.mp4: frames: 0, not 4")
+    refused(done, "out.failed.mp4 failed the check: frames: 0, not 4")
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_folder_of_clips_and_images(call, tmp_path, model):
+    (tmp_path / "in/deep").mkdir(parents=True)
+    with_sound(tmp_path / "in/a.wmv", "wmav2", picture="wmv2")
+    make_clip(tmp_path / "in/deep/b.mpg", luma_frames(4, 32, 48), codec="mpeg2video", base=Fraction(1, 25))
+    make_clip(tmp_path / "in/c.mp4", luma_frames(4, 32, 48))
+    cut = make_clip(tmp_path / "in/d.mkv", luma_frames(60, 64, 64))
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    (tmp_path / "in/e.mp4").write_text("no clip")
+    iio.imwrite(tmp_path / "in/f.png", GRAY)
+    done = call("colorize.py", "in", "out", "--model", model, status=2)
+    found = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*"))
+    assert found == ["a.wmv", "c.mp4", "d.mkv", "deep/b.mkv", "f.png"]
+    lines = done.stdout.splitlines()
+    assert "in/c.mp4: PASS out/c.mp4" in lines
+    assert "in/deep/b.mpg: PASS out/deep/b.mkv" in lines
+    assert any(line.startswith("in/d.mkv: it is without what follows") for line in lines)
+    assert any(line.startswith("in/e.mp4: in/e.mp4 cannot be read as a video") for line in lines)
+    assert lines[-1].startswith("5 done, 0 skipped, 1 failed")
+    refused(done, "1 of 6 files could not be read or written", "1 of 6 files could be read in part only")
+
+
 def test_what_cannot_be_read_to_its_end_is_written_and_said(call, tmp_path, model):
     source = make_clip(tmp_path / "in.mkv", luma_frames(100, 64, 64), tracks=[0.0])
     source.write_bytes(source.read_bytes()[: int(0.6 * source.stat().st_size)])
     done = call("colorize.py", "in.mkv", "out.mkv", "--model", model, status=2)
     refused(done, "out.mkv is without what follows 0:0", "the file ends there")
+    assert done.stdout.splitlines()[-1].startswith("FAIL out.mkv: without what follows 0:0")
     assert len(decoded(tmp_path / "out.mkv")[0]) > 20
 
 
@@ -96,7 +145,10 @@ def test_an_image_without_a_known_suffix_is_one_by_its_content(call, tmp_path, m
         (["in.mp4", "in.mp4"], ["is the input itself"]),
         (["in.mp4", "nowhere/out.mp4"], ["no folder nowhere"]),
         (["in.mp4", "out.xyz"], ["out.xyz"]),
-        (["in.mp4", "out.png"], ["out.png"]),
+        (["in.mp4", "out.png"], ["out.png", "%06d.png"]),
+        (["in.mp4", "out.mpg"], ["out.mpg", ".mkv"]),
+        (["in.mp4", "."], [". is a folder: name a file in it"]),
+        (["in.mp4", "in.png/out.mp4"], ["in.png is no folder"]),
         (["in.mp4", "out.mp4", "--codec", "nonsense"], ["nonsense"]),
         (["in.mp4", "out.mp4", "--batch", "0"], ["--batch"]),
         (["in.mp4", "out.mp4", "--preview", "0"], ["--preview"]),

@@ -13,6 +13,7 @@ from conftest import ROOT, python
 from ae.color import BT601, BT709
 from ae.errors import InputError
 from ae.video.clips import Clip
+from ae.video.coding import planes
 from ae.video.convert import CheckFailedError, colorize_clip
 
 LOSSLESS = {"qp": "0", "preset": "ultrafast"}
@@ -146,37 +147,6 @@ def test_the_matrix_is_the_tagged_one_or_what_players_take(tmp_path, height, tag
     assert Clip(source).coding.weights == weights
 
 
-def test_what_the_container_cannot_hold_is_said_before_the_first_frame(tmp_path):
-    (tmp_path / "a.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nHello\n")
-    make_clip(tmp_path / "in.mkv", luma_frames(9, 32, 32), tracks=[0.0])
-    mux(tmp_path / "in.mkv", tmp_path / "a.srt", tmp_path / "both.mkv")
-    report, lines = colorized(tmp_path / "both.mkv", tmp_path / "out.mp4")
-    assert report.passed
-    assert len(lines) == 1
-    assert "subtitle" in lines[0]
-    assert ".mkv" in lines[0]
-    assert not colorized(tmp_path / "both.mkv", tmp_path / "out.mkv")[1]
-    assert packets(tmp_path / "out.mkv", "subtitle") == packets(tmp_path / "both.mkv", "subtitle")
-
-
-def mux(video, subtitles, target):
-    """Puts the streams of two files into one."""
-    with av.open(str(video)) as first, av.open(str(subtitles)) as second, av.open(str(target), "w") as container:
-        copies = {stream: container.add_stream_from_template(stream) for stream in (*first.streams, *second.streams)}
-        for source in (second, first):
-            for packet in source.demux():
-                if packet.dts is not None:
-                    packet.stream = copies[packet.stream]
-                    container.mux(packet)
-
-
-def test_an_odd_size_that_the_codec_cannot_hold_is_refused_before_the_first_frame(tmp_path):
-    source = make_clip(tmp_path / "in.mkv", luma_frames(3, 31, 33), codec="ffv1", options={})
-    with pytest.raises(InputError, match=r"libx264 cannot write 33x31 \(odd\) in yuv420p.*webm.*ffv1"):
-        colorized(source, tmp_path / "out.mp4")
-    assert not (tmp_path / "out.mp4").exists()
-
-
 def test_side_by_side_has_gray_left_and_colour_right(tmp_path):
     luma = luma_frames(3, 32, 48)
     report, _ = colorized(make_clip(tmp_path / "in.mp4", luma), tmp_path / "out.mp4", beside=True)
@@ -275,17 +245,9 @@ def test_folders_that_cannot_be_written_to(tmp_path):
 
 
 def test_a_clip_that_fails_the_check_is_kept_under_another_name(tmp_path, monkeypatch):
-    from ae.video import writer
-
     source = make_clip(tmp_path / "in.mp4", luma_frames(6, 32, 32))
     (tmp_path / "out.mp4").write_text("an earlier result")
-    true_planes = writer.planes
-
-    def black(frame):
-        luma, *chroma = true_planes(frame)
-        return [np.zeros_like(luma), *chroma]
-
-    monkeypatch.setattr(writer, "planes", black)
+    monkeypatch.setattr("ae.video.writer.planes", blackened)
     with pytest.raises(CheckFailedError, match=r"out\.failed\.mp4 failed the check: luma equal"):
         colorized(source, tmp_path / "out.mp4")
     assert (tmp_path / "out.mp4").read_text() == "an earlier result"
@@ -305,13 +267,47 @@ def test_what_fails_midway_leaves_nothing(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
 
 
-@pytest.mark.parametrize("name", ["in put's.mp4", '"in".mkv', "-in.mp4", "concat:in.mp4", "über [1].mp4", "$(x);.mp4"])
+@pytest.mark.parametrize("name", ["in put's.mp4", '"in".mkv', "-in.mp4", "concat:in.mp4", "über [1].mp4", "$(x);.mp4",
+                                  "10:30.mp4", f"{240 * 'a'}.mp4"])  # fmt: skip
 def test_names_are_names(tmp_path, name, monkeypatch):
     source = make_clip(tmp_path / "in.mp4", luma_frames(4, 32, 32))
     shutil.copy(source, tmp_path / name)
+    (tmp_path / "to").mkdir()
     monkeypatch.chdir(tmp_path)
-    report, _ = colorized(Path(name), Path(f"out {name}"))
+    monkeypatch.chdir("to")
+    for source, target in ((Path("..", name), Path(name)), (Path(name), Path("..", f"out {name}"))):
+        report, _ = colorized(source, target)
+        assert report.passed
+        assert target.exists()
+
+
+def test_a_clip_of_a_long_name_that_fails_the_check_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr("ae.video.writer.planes", blackened)
+    source = make_clip(tmp_path / "in.mp4", luma_frames(4, 32, 32))
+    with pytest.raises(CheckFailedError) as raised:
+        colorized(source, tmp_path / f"{250 * 'a'}.mp4")
+    assert raised.value.report.path.name.endswith("aaa.failed.mp4")
+    assert raised.value.report.path.exists()
+
+
+def blackened(frame):
+    """Planes of which the luma is not written."""
+    luma, *chroma = planes(frame)
+    return [np.zeros_like(luma), *chroma]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_stays_a_link(tmp_path, there):
+    source = make_clip(tmp_path / "in.mp4", luma_frames(4, 32, 32))
+    (tmp_path / "far").mkdir()
+    if there:
+        (tmp_path / "far/film.mp4").write_text("an earlier result")
+    (tmp_path / "out.mp4").symlink_to("far/film.mp4")
+    report, _ = colorized(source, tmp_path / "out.mp4")
     assert report.passed
+    assert (tmp_path / "out.mp4").is_symlink()
+    assert len(decoded(tmp_path / "far/film.mp4")[0]) == 4
+    assert [path.name for path in (tmp_path / "far").iterdir()] == ["film.mp4"]
 
 
 def test_frames_that_would_fill_the_memory_are_refused(tmp_path):

@@ -70,9 +70,9 @@ def measured(file: Any) -> Written:
         sizes = {s.index: len(s.data) if s.type == "attachment" else 0 for s in container.streams}
         found.streams = {keys[index]: Tally(size=size) for index, size in sizes.items()}
         for packet in container.demux():
-            if packet.size:
-                found.streams[keys[packet.stream.index]].add(packet)
-                if keys[packet.stream.index] == ("video", 0) and packet.pts is not None:
+            if packet.size and (key := keys.get(packet.stream.index)):
+                found.streams[key].add(packet)
+                if key == ("video", 0) and packet.pts is not None:
                     start, length = (Fraction(ticks * packet.time_base) for ticks in (packet.pts, packet.duration or 0))
                     found.times.append(start)
                     found.end, found.last = max((found.end, found.last), (start + length, length))

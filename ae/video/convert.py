@@ -93,7 +93,8 @@ def colorize_clip(
     """
     check_apart(source, target)
     if target.suffix.lower() not in SUFFIXES:
-        raise InputError(f"{target} has no suffix of a clip; there are {', '.join(SUFFIXES)}")
+        there = f"there are {', '.join(SUFFIXES)}, and numbered frames, as in frames/%06d.png"
+        raise InputError(f"{target} has no suffix of a clip that is written; {there}")
     clip = Clip(source, seconds, most_pixels=most_pixels, deinterlace=deinterlace)
     with closing(clip), written_whole(target) as temporary:
         writer = ClipWriter(temporary, clip, codec=codec, options=options, audio=audio, beside=beside)

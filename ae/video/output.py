@@ -45,12 +45,12 @@ class Output:
 
     def write_frame(self, frame: Any) -> None:
         """Encode a frame at the time of the source."""
-        frame.pts -= round(self.start / frame.time_base)
+        frame.pts -= round(self.start / Fraction(frame.time_base))
         self.container.mux(self.picture.encode(frame))
 
     def write_packet(self, index: int, packet: av.Packet) -> None:
         """Write a packet of the source's stream with that index."""
-        ticks = round(self.start / packet.time_base) if packet.time_base else 0
+        ticks = round(self.start / Fraction(packet.time_base)) if packet.time_base else 0
         packet.pts = None if packet.pts is None else packet.pts - ticks
         packet.dts = None if packet.dts is None else packet.dts - ticks
         self.others[index].write(packet)

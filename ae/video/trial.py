@@ -1,6 +1,6 @@
 """What a container takes, which it is asked before the first frame: with real packets, in memory, to the end of the file."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 from itertools import pairwise
@@ -18,6 +18,7 @@ from ae.video.streams import Encoded, Way
 from ae.video.times import LEAST
 
 COUNT = 4  # frames and packets of each stream that a container is tried with
+MANY = 100  # frames of which the times are looked at
 MOST_BYTES = 2**25  # that are read for it
 
 
@@ -40,22 +41,40 @@ class Trials:
         self._source = opened(clip.path)
         self.streams = {stream.index: stream for stream in self._source.streams}
         self.packets: dict[int, list[av.Packet]] = {index: [] for index in self.streams}
+        self._known: list[Fraction] = []  # times of frames, in the order of decoding
         self._read()
-        self._times = _frame_times(clip, self.packets[clip.video.index])
-        del self.streams[clip.video.index]
+        self._times = self._frame_times()
+        del self.streams[clip.video.index], self.packets[clip.video.index]
 
     def _read(self) -> None:
         size = 0
         try:
             for packet in self._source.demux():
-                found = self.packets[packet.stream.index]
+                size += packet.size
+                found = self.packets.get(packet.stream.index, [])
+                if packet.stream.index == self._clip.video.index and packet.pts is not None:
+                    self._known.append(Fraction(packet.pts * packet.time_base))
                 if packet.size and len(found) < COUNT:
                     found.append(packet)
-                size += packet.size
-                if size > MOST_BYTES or all(len(found) == COUNT for found in self.packets.values()):
+                enough = all(len(found) == COUNT for found in self.packets.values()) and len(self._known) > MANY
+                if enough or size > MOST_BYTES:
                     return
         except ERRORS:  # will be said when the clip is read
             return
+
+    def _frame_times(self) -> list[Fraction]:
+        """Times for a few frames, as far apart as the first of the source."""
+        known, rate = sorted(self._known[:COUNT]), Fraction(self._clip.video.average_rate or USUAL_RATE)
+        if len(known) > 1 and all(after - before >= LEAST for before, after in pairwise(known)):
+            return known
+        return [self._clip.times[0][0] + index / rate for index in range(COUNT)]
+
+    def _check_clock(self, clock: Fraction) -> None:
+        """Raise ValueError where a clock that only counts frames has no times for those of the source."""
+        known = sorted(set(self._known))[:MANY]  # as what comes between may follow later
+        slips = (abs(round((time - known[0]) / clock) * clock - time + known[0]) for time in known)
+        if clock != self._clip.time_base and max(slips, default=Fraction(0)) > clock / 4:
+            raise ValueError("it knows no times but the numbers of frames")
 
     def error(self, form: Form, encoding: Encoding, others: Mapping[int, Way]) -> Exception | None:
         """Write a short clip and read it again; return what is wrong with it, or None."""
@@ -66,6 +85,7 @@ class Trials:
         return None
 
     def _attempt(self, name: str, encoding: Encoding, others: Mapping[int, Way]) -> None:
+        self._check_clock(encoding.clock)
         container, memory = in_memory(name)
         try:
             output = Output(container, self._clip, encoding, others, self.streams, beside=self._beside)
@@ -107,14 +127,6 @@ class Trials:
     def close(self) -> None:
         """Close the file."""
         self._source.close()
-
-
-def _frame_times(clip: Clip, packets: Iterable[Any]) -> list[Fraction]:
-    """Times for a few frames, as far apart as the first of the source."""
-    known = sorted(Fraction(packet.pts * packet.time_base) for packet in packets if packet.pts is not None)
-    if len(known) > 1 and all(after - before >= LEAST for before, after in pairwise(known)):
-        return known
-    return [clip.times[0][0] + index / Fraction(clip.video.average_rate or USUAL_RATE) for index in range(COUNT)]
 
 
 def _blank(output: Output, time: Fraction) -> av.VideoFrame:
