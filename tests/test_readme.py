@@ -39,6 +39,8 @@ IMAGES = {
     "python scripts/colorize.py scans/ coloured/": (),
     "python scripts/colorize.py film.mp4 film-in-colour.mp4": (),
     "python scripts/colorize.py film.mkv try.mkv --preview 10 --side-by-side --saturation 1.5": (),
+    "python scripts/colorize.py film.mkv frames/%06d.png": (),
+    "python scripts/colorize.py frames/ again.mkv --fps 24000/1001": (),
     "python scripts/denoise.py noisy.png clean.png": (),
 }
 OWN = {
@@ -110,6 +112,7 @@ def test_images_and_clips(follow, tmp_path):
         make_clip(tmp_path / name, luma_frames(12, 48, 64), tracks=[0.0])
     said = {line: done.stdout for line, done in follow(IMAGES)}
     assert "PASS film-in-colour.mp4" in said["python scripts/colorize.py film.mp4 film-in-colour.mp4"]
+    assert "PASS again.mkv" in said["python scripts/colorize.py frames/ again.mkv --fps 24000/1001"]
     assert np.ptp(iio.imread(tmp_path / "new.png"), axis=-1).mean() > 5  # it has colour
     assert iio.imread(tmp_path / "coloured/1.png").shape == photo.shape
     clean, noisy = (np.float32(iio.imread(tmp_path / f"{name}.png")) for name in ("clean", "noisy"))
