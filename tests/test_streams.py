@@ -43,6 +43,24 @@ def test_sound_that_pyav_has_no_tag_for_is_kept(tmp_path):
         assert sum(frame.samples for frame in container.decode(audio=0)) > 10_000
 
 
+@pytest.mark.parametrize(
+    ("codec", "given", "wanted"),
+    [
+        ("pcm_mulaw", ".mov", ".mkv"),  # whose tags differ
+        ("adpcm_ms", ".avi", ".avi"),  # whose packets have times that the container cannot tell apart
+        ("alac", ".mkv", ".mp4"),  # whose packets have no duration: the last would be lost
+        ("flac", ".mkv", ".mp4"),
+        ("pcm_f32le", ".mkv", ".mov"),
+    ],
+)
+def test_sound_is_kept_wherever_ffmpeg_writes_it(tmp_path, codec, given, wanted):
+    source = with_sound(tmp_path / f"in{given}", codec)
+    report, lines = colorized(source, tmp_path / f"out{wanted}")
+    assert report.verdict.startswith("PASS /")
+    assert not lines
+    assert b"".join(of_kind(tmp_path / f"out{wanted}", "audio")[0]) == b"".join(of_kind(source, "audio")[0])
+
+
 def test_sound_that_a_container_refuses_is_left_out_and_said(tmp_path):
     source = with_sound(tmp_path / "in.wmv", "wmav2", picture="wmv2")
     report, lines = colorized(source, tmp_path / "out.mp4")

@@ -117,6 +117,6 @@ def _keeper(trials: Trials, form: Form, plan: Plan, index: int) -> str:
 
 def stream_name(stream: Any) -> str:
     """Return a stream by its type, number and coding."""
-    known = stream.codec_context.name if can_decode(stream) else getattr(stream, "name", None)
+    known = stream.codec_context.codec.canonical_name if can_decode(stream) else getattr(stream, "name", None)
     known = known or ("time code" if "timecode" in stream.metadata else "of unknown coding")
     return f"the {stream.type} stream {stream.index} ({known})"

@@ -1,5 +1,6 @@
 """What goes along with the pictures: sound, subtitles, covers, fonts, time codes, each in the way that a container takes."""
 
+import io
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import partial
@@ -10,7 +11,7 @@ import av
 from av.bitstream import BitStreamFilterContext
 
 from ae.errors import InputError
-from ae.video.formats import ERRORS, can_decode, readable
+from ae.video.formats import ERRORS, can_decode, has, readable
 
 COVER = av.stream.Disposition.attached_pic
 IMAGES = {"mjpeg": "jpeg", "png": "png", "gif": "gif", "webp": "webp", "bmp": "bmp", "tiff": "tiff"}  # MIME types
@@ -25,6 +26,8 @@ class Copied:
     def __init__(self, container: Any, source: Any, target: Any) -> None:
         self.kind, self.is_last = source.type, bool(source.disposition & COVER)
         self._container, self._target = container, target
+        self._last: int | None = None  # time of decoding, in ticks of the container
+        self._may_repeat = has(container.format, av.format.Flags.ts_nonstrict)
         target.metadata.update(readable(source.metadata))
         target.disposition = source.disposition
 
@@ -33,7 +36,21 @@ class Copied:
         if packet.pts is None and packet.dts is None:  # a cover
             packet.pts = packet.dts = 0
         packet.stream = self._target
+        self._set_times(packet)
         self._container.mux(packet)
+
+    def _set_times(self, packet: Any) -> None:
+        """Times in ticks of the container, which may not go back, and a duration, without which the last would be lost."""
+        scale = Fraction(packet.time_base) / Fraction(self._target.time_base)
+        pts, dts = (None if time is None else round(time * scale) for time in (packet.pts, packet.dts))
+        length = round((packet.duration or 0) * scale)
+        if dts is not None:
+            least = dts if self._last is None else self._last + (not self._may_repeat)
+            if self.kind == "audio" and not length and self._last is not None:
+                length = max(0, dts - self._last)
+            dts = self._last = max(dts, least)
+            pts = None if pts is None else max(pts, dts)
+        packet.pts, packet.dts, packet.duration, packet.time_base = pts, dts, length, self._target.time_base
 
     def finish(self) -> None:
         """Write what is still waiting."""
@@ -44,7 +61,7 @@ Way = Callable[[Any, Any], Any]  # a container, a stream of the source -> a `Cop
 
 def ways(source: Any, packets: Sequence[av.Packet], audio: str = "copy") -> list[Way]:
     """Return how a stream may come into a container, the best first; `packets` are its first."""
-    found: list[Way] = [_from_template, _whole]
+    found: list[Way] = [_from_template, _whole, _retagged]
     if source.disposition & COVER and packets and can_decode(source):
         found.insert(0, partial(Cover, data=bytes(packets[0])))
     if source.type == "audio" and audio != "copy" and can_decode(source):
@@ -64,12 +81,28 @@ def _from_template(container: Any, source: Any) -> Copied:
 
 def _whole(container: Any, source: Any) -> Copied:
     """A copy with the source's tag, which PyAV offers for no coding that a container's tables lack, as WMA in Matroska."""
+    return Copied(container, source, _add_like(container, source))
+
+
+def _retagged(container: Any, source: Any) -> Copied:
+    """The same with the tag that AVI gives it, which several containers share."""
+    memory = io.BytesIO()
+    with av.open(memory, "w", format="avi") as header:
+        header.add_stream_from_template(source, opaque=True)
+        header.start_encoding()
+    memory.seek(0)
+    with av.open(memory) as header:
+        return Copied(container, source, _add_like(container, header.streams[0]))
+
+
+def _add_like(container: Any, stream: Any) -> Any:
+    """A stream with all parameters of another."""
     picture = container.streams[0]
-    rate = getattr(source, "average_rate", None) if source.type == "video" else None
+    rate = getattr(stream, "average_rate", None) if stream.type == "video" else None
     target = container.add_mux_stream(picture.codec_context.name, rate=rate or picture.average_rate)
-    BitStreamFilterContext("null", in_stream=source, out_stream=target)  # gives it all parameters of the source
-    target.time_base = source.time_base
-    return Copied(container, source, target)
+    BitStreamFilterContext("null", in_stream=stream, out_stream=target)
+    target.time_base = stream.time_base
+    return target
 
 
 class Cover:
