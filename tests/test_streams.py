@@ -61,6 +61,16 @@ def test_sound_is_kept_wherever_ffmpeg_writes_it(tmp_path, codec, given, wanted)
     assert b"".join(of_kind(tmp_path / f"out{wanted}", "audio")[0]) == b"".join(of_kind(source, "audio")[0])
 
 
+@pytest.mark.parametrize("audio", ["copy", "aac"])
+def test_pictures_that_a_container_puts_out_of_step_with_sound_are_encoded_without_them(tmp_path, audio):
+    """ASF takes the time of decoding for that of showing, which B-frames make later."""
+    source = with_sound(tmp_path / "in.avi", "pcm_s16le")
+    report, lines = colorized(source, tmp_path / "out.wmv", audio=audio)
+    assert report.passed
+    assert lines == ["libx264 cannot write 48x32 in yuv420p to .wmv: it is written with libvpx-vp9"]
+    assert b"".join(of_kind(tmp_path / "out.wmv", "audio")[0]) == b"".join(of_kind(source, "audio")[0])
+
+
 def test_sound_that_a_container_refuses_is_left_out_and_said(tmp_path):
     source = with_sound(tmp_path / "in.wmv", "wmav2", picture="wmv2")
     report, lines = colorized(source, tmp_path / "out.mp4")
@@ -160,8 +170,8 @@ def test_fonts_are_kept_or_said_not_to_be(tmp_path):
 def test_subtitles_that_cannot_be_held_are_said_before_the_first_frame(tmp_path):
     source = with_subtitles(tmp_path / "in.mkv", tmp_path)
     report, lines = colorized(source, tmp_path / "out.mp4")
-    assert lines == [".mp4 cannot hold the subtitle stream 1 (srt), which is left out; .mkv can hold it"]
-    assert report.verdict.startswith("PASS without the subtitle stream 1 (srt): ")
+    assert lines == [".mp4 cannot hold the subtitle stream 1 (subrip), which is left out; .mkv can hold it"]
+    assert report.verdict.startswith("PASS without the subtitle stream 1 (subrip): ")
     report, lines = colorized(source, tmp_path / "out.mkv")
     assert report.verdict.startswith("PASS /")
     assert of_kind(tmp_path / "out.mkv", "subtitle") == of_kind(source, "subtitle")

@@ -81,13 +81,17 @@ def _with_others(trials: Trials, form: Form, plan: Plan, audio: str, *, strict: 
     if not trials.error(form, plan.encoding, best):
         return plan._replace(others=best)
     for index, choice in choices.items():
-        found = {way: trials.error(form, plan.encoding, plan.others | {index: way}) for way in choice}
-        slips = [error for error in found.values() if isinstance(error, OutOfStepError)]
-        way = next((way for way, error in found.items() if not error or (error in slips and not strict)), None)
-        if slips and not way:
-            raise slips[0]
+        way = next((way for way in choice if _is_taken(trials, form, plan, index, way, strict=strict)), None)
         plan = _with_stream(trials, form, plan, index, way, audio)
     return plan
+
+
+def _is_taken(trials: Trials, form: Form, plan: Plan, index: int, way: Way, *, strict: bool) -> bool:
+    """Whether a stream can go along that way, beside those of a plan."""
+    error = trials.error(form, plan.encoding, plan.others | {index: way})
+    if isinstance(error, OutOfStepError) and strict:
+        raise error
+    return error is None or isinstance(error, OutOfStepError)
 
 
 def _with_stream(trials: Trials, form: Form, plan: Plan, index: int, way: Way | None, audio: str) -> Plan:
