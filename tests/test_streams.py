@@ -238,7 +238,7 @@ def test_real_files(tmp_path, name, suffix, verdict):
     report, _ = colorized(CASES / name, tmp_path / f"out{suffix}")
     assert report.verdict == f"{verdict}{' ' if verdict == 'PASS' else ': '}{tmp_path / f'out{suffix}'}"
     if suffix == ".mkv":
-        assert start_of(tmp_path / "out.mkv") == 0
+        assert abs(start_of(tmp_path / "out.mkv")) < 0.03  # the silence that AAC begins with may come before
 
 
 def test_a_last_frame_of_unknown_length_is_no_fault(tmp_path):
