@@ -166,7 +166,7 @@ def test_damaged_exif_costs_no_picture(tmp_path):
     assert same(tmp_path / "in.jpg", tmp_path / "out.png") in ((), ("its EXIF is damaged and is left out",))
 
 
-@pytest.mark.parametrize("dpi", [(0, 0), (0, 72), (float("nan"),) * 2])
+@pytest.mark.parametrize("dpi", [(0, 0), (0, 72), (float("nan"),) * 2, (10**6, 10**6)])
 def test_no_resolution_is_none(tmp_path, dpi):
     tifffile.imwrite(tmp_path / "in.tif", RGB, photometric="rgb", metadata=None, resolution=(1, 1))
     with tifffile.TiffFile(tmp_path / "in.tif", mode="r+") as file:

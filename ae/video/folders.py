@@ -94,7 +94,7 @@ def _done(jobs: list[Job], work: Mapping[str, Work], label: str, say: Callable[[
             with closing(function([job for job in jobs if job.kind == kind])) as results:
                 for job, outcome in results:
                     for line in lines_of(outcome):
-                        say(f"{job.source}: {line}")
+                        say(line if line.startswith(str(job.source)) else f"{job.source}: {line}")
                     progress.update()
                     yield outcome
                     if interrupted.is_set():

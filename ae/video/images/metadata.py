@@ -84,9 +84,9 @@ def from_tags(exif: Image.Exif, *, is_tiff: bool) -> dict[str, Any]:
 
 
 def cleaned(info: dict[str, Any]) -> dict[str, Any]:
-    """Return what there is of it; a resolution of zero or of no number is none."""
+    """Return what there is of it; a resolution of zero, of no number or beyond 16 bits is none."""
     dpi = info.get("dpi") or ()
-    if len(dpi) != 2 or not all(math.isfinite(value) and value > 0 for value in dpi):
+    if len(dpi) != 2 or not all(math.isfinite(value) and 0 < value < 2**16 for value in dpi):
         info = {key: value for key, value in info.items() if key != "dpi"}
     encoded = {key: value.encode() if isinstance(value, str) else value for key, value in info.items()}
     return {key: value for key, value in encoded.items() if value}
