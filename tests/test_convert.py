@@ -103,7 +103,7 @@ def test_a_folder_of_clips_and_images(call, tmp_path, model):
     assert "in/c.mp4: PASS out/c.mp4" in lines
     assert "in/deep/b.mpg: PASS out/deep/b.mkv" in lines
     assert any(line.startswith("in/d.mkv: it is without what follows") for line in lines)
-    assert any(line.startswith("in/e.mp4: in/e.mp4 cannot be read as a video") for line in lines)
+    assert any(line.startswith("in/e.mp4") and "cannot be read as a video" in line for line in lines)
     assert lines[-1].startswith("5 done, 0 skipped, 1 failed")
     refused(done, "1 of 6 files could not be read or written", "1 of 6 files could be read in part only")
 
