@@ -108,6 +108,24 @@ def test_a_cut_is_no_flicker():
     assert metrics.cdc(CUT) > 0.01  # which cannot tell
 
 
+def two_frames(*differences):
+    """RGB [2, 1, N, 3]; the second has so much more luma, and Cb, in each of its pixels."""
+    luma, cb = jnp.asarray(differences, jnp.float32).T
+    after = ycbcr_to_rgb(0.5 + luma[None, :, None], jnp.stack([cb, jnp.zeros_like(cb)], -1)[None])
+    return jnp.stack([jnp.full_like(after, 0.5), after])
+
+
+def test_a_pixel_counts_1_over_e_where_luma_changes_by_a_fiftieth():
+    frames = two_frames((0, 0.1), (0.02, 0))
+    assert metrics.chroma_flicker(frames) == pytest.approx(255 * 0.1 / (1 + np.exp(-1)), rel=1e-3)
+
+
+@pytest.mark.parametrize(("change", "flicker"), [(0.098, 25.5), (0.102, 0)])
+def test_a_cut_is_a_mean_change_of_luma_of_a_tenth(change, flicker):
+    frames = two_frames((0, 0.1), (2 * change, 0))
+    assert metrics.chroma_flicker(frames) == pytest.approx(flicker, rel=1e-3)
+
+
 def test_what_moves_is_no_flicker():
     """A coloured pattern that wanders: chroma changes everywhere, and luma with it."""
     pattern = jnp.asarray(np.random.default_rng(2).uniform(size=(16, 16, 3)), jnp.float32)

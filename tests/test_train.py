@@ -6,6 +6,7 @@ import time
 import zlib
 from dataclasses import replace
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,7 +22,7 @@ from ae.models import UNet
 from ae.optimizer import learning_rate
 from ae.reference import REPORTED
 from ae.tasks import Denoise
-from ae.train import create_state, fit, keras_adam, predictor, restore, train_epoch, train_step
+from ae.train import _zero_sums, create_state, epoch_order, fit, keras_adam, predictor, restore, train_epoch, train_step
 
 
 def stops(losses, patience=2):
@@ -129,8 +130,31 @@ def test_a_step_is_pure_and_jit_changes_nothing(tiny, data):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), plain, jitted)
 
 
-def test_an_epoch_is_keras_epoch(tiny, data):
+def test_an_objective_is_the_mean_of_the_losses(tiny, data):
+    """Adam's first moment is a tenth of the first gradient."""
+    state = create_state(tiny, data)
+    inputs, targets = examples(tiny.task, noise_key(1), data.train.images[:8], jnp.arange(8))
+
+    def mean_squared_error(params):
+        output, _ = tiny.model.apply(state.variables | {"params": params}, inputs, train=True, mutable=["batch_stats"])
+        return jnp.mean((output - targets) ** 2)
+
+    gradients = jax.jit(jax.grad(mean_squared_error))(state.params)
+    after, _ = train_step(tiny, state, (inputs, targets), jax.random.key(0))
+    jax.tree.map(lambda m, g: np.testing.assert_allclose(m, g / 10, atol=1e-6), after.opt_state.mu, gradients)
+
+
+def test_every_epoch_has_an_order_of_its_own():
+    orders = [epoch_order(seed, epoch, 50).tolist() for seed in (0, 1) for epoch in (1, 2)]
+    assert all(sorted(order) == list(range(50)) for order in orders)
+    assert len(set(map(tuple, orders))) == 4
+    assert orders[0] == epoch_order(0, 1, 50).tolist()
+
+
+@pytest.mark.parametrize("schedule", ["constant", "one-cycle"])
+def test_an_epoch_is_keras_epoch(tiny, data, schedule):
     """Every image once, a last batch that is not full included, and the mean of the losses before each update."""
+    tiny = replace(tiny, schedule=schedule, learning_rate=0.01)
     images = jnp.asarray(data.train.images)
     train = data.train._replace(images=images, start=100)
     *_, state = train_epoch(tiny, create_state(tiny, data), train, 1)
@@ -144,10 +168,71 @@ def test_an_epoch_is_keras_epoch(tiny, data):
     for first in range(0, 37, 8):
         index = order[first : first + 8]
         batch = examples(tiny.task, noise_key(data.train.source), images[index], 100 + index)
-        expected, scores = train_step(tiny, expected, batch, key)
+        rate = learning_rate(schedule, 0.01, 3 * 5, expected.step)
+        expected, scores = train_step(tiny, expected, batch, key, rate=rate)
         losses += scores["loss"].tolist()
     assert float(state.sums["loss"]) / 37 == pytest.approx(np.mean(losses), rel=1e-4)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), expected.params, state.params)
+
+
+class Dropped(nn.Module):
+    """Dropout, and nothing else that training could change."""
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        return self.param("scale", nn.initializers.ones_init(), ()) * nn.Dropout(0.5, deterministic=not train)(x)
+
+
+def test_every_step_drops_others(tiny, data):
+    config = replace(tiny, model=Dropped(), learning_rate=0.0, batch_size=1)
+    train = data.train._replace(images=jnp.asarray(data.train.images[:1]))
+
+    def losses(seed):
+        state, config_of_seed = create_state(config, data), replace(config, seed=seed)
+        for epoch in (1, 2):
+            *_, state = train_epoch(config_of_seed, state.replace(sums=_zero_sums()), train, epoch)
+            yield float(state.sums["loss"])
+
+    first, second = losses(0)
+    assert first != second
+    assert [first, second] == list(losses(0))
+
+
+def test_training_gives_the_memory_of_the_state_on(tiny, data):
+    train, before = data.train._replace(images=jnp.asarray(data.train.images)), create_state(tiny, data)
+    next(train_epoch(tiny, before, train, 1))
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(before.params))
+
+
+class Precision(nn.Module):
+    """Gives the bits of its inputs and weights."""
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        weight = self.param("weight", nn.initializers.ones_init(), ())
+        return jnp.stack([jnp.full_like(x, jnp.finfo(dtype).bits) for dtype in (x.dtype, weight.dtype)])
+
+
+@pytest.mark.parametrize(("dtype", "bits"), [("float32", 32), ("bfloat16", 16)])
+def test_the_model_computes_in_the_precision_of_the_configuration(tiny, data, dtype, bits):
+    config = replace(tiny, model=Precision(), dtype=dtype)
+    state = create_state(config, data)
+    output = predictor(config)(state.variables, jnp.zeros((1, 2, 2, 1)))
+    assert output.dtype == jnp.float32
+    np.testing.assert_array_equal(output, bits)
+    assert {leaf.dtype for leaf in jax.tree.leaves(state.variables)} == {jnp.dtype("float32")}
+
+
+def test_a_step_in_bfloat16_keeps_the_state_in_float32(tiny, data):
+    batch = examples(tiny.task, noise_key(1), data.train.images[:8], jnp.arange(8))
+    state = create_state(tiny, data)
+    whole, half = (
+        jax.jit(train_step, static_argnums=0)(replace(tiny, dtype=dtype), state, batch, jax.random.key(0))
+        for dtype in ("float32", "bfloat16")
+    )
+    assert {leaf.dtype for leaf in jax.tree.leaves(half[0].variables)} == {jnp.dtype("float32")}
+    assert not np.array_equal(whole[1]["loss"], half[1]["loss"])
+    np.testing.assert_allclose(whole[1]["loss"], half[1]["loss"], rtol=0.02)
 
 
 @pytest.mark.parametrize(("fresh", "same"), [(False, True), (True, False)])
@@ -165,13 +250,31 @@ def test_noise_is_drawn_once_or_anew_each_epoch(data, fresh, same, monkeypatch):
     monkeypatch.setattr(train, "examples", record)
     with jax.disable_jit():
         for epoch in (1, 2):
-            state = state.replace(sums=train._zero_sums())
+            state = state.replace(sums=_zero_sums())
             *_, state = train_epoch(config, state, data.train._replace(images=jnp.asarray(data.train.images)), epoch)
     assert np.array_equal(seen[1][5], seen[2][5]) == same
 
 
 def cut_in_single_steps(first, last, **kwargs):
     yield from ((i, i + 1) for i in range(first, last))
+
+
+@pytest.mark.parametrize(("seconds", "images"), [(0, 16), (3600, None)])
+def test_checkpoints_are_written_within_an_epoch(tiny, data, tmp_path, monkeypatch, seconds, images):
+    def stopped_after_two(first, last, **kwargs):
+        yield from ((0, 1), (1, 2))
+        raise OSError("the power is cut")
+
+    monkeypatch.setattr(run, "CHECKPOINT_SECONDS", seconds)
+    monkeypatch.setattr(progress, "paced", stopped_after_two)
+    with pytest.raises(OSError, match="power"):
+        fit(tiny, data, out=tmp_path / "run")
+    if images is None:
+        with pytest.raises(InputError, match="no checkpoint"):
+            restore(tmp_path / "run", tiny, data)
+    else:
+        state, history = restore(tmp_path / "run", tiny, data)
+        assert (int(state.sums["count"]), int(state.step), history) == (images, 2, ())
 
 
 def test_the_cut_into_calls_changes_nothing(tiny, data, monkeypatch):
