@@ -52,6 +52,15 @@ def test_pooled_psnr_is_not_the_mean_of_psnr():
 def test_equal_images_count_eighty_decibels():
     image = jnp.full((2, 4, 4, 1), 0.3)
     np.testing.assert_array_equal(metrics.psnr(image, image.at[1].add(1e-6)), [80, 80])
+    assert metrics.pooled_psnr(0.0) == 80
+
+
+def test_what_is_out_of_range_counts_as_black_or_white():
+    frames = jnp.array([[[[-3.0, 0.5, 7.0]]], [[[0.0, 0.5, 1.0]]]])
+    black_or_white = metrics.histograms(frames)
+    assert black_or_white.shape == (2, 3, 256)
+    np.testing.assert_array_equal(black_or_white[0], black_or_white[1])
+    assert black_or_white[0].argmax(-1).tolist() == [0, 128, 255]
 
 
 def test_masked_images_do_not_count():
@@ -117,7 +126,8 @@ def two_frames(*differences):
 
 def test_a_pixel_counts_1_over_e_where_luma_changes_by_a_fiftieth():
     frames = two_frames((0, 0.1), (0.02, 0))
-    assert metrics.chroma_flicker(frames) == pytest.approx(255 * 0.1 / (1 + np.exp(-1)), rel=1e-3)
+    assert metrics.chroma_flicker(frames) == pytest.approx(25.5 / (1 + np.exp(-1)), rel=1e-3)
+    assert metrics.chroma_flicker(two_frames((0.02, 0.1))) == pytest.approx(25.5, rel=1e-3)  # a mean, not a sum
 
 
 @pytest.mark.parametrize(("change", "flicker"), [(0.098, 25.5), (0.102, 0)])

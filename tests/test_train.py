@@ -84,6 +84,7 @@ def test_one_cycle_goes_up_and_down():
     rates = [float(learning_rate("one-cycle", 0.5, 100, step)) for step in range(101)]
     assert rates[0] == pytest.approx(0.5 / 25)
     assert np.argmax(rates) == 20
+    assert rates[100] == pytest.approx(0.5 / 25 / 1000, rel=1e-3)
     assert rates[20] == pytest.approx(0.5)
     assert rates[-1] < 1e-4
     assert learning_rate("constant", 0.5, 100, 7) == 0.5
@@ -100,15 +101,16 @@ def test_a_schedule_moves_the_weights_as_far_as_its_rate(tiny, data):
 
 
 def test_the_average_of_the_weights_predicts(tiny, data):
-    config = replace(tiny, average=0.99)
-    state = create_state(config, data)
+    """The mean of all so far, until its decay has only the last ones in it."""
+    config = replace(tiny, average=0.6)
+    step, state = jax.jit(train_step, static_argnums=0), create_state(config, data)
     batch = examples(tiny.task, noise_key(1), data.train.images[:8], jnp.arange(8))
-    seen = []
-    for _ in range(4):
-        state, _ = train_step(config, state, batch, jax.random.key(0))
-        seen.append(state.params)
-    mean = jax.tree.map(lambda *weights: np.mean(weights, axis=0), *seen)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), mean, state.variables["params"])
+    assert equal_trees(state.params, state.average)
+    average = state.params
+    for share in (1, 1 / 2, 0.4, 0.4):
+        state, _ = step(config, state, batch, jax.random.key(0))
+        average = jax.tree.map(lambda old, new, share=share: old + share * (new - old), average, state.params)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), average, state.variables["params"])
 
 
 def test_training_learns_from_its_own_task(tiny, data):
@@ -149,6 +151,17 @@ def test_every_epoch_has_an_order_of_its_own():
     assert all(sorted(order) == list(range(50)) for order in orders)
     assert len(set(map(tuple, orders))) == 4
     assert orders[0] == epoch_order(0, 1, 50).tolist()
+
+
+def test_the_numbers_of_a_seed_stay_the_same(tiny, data):
+    """Whoever repeats a run gets its figures; where these change, so do all of them."""
+    config = replace(tiny, seed=2**32 - 1, fresh=True, learning_rate=0.01)
+    state, train = create_state(config, data), data.train._replace(images=jnp.asarray(data.train.images))
+    expected = [0.392651, -0.285705, -0.007867, 0.654473]
+    np.testing.assert_allclose(state.params["Conv_0"]["kernel"][0, 0, 0], expected, atol=1e-5)
+    assert epoch_order(np.uint32(config.seed), 3, 8).tolist() == [0, 2, 5, 3, 1, 7, 6, 4]
+    *_, state = train_epoch(config, state, train, 3)
+    assert float(state.sums["loss"]) / 37 == pytest.approx(1.32929, rel=1e-3)
 
 
 @pytest.mark.parametrize("schedule", ["constant", "one-cycle"])
@@ -275,6 +288,25 @@ def test_checkpoints_are_written_within_an_epoch(tiny, data, tmp_path, monkeypat
     else:
         state, history = restore(tmp_path / "run", tiny)
         assert (int(state.sums["count"]), int(state.step), history) == (images, 2, ())
+
+
+@pytest.mark.parametrize(("patience", "epochs"), [(1, 3), (2, 4), (9, 5)])
+def test_training_stops_early(tiny, data, tmp_path, monkeypatch, patience, epochs):
+    losses = iter([3.0, 1.0, 2.0, 4.0, 5.0])
+    monkeypatch.setattr(train, "evaluate", lambda *args, **kwargs: {"loss": next(losses), "accuracy": 0.0})
+    config = replace(tiny, epochs=5, patience=patience)
+    _, history = fit(config, data, out=tmp_path / "run")
+    assert [row["epoch"] for row in history] == list(range(1, epochs + 1))
+    assert fit(config, data, out=tmp_path / "run", resume=True)[1] == history
+
+
+def test_a_bar_an_epoch_counts_the_images(tiny, data, monkeypatch):
+    bars, usual = [], progress.bar
+    monkeypatch.setattr(progress, "bar", lambda *args, **kwargs: bars.append(usual(*args, **kwargs)) or bars[-1])
+    monkeypatch.setattr(progress, "paced", cut_in_single_steps)
+    _, history = fit(replace(tiny, epochs=2), data)
+    assert [(bar.desc, bar.total, bar.n) for bar in bars[::2]] == [("epoch 1/2", 37, 37), ("epoch 2/2", 37, 37)]
+    assert [bar.postfix for bar in bars[::2]] == [f"loss={row['loss']:.4f}" for row in history]
 
 
 def test_the_cut_into_calls_changes_nothing(tiny, data, monkeypatch):
