@@ -292,12 +292,18 @@ def test_checkpoints_are_written_within_an_epoch(tiny, data, tmp_path, monkeypat
 
 @pytest.mark.parametrize(("patience", "epochs"), [(1, 3), (2, 4), (9, 5)])
 def test_training_stops_early(tiny, data, tmp_path, monkeypatch, patience, epochs):
-    losses = iter([3.0, 1.0, 2.0, 4.0, 5.0])
-    monkeypatch.setattr(train, "evaluate", lambda *args, **kwargs: {"loss": next(losses), "accuracy": 0.0})
+    losses, sizes = iter([3.0, 1.0, 2.0, 4.0, 5.0]), []
+
+    def evaluate(*args, batch_size):
+        sizes.append(batch_size)
+        return {"loss": next(losses), "accuracy": 0.0}
+
+    monkeypatch.setattr(train, "evaluate", evaluate)
     config = replace(tiny, epochs=5, patience=patience)
     _, history = fit(config, data, out=tmp_path / "run")
     assert [row["epoch"] for row in history] == list(range(1, epochs + 1))
     assert fit(config, data, out=tmp_path / "run", resume=True)[1] == history
+    assert sizes == [tiny.batch_size] * epochs
 
 
 def test_a_bar_an_epoch_counts_the_images(tiny, data, monkeypatch):
@@ -307,6 +313,31 @@ def test_a_bar_an_epoch_counts_the_images(tiny, data, monkeypatch):
     _, history = fit(replace(tiny, epochs=2), data)
     assert [(bar.desc, bar.total, bar.n) for bar in bars[::2]] == [("epoch 1/2", 37, 37), ("epoch 2/2", 37, 37)]
     assert [bar.postfix for bar in bars[::2]] == [f"loss={row['loss']:.4f}" for row in history]
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_a_bar_goes_on_where_the_epoch_does(tiny, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "paced", interrupt_after(3))
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny, data, out=tmp_path / "run")
+    bars, usual = [], progress.bar
+    monkeypatch.setattr(progress, "bar", lambda *args, **kwargs: bars.append(usual(*args, **kwargs)) or bars[-1])
+    fit(tiny, data, out=tmp_path / "run", resume=True)
+    assert (bars[0].initial, bars[0].n) == (32, 37)  # the call under way ended
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_ctrl_c_ends_validation_at_once(tiny, data, monkeypatch):
+    went_on = []
+
+    def interrupted(*args, **kwargs):
+        signal.raise_signal(signal.SIGINT)
+        went_on.append(True)
+
+    monkeypatch.setattr(train, "evaluate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny, data)
+    assert not went_on
 
 
 def test_the_cut_into_calls_changes_nothing(tiny, data, monkeypatch):
@@ -503,6 +534,17 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_the_last_checkpoint(tiny, da
     state, history = restore(tmp_path / "good", tiny)
     assert equal_trees(state, good)
     assert len(history) == 1
+
+
+@pytest.mark.parametrize(("seconds", "batch_size"), [(0, 8), (3600, 37)])
+def test_weights_that_are_not_finite_are_not_saved(tiny, data, tmp_path, monkeypatch, seconds, batch_size):
+    """Within an epoch and at its end, where the loss before the update was finite."""
+    monkeypatch.setattr(run, "CHECKPOINT_SECONDS", seconds)
+    wild = replace(tiny, learning_rate=1e30, batch_size=batch_size)
+    with pytest.raises(TrainingError, match=r"no longer finite in epoch 1"):
+        fit(wild, data, out=tmp_path / "run")
+    with pytest.raises(InputError, match="no checkpoint"):
+        restore(tmp_path / "run", wild)
 
 
 def test_the_best_checkpoint_is_kept(tiny, data, tmp_path, monkeypatch):
