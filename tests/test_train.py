@@ -68,16 +68,16 @@ def test_early_stopping_is_a_value():
 
 
 def test_adam_adds_epsilon_before_the_bias_correction():
-    params = {"w": jnp.array([1.0, -2.0])}
+    params = {"w": jnp.zeros(2)}
     gradients = [np.array([1e-6, 3e-2]), np.array([2e-6, -1e-2]), np.array([-1e-6, 5e-2])]
     optimizer = keras_adam(1e-3)
-    state, m, v, w = optimizer.init(params), 0, 0, np.array([1.0, -2.0])
+    state, m, v, w = optimizer.init(params), 0, 0, np.zeros(2)
     for t, g in enumerate(gradients, 1):
         updates, state = optimizer.update({"w": jnp.asarray(g)}, state)
         params = optax.apply_updates(params, updates)
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
         w = w - 1e-3 * np.sqrt(1 - 0.999**t) / (1 - 0.9**t) * m / (np.sqrt(v) + 1e-7)
-    np.testing.assert_allclose(params["w"], w, rtol=1e-6)
+    np.testing.assert_allclose(params["w"], w, rtol=1e-5)
 
 
 def test_one_cycle_goes_up_and_down():
