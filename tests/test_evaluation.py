@@ -44,6 +44,19 @@ def test_means_are_of_all_images_whatever_the_batches(split):
         assert all(type(value) is float for value in found.values())
 
 
+@pytest.mark.parametrize("score", [evaluate, measure])
+def test_the_model_sees_batches_of_one_size(split, score):
+    sizes = []
+
+    def predict(variables, inputs):
+        sizes.append(len(inputs))
+        return inputs
+
+    score(predict, 0.5, Denoise(), split)
+    score(predict, 0.5, Denoise(), split, batch_size=8)
+    assert list(dict.fromkeys(sizes)) == [256, 8]
+
+
 def test_a_bar_counts_the_images(split, monkeypatch):
     bars, usual = [], progress.bar
     monkeypatch.setattr(progress, "bar", lambda *args, **kwargs: bars.append(usual(*args, **kwargs)) or bars[-1])

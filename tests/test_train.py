@@ -78,6 +78,7 @@ def test_adam_adds_epsilon_before_the_bias_correction():
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
         w = w - 1e-3 * np.sqrt(1 - 0.999**t) / (1 - 0.9**t) * m / (np.sqrt(v) + 1e-7)
     np.testing.assert_allclose(params["w"], w, rtol=1e-5)
+    assert (int(state.count), state.count.dtype) == (3, jnp.int32)
 
 
 def test_one_cycle_goes_up_and_down():
