@@ -22,7 +22,7 @@ from ae.markdown import markdown
 from ae.tasks import Denoise
 
 ROOT = Path(__file__).parents[1]
-SHARED = ROOT.parent / "shared"  # data sets and Keras' outputs, where the developers have them
+SHARED = ROOT.parent / "shared"  # data sets, where the developers have them
 
 
 @pytest.fixture(autouse=True)
@@ -32,12 +32,9 @@ def cache_dir(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
-@pytest.fixture
-def golden():
-    """Loads Keras' outputs by model name."""
-    if not (SHARED / "golden").is_dir():
-        pytest.skip("Keras' outputs (../shared/golden) are not on this machine")
-    return lambda name: np.load(SHARED / "golden" / f"{name}.npz")
+def golden(name):
+    """What Keras computed with the narrow model of that name (see golden/make.py)."""
+    return np.load(Path(__file__).parent / f"golden/{name}.npz")
 
 
 @pytest.fixture(scope="session")

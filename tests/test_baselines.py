@@ -64,6 +64,22 @@ def test_non_local_means_is_scikit_images():
     np.testing.assert_allclose(output[..., 0], expected, atol=1e-6)
 
 
+def test_non_local_means_are_tuned_for_the_least_error():
+    task, train = Denoise(), digits(4)
+    inputs, targets = (np.asarray(x)[..., 0] for x in examples(task, noise_key(1), train.images[:2], jnp.arange(2)))
+
+    def error(variables):
+        outputs = [denoise_nl_means(image, **variables) for image in inputs]
+        return np.square(outputs - targets).mean()
+
+    fitted = baselines.fit_non_local_means(task, train)
+    errors = [
+        error(fitted | {"h": h * 0.3, "sigma": sigma * 0.3}) for h in (1 / 3, 1 / 2, 2 / 3, 1) for sigma in (0, 1 / 3)
+    ]
+    assert error(fitted) == pytest.approx(min(errors))
+    assert min(errors) < 0.9 * max(errors)
+
+
 def test_fitted_baselines_beat_their_input():
     train = digits()
     loss = {

@@ -54,25 +54,6 @@ def test_medians_and_ratios_are_of_the_rounds():
     assert row["share_of_matrix_product"]["ae"] == pytest.approx(60 / (10 * 2 * 2048**3 / 1e9))
 
 
-def test_what_was_measured_is_what_is_promised():
-    """A tenth faster than the fastest peer; an epoch costs at most 3 % over its steps."""
-    values = json.loads((ROOT / "results/benchmark_train.json").read_text())
-    for name in ("conv_ae", "colorizer_ae", "unet"):
-        row = values["models"][name]
-        assert min(row["ratio_torch"], row["ratio_keras"]) >= 1.1
-    assert all(row["epoch_overhead"] <= 0.03 for row in values["models"].values())
-
-
-def test_a_second_start_takes_under_five_seconds():
-    values = json.loads((ROOT / "results/benchmark_train.json").read_text())
-    assert all(seconds["second"] < 5 for seconds in values["start_seconds"].values())
-
-
-def test_the_readmes_table_is_the_file():
-    path, text = ROOT / "results/benchmark_train.json", (ROOT / "README.md").read_text()
-    assert tables.train_table(json.loads(path.read_text())) in text
-
-
 WORKER = """
 from worker import serve, training
 def build(layers, weights, inputs, targets):

@@ -24,10 +24,12 @@ import itertools, json, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import jax
+import numpy as np
 from dataclasses import replace
 from ae import devices
+from ae.evaluation import TRAINING_SCORES, _add_batches, noise_key
 from conftest import TINY, tiny_data
-from ae.train import fit
+from ae.train import epoch_order, fit, predictor, train_steps
 
 def interrupt_in_second_epoch():
     calls, usual = itertools.count(), devices.any_process
@@ -36,6 +38,16 @@ def interrupt_in_second_epoch():
             signal.raise_signal(signal.SIGTERM)
         return usual(*flags)
     devices.any_process = any_process
+
+def work(state, split):
+    # floating-point operations of a device for a batch of eight images, in training and in evaluation
+    sums = dict.fromkeys((*TRAINING_SCORES, "count"), np.float32(0))
+    inputs = split.images, epoch_order(0, 1, len(split.images)), noise_key(1), sums
+    images, order, key, sums = devices.replicate(inputs)
+    training = train_steps.lower(TINY.program, 8, state, images, order, (1, 0), 0, 1, 0, 40)
+    scored = predictor(TINY), TINY.task, TRAINING_SCORES, 8, state.variables, images
+    scoring = _add_batches.lower(*scored, 0, key, sums, 0, 5)
+    return [program.compile().cost_analysis()["flops"] for program in (training, scoring)]
 
 if len(sys.argv) > 3:
     devices.join_processes(sys.argv[3], 2, int(sys.argv[4]))
@@ -49,7 +61,8 @@ except KeyboardInterrupt:
 state, history = fit(replace(TINY, epochs=4, patience=4), data, out=run, resume=True)
 assert len(state.params["Conv_0"]["kernel"].sharding.device_set) == jax.device_count()
 values = [[row["loss"], row["val_loss"]] for row in history]
-print(json.dumps([jax.device_count(), int(state.step), interrupted, values]))
+flops = work(state, data.train) if jax.process_count() == 1 else None
+print(json.dumps([jax.device_count(), int(state.step), interrupted, values, flops]))
 """
 
 
@@ -67,16 +80,18 @@ def losses(process):
 
 @pytest.fixture(scope="module")
 def one_device(tmp_path_factory):
-    count, steps, _, values = losses(start(tmp_path_factory.mktemp("one") / "run", 1))
+    count, steps, _, values, flops = losses(start(tmp_path_factory.mktemp("one") / "run", 1))
     assert (count, steps) == (1, 24)
-    return values
+    return values, flops
 
 
 def test_eight_devices_train_as_one_does(one_device, tmp_path):
     """Twenty-four steps, a batch at the end of each epoch that divides over no devices, validation, and a resume."""
-    count, steps, _, values = losses(start(tmp_path / "run", 8))
+    count, steps, _, values, flops = losses(start(tmp_path / "run", 8))
     assert (count, steps) == (8, 24)
-    np.testing.assert_allclose(values, one_device, atol=1e-5)
+    np.testing.assert_allclose(values, one_device[0], atol=1e-5)
+    for shared, alone in zip(flops, one_device[1], strict=True):
+        assert shared < 0.2 * alone  # of eight images, each computes one
 
 
 def test_two_processes_train_as_one_does(one_device, tmp_path):
@@ -88,7 +103,7 @@ def test_two_processes_train_as_one_does(one_device, tmp_path):
     both = [losses(process) for process in [start(outs[i], 1, address, i) for i in range(2)]]
     assert both[0] == both[1]
     assert both[0][:3] == [2, 24, True]
-    np.testing.assert_allclose(both[0][3], one_device, atol=1e-5)
+    np.testing.assert_allclose(both[0][3], one_device[0], atol=1e-5)
     assert (outs[0] / "history.csv").exists()
     assert not outs[1].exists()  # the first process writes, and no other
 

@@ -52,6 +52,15 @@ def test_pooled_psnr_is_not_the_mean_of_psnr():
 def test_equal_images_count_eighty_decibels():
     image = jnp.full((2, 4, 4, 1), 0.3)
     np.testing.assert_array_equal(metrics.psnr(image, image.at[1].add(1e-6)), [80, 80])
+    assert metrics.pooled_psnr(0.0) == 80
+
+
+def test_what_is_out_of_range_counts_as_black_or_white():
+    frames = jnp.array([[[[-3.0, 0.5, 7.0]]], [[[0.0, 0.5, 1.0]]]])
+    black_or_white = metrics.histograms(frames)
+    assert black_or_white.shape == (2, 3, 256)
+    np.testing.assert_array_equal(black_or_white[0], black_or_white[1])
+    assert black_or_white[0].argmax(-1).tolist() == [0, 128, 255]
 
 
 def test_masked_images_do_not_count():
@@ -106,6 +115,25 @@ def test_flicker_is_the_change_of_chroma_in_steps_of_8_bits():
 def test_a_cut_is_no_flicker():
     assert metrics.chroma_flicker(CUT) == pytest.approx(0, abs=1e-3)
     assert metrics.cdc(CUT) > 0.01  # which cannot tell
+
+
+def two_frames(*differences):
+    """RGB [2, 1, N, 3]; the second has so much more luma, and Cb, in each of its pixels."""
+    luma, cb = jnp.asarray(differences, jnp.float32).T
+    after = ycbcr_to_rgb(0.5 + luma[None, :, None], jnp.stack([cb, jnp.zeros_like(cb)], -1)[None])
+    return jnp.stack([jnp.full_like(after, 0.5), after])
+
+
+def test_a_pixel_counts_1_over_e_where_luma_changes_by_a_fiftieth():
+    frames = two_frames((0, 0.1), (0.02, 0))
+    assert metrics.chroma_flicker(frames) == pytest.approx(25.5 / (1 + np.exp(-1)), rel=1e-3)
+    assert metrics.chroma_flicker(two_frames((0.02, 0.1))) == pytest.approx(25.5, rel=1e-3)  # a mean, not a sum
+
+
+@pytest.mark.parametrize(("change", "flicker"), [(0.098, 25.5), (0.102, 0)])
+def test_a_cut_is_a_mean_change_of_luma_of_a_tenth(change, flicker):
+    frames = two_frames((0, 0.1), (2 * change, 0))
+    assert metrics.chroma_flicker(frames) == pytest.approx(flicker, rel=1e-3)
 
 
 def test_what_moves_is_no_flicker():

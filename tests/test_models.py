@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import golden
 
 from ae.color import luma
 from ae.config import PRESETS
@@ -14,10 +15,10 @@ from ae.models import ChromaUNet, ColorizerAE, ConvAE, DenseAE, KerasIODenoiser,
 from ae.results import multiply_adds
 from ae.train import TrainState, keras_adam, train_step
 
-EIGHTH = {  # as wide as the models whose outputs Keras computed
-    "pixel_mlp": PixelMLP(widths=(16, 32, 64, 64, 64, 64, 32, 16, 8)),
-    "conv_ae": ConvAE(encoder=(16, 32, 64, 64), decoder=(64, 64, 32, 16, 16, 8)),
-    "colorizer": ColorizerAE(encoder=(8, 16, 32), latent=32, decoder=(32, 16, 8)),
+NARROW = {  # a sixteenth as wide as the reference's; Keras computed outputs of these
+    "pixel_mlp": PixelMLP(widths=(8, 16, 32, 32, 32, 32, 16, 8, 4)),
+    "conv_ae": ConvAE(encoder=(8, 16, 32, 32), decoder=(32, 32, 16, 8, 8, 4)),
+    "colorizer": ColorizerAE(encoder=(4, 8, 16), latent=16, decoder=(16, 8, 4)),
 }
 PRESET = {"pixel_mlp": "pixel_mlp", "conv_ae": "conv_ae", "colorizer": "colorizer_ae"}
 
@@ -41,9 +42,9 @@ def test_parameter_counts_are_the_references(model, everything, trained):
     assert count(variables["params"]) == trained
 
 
-@pytest.mark.parametrize("name", EIGHTH)
+@pytest.mark.parametrize("name", NARROW)
 def test_output_has_the_inputs_size_and_jit_changes_nothing(name):
-    model = EIGHTH[name]
+    model = NARROW[name]
     x = jax.random.uniform(jax.random.key(1), (3, *model.input_shape))
     variables = jax.jit(model.init)(jax.random.key(0), x)
     output = jax.jit(model.apply)(variables, x)
@@ -53,9 +54,9 @@ def test_output_has_the_inputs_size_and_jit_changes_nothing(name):
         np.testing.assert_allclose(model.apply(variables, x), output, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", EIGHTH)
+@pytest.mark.parametrize("name", NARROW)
 def test_initial_weights_are_glorot_uniform_with_zero_biases(name):
-    model = EIGHTH[name]
+    model = NARROW[name]
     params = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, *model.input_shape)))["params"]
     for layer in params.values():
         if "kernel" in layer:
@@ -129,11 +130,11 @@ def test_dense_autoencoder_is_its_two_halves():
 
 def test_colorizer_refuses_other_sizes():
     with pytest.raises(ValueError, match="32, 32, 1"):
-        EIGHTH["colorizer"].init(jax.random.key(0), jnp.zeros((1, 28, 28, 1)))
+        NARROW["colorizer"].init(jax.random.key(0), jnp.zeros((1, 28, 28, 1)))
 
 
 def test_inference_leaves_running_statistics_alone_and_training_moves_them():
-    model = EIGHTH["pixel_mlp"]
+    model = NARROW["pixel_mlp"]
     x = jax.random.uniform(jax.random.key(1), (2, *model.input_shape))
     variables = jax.jit(model.init)(jax.random.key(0), x)
     apply = jax.jit(partial(model.apply, mutable=["batch_stats"]), static_argnames="train")
@@ -147,9 +148,9 @@ def test_inference_leaves_running_statistics_alone_and_training_moves_them():
     np.testing.assert_allclose(trained["batch_stats"]["BatchNorm_0"]["mean"], expected, rtol=1e-5)
 
 
-def keras_start(golden, name, dtype):
+def keras_start(name, dtype):
     arrays = golden(name)
-    model = EIGHTH[name]
+    model = NARROW[name]
     config = replace(PRESETS[PRESET[name]], model=model)
     initial = {key[5:]: arrays[key].astype(dtype) for key in arrays.files if key.startswith("init/")}
     variables = jax.tree.map(jnp.asarray, from_keras(model, initial))
@@ -160,10 +161,10 @@ def keras_start(golden, name, dtype):
     return arrays, config, state, batch
 
 
-@pytest.mark.parametrize("name", EIGHTH)
-def test_five_steps_are_keras_in_float64(golden, name):
+@pytest.mark.parametrize("name", NARROW)
+def test_five_steps_are_keras_in_float64(name):
     with jax.enable_x64(True):
-        arrays, config, state, (x, y) = keras_start(golden, name, np.float64)
+        arrays, config, state, (x, y) = keras_start(name, np.float64)
         apply = jax.jit(config.model.apply)
         output = apply(state.variables, x)
         expected = arrays["forward_inference"]
@@ -172,23 +173,23 @@ def test_five_steps_are_keras_in_float64(golden, name):
         step = jax.jit(train_step, static_argnums=0)
         for i in range(5):
             state, scores = step(config, state, (x, y), jax.random.key(0))
-            assert float(scores["loss"].mean()) == pytest.approx(arrays["train_loss"][i], rel=1e-6)
+            assert float(scores["loss"].mean()) == pytest.approx(arrays["train_loss"][i], rel=1e-8)
             assert float(scores["accuracy"].mean()) == pytest.approx(arrays["train_accuracy"][i], abs=1e-6)
 
         final = {key[6:]: arrays[key] for key in arrays.files if key.startswith("final/")}
         final = from_keras(config.model, final)
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-3), state.params, final["params"])
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-5), state.params, final["params"])
         statistics = final.get("batch_stats", {})
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-6), state.batch_stats, statistics)
 
         output = apply(state.variables, x)
-        assert float(config.task.loss(output, y).mean()) == pytest.approx(arrays["val_loss"], rel=1e-6)
+        assert float(config.task.loss(output, y).mean()) == pytest.approx(arrays["val_loss"], rel=1e-8)
         assert float(config.task.accuracy(output, y).mean()) == pytest.approx(arrays["val_accuracy"], rel=1e-6)
 
 
-@pytest.mark.parametrize("name", EIGHTH)
-def test_first_loss_is_keras_in_float32(golden, name):
-    arrays, config, state, batch = keras_start(golden, name, np.float32)
+@pytest.mark.parametrize("name", NARROW)
+def test_first_loss_is_keras_in_float32(name):
+    arrays, config, state, batch = keras_start(name, np.float32)
     _, scores = jax.jit(train_step, static_argnums=0)(config, state, batch, jax.random.key(0))
     assert scores["loss"].dtype == jnp.float32
     assert float(scores["loss"].mean()) == pytest.approx(arrays["train_loss"][0], rel=1e-5)

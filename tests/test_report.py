@@ -162,16 +162,15 @@ def test_a_place_that_cannot_be_written_is_one_line(result, tmp_path):
         results.publish(result, pictures=tmp_path, out=tmp_path / "file")
 
 
-@pytest.mark.parametrize("folder", ["results/quick", "runs/quick"])
-def test_quick_denoisers_beat_their_noisy_input(folder):
-    shown = report.read_results(ROOT / folder)
+def test_quick_denoisers_beat_their_noisy_input():
+    shown = report.read_results(folder := ROOT / "runs/quick")
     if not shown:
-        pytest.skip(f"{folder} has no results; scripts/reproduce.py --quick makes them")
+        pytest.skip("runs/quick has no results; scripts/reproduce.py --quick makes them")
     for result in shown:
         if result["config"]["task"]["class"] == "Denoise":
             assert result["validation"]["mse"] < result["baselines"]["noisy input"]["validation"]["mse"]
         for picture in ("curves.png", "grid.png"):
-            image = np.asarray(Image.open(ROOT / folder / f"{result['preset']}_{picture}").convert("L"))
+            image = np.asarray(Image.open(folder / f"{result['preset']}_{picture}").convert("L"))
             assert image.std() > 20
 
 
