@@ -1,8 +1,8 @@
 """Colour for clips: what is read goes through a model in batches and is written, all three at the same time."""
 
 import os
-from collections.abc import Callable, Generator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from ae.errors import InputError
 from ae.files import check_target, with_word, written_whole
 from ae.interrupts import deferred_interrupts
 from ae.progress import bar
-from ae.stages import Frame, background, in_batches
+from ae.stages import Compute, Frame, background, in_batches
 from ae.video.check import Check, checked
 from ae.video.clips import Clip
 from ae.video.folders import Job, Outcome
@@ -143,19 +143,34 @@ def check_apart(source: Path, target: Path) -> None:
 
 
 def _write_frames(clip: Clip, writer: ClipWriter, colorizer: Colorizer, batch_size: int) -> Steadiness:
-    steadiness, compute = Steadiness(), partial(colorizer.planes, coding=writer.coding)
-    coloured = background(in_batches(compute, background(clip, 2 * batch_size), batch_size), batch_size)
-    with (
-        closing(coloured),
-        deferred_interrupts() as interrupted,
-        bar(clip.path.name, clip.count, unit="frame") as progress,
-    ):
-        for item in coloured:
-            if interrupted.is_set():
-                raise KeyboardInterrupt
+    steadiness = Steadiness()
+    with computed(clip, partial(colorizer.planes, coding=writer.coding), batch_size) as items:
+        for item in items:
             writer.write(item)
             if isinstance(item, Frame):
                 steadiness.add(item.outputs.samples)
-                progress.update()
         writer.finish()
     return steadiness
+
+
+@contextmanager
+def computed(clip: Clip, compute: Compute, batch_size: int) -> Iterator[Iterator[Frame | av.Packet]]:
+    """Give a clip's frames with their outputs, and its packets, with a bar; Ctrl-C ends them between two.
+
+    Reading, `compute` and whoever takes them work at the same time.
+    """
+    items = background(in_batches(compute, background(clip, 2 * batch_size), batch_size), batch_size)
+    with (
+        closing(items),
+        deferred_interrupts() as interrupted,
+        bar(clip.path.name, clip.count, unit="frame") as progress,
+    ):
+
+        def watched() -> Iterator[Frame | av.Packet]:
+            for item in items:
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
+                yield item
+                progress.update(isinstance(item, Frame))
+
+        yield watched()

@@ -17,11 +17,10 @@ import numpy as np
 from ae.colorize import BATCH_SIZE, Coding, Colorizer
 from ae.errors import InputError
 from ae.interrupts import deferred_interrupts
-from ae.progress import bar
-from ae.stages import Frame, background, in_batches
+from ae.stages import Frame, background
 from ae.video.clips import Clip
 from ae.video.coding import planes
-from ae.video.convert import Report, colorize_clip
+from ae.video.convert import Report, colorize_clip, computed
 from ae.video.folders import find_jobs
 from ae.video.images import Picture, read_image, write_image
 from ae.video.pictures import gray_frames
@@ -141,18 +140,10 @@ def write_frames(
         for line in _left_out(clip):
             say(line)
         compute = partial(_shown, colorizer=colorizer, coding=clip.coding, beside=beside)
-        frames = (item for item in background(clip, 2 * batch_size) if isinstance(item, Frame))
-        coloured = background(in_batches(compute, frames, batch_size), batch_size)
-        with (
-            closing(coloured),
-            deferred_interrupts() as interrupted,
-            bar(source.name, clip.count, unit="frame") as shown,
-        ):
-            for number, frame in enumerate(coloured, 1):
-                if interrupted.is_set():
-                    raise KeyboardInterrupt
+        with computed(clip, compute, batch_size) as items:
+            frames = (item for item in items if isinstance(item, Frame))
+            for number, frame in enumerate(frames, 1):
                 write_image(numbered(target, number), Picture(frame.outputs[None]))
-                shown.update()
         for line in clip.notes:
             say(line)
         if clip.lost:
