@@ -1,6 +1,7 @@
-"""Luma and chroma."""
+"""Luma and chroma, as numbers and as the codes of a clip."""
 
 from functools import reduce
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -91,3 +92,37 @@ def colourfulness(rgb: jax.Array) -> jax.Array:
     opponents = jnp.stack([r - g, (r + g) / 2 - b])
     deviation, mean = opponents.std(axis=(-2, -1)), opponents.mean(axis=(-2, -1))
     return jnp.hypot(*deviation) + 0.3 * jnp.hypot(*mean)
+
+
+class Coding(NamedTuple):
+    """How the numbers in the planes of a clip stand for luma and chroma, and how a frame is to be turned for looking at."""
+
+    bits: int = 8
+    full_range: bool = False  # luma from 0 to the largest number; otherwise from 16 to 235, for 8 bits
+    weights: tuple[float, float, float] = BT601  # of R, G and B in luma
+    shared: tuple[int, int] = (2, 2)  # rows and columns of luma for one value of chroma; 4:2:0 has (2, 2)
+    turns: int = 0  # quarter turns, counter-clockwise
+    interlaced: bool = False  # every other line is of another moment
+
+    @property
+    def _unit(self) -> int:
+        return 2 ** (self.bits - 8)
+
+    @property
+    def _chroma_scale(self) -> int:
+        return 2**self.bits - 1 if self.full_range else 224 * self._unit
+
+    def luma(self, codes: jax.Array) -> jax.Array:
+        """Integers -> luma in [0, 1]; what is blacker than black or whiter than white is cut."""
+        if self.full_range:
+            return jnp.float32(codes) / (2**self.bits - 1)
+        return jnp.clip((jnp.float32(codes) / self._unit - 16) / 219, 0, 1)
+
+    def chroma_codes(self, chroma: jax.Array) -> jax.Array:
+        """Cb or Cr in [-0.5, 0.5] -> integers."""
+        codes = jnp.round(chroma * self._chroma_scale) + 2 ** (self.bits - 1)
+        return jnp.clip(codes, 0, 2**self.bits - 1).astype(jnp.uint8 if self.bits == 8 else jnp.uint16)
+
+    def chroma(self, codes: jax.Array) -> jax.Array:
+        """Integers -> Cb or Cr in [-0.5, 0.5]."""
+        return (jnp.float32(codes) - 2 ** (self.bits - 1)) / self._chroma_scale

@@ -16,7 +16,7 @@ import numpy as np
 
 from ae import devices
 from ae.apply import apply
-from ae.color import BT601, into_gamut, rgb_to_chroma, ycbcr_to_rgb
+from ae.color import BT601, Coding, into_gamut, rgb_to_chroma, ycbcr_to_rgb
 from ae.config import Config
 from ae.conv import compiled_quickly
 from ae.errors import InputError
@@ -30,40 +30,6 @@ FLATNESS = 1e-3  # variance of luma below which a window counts as flat, and its
 BATCH_SIZE = 8
 SAMPLES = 256  # most rows and columns of pixels that are looked at for flicker
 STRIP = 2**20  # pixels of an image that are brought to full size at a time
-
-
-class Coding(NamedTuple):
-    """How the numbers in the planes of a clip stand for luma and chroma, and how a frame is to be turned for looking at."""
-
-    bits: int = 8
-    full_range: bool = False  # luma from 0 to the largest number; otherwise from 16 to 235, for 8 bits
-    weights: tuple[float, float, float] = BT601  # of R, G and B in luma
-    shared: tuple[int, int] = (2, 2)  # rows and columns of luma for one value of chroma; 4:2:0 has (2, 2)
-    turns: int = 0  # quarter turns, counter-clockwise
-    interlaced: bool = False  # every other line is of another moment
-
-    @property
-    def _unit(self) -> int:
-        return 2 ** (self.bits - 8)
-
-    @property
-    def _chroma_scale(self) -> int:
-        return 2**self.bits - 1 if self.full_range else 224 * self._unit
-
-    def luma(self, codes: jax.Array) -> jax.Array:
-        """Integers -> luma in [0, 1]; what is blacker than black or whiter than white is cut."""
-        if self.full_range:
-            return jnp.float32(codes) / (2**self.bits - 1)
-        return jnp.clip((jnp.float32(codes) / self._unit - 16) / 219, 0, 1)
-
-    def chroma_codes(self, chroma: jax.Array) -> jax.Array:
-        """Cb or Cr in [-0.5, 0.5] -> integers."""
-        codes = jnp.round(chroma * self._chroma_scale) + 2 ** (self.bits - 1)
-        return jnp.clip(codes, 0, 2**self.bits - 1).astype(jnp.uint8 if self.bits == 8 else jnp.uint16)
-
-    def chroma(self, codes: jax.Array) -> jax.Array:
-        """Integers -> Cb or Cr in [-0.5, 0.5]."""
-        return (jnp.float32(codes) - 2 ** (self.bits - 1)) / self._chroma_scale
 
 
 class Colours(NamedTuple):

@@ -6,8 +6,8 @@ import pytest
 from clips import colorizer
 
 from ae import colorize
-from ae.color import BT601, BT709, luma, rgb_to_chroma, ycbcr_to_rgb
-from ae.colorize import Coding, Colorizer, interpolation, resized, shrunk, working_size
+from ae.color import BT601, BT709, Coding, luma, rgb_to_chroma, ycbcr_to_rgb
+from ae.colorize import Colorizer, interpolation, resized, shrunk, working_size
 from ae.models import ColorizerAE
 from ae.pretrained import Pretrained
 

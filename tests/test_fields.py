@@ -9,7 +9,8 @@ from av.filter import Graph
 from clips import colorizer, decoded, frame_of, luma_frames, make_clip
 from reading import LOSSLESS, colorized
 
-from ae.colorize import Coding, shrunk, shrunk_fields
+from ae.color import Coding
+from ae.colorize import shrunk, shrunk_fields
 from ae.errors import InputError
 from ae.video.clips import Clip
 from ae.video.coding import planes

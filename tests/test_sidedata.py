@@ -8,7 +8,7 @@ import pytest
 from clips import frame_of, luma_frames, make_clip
 from reading import LOSSLESS, colorized, joined
 
-from ae.video.sidedata import carried
+from ae.video.sidedata import carried, left_behind
 
 MASTERING = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
 CAPTION = bytes.fromhex("b5003147413934 03 43ff fc9420 fcc8e5 fcecec ff")  # of A/53, in an SEI message
@@ -105,3 +105,13 @@ def test_what_only_later_frames_carry_is_said_at_the_end(tmp_path):
     assert sum("closed captions" in line for line in lines) == 1
     colorized(source, tmp_path / "out.mkv")
     assert len(side_data(tmp_path / "out.mkv")["A53_CC"]) == 5
+
+
+def test_side_data_that_pyav_cannot_name_are_said_to_be_left_out():
+    class Frame:
+        @property
+        def side_data(self):
+            raise ValueError("99 is not a valid Type")
+
+    lines = left_behind("libx264", carried(Frame()).keys())
+    assert list(lines) == ["side data of a kind that PyAV does not know"]

@@ -373,7 +373,7 @@ import sys
 sys.path[:0] = sys.argv[1:3]
 import jax, numpy as np
 from clips import colorizer
-from ae.colorize import Coding
+from ae.color import Coding
 codes = np.random.default_rng(0).integers(0, 256, (11, 48, 64)).astype(np.uint8)
 assert jax.device_count() == int(sys.argv[3])
 planes = colorizer().planes(np.concatenate([codes, codes[:5]]), Coding())

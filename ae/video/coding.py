@@ -5,8 +5,7 @@ from typing import Any
 import av
 import numpy as np
 
-from ae.color import BT601, BT709, BT2020
-from ae.colorize import Coding
+from ae.color import BT601, BT709, BT2020, Coding
 
 MATRICES = {1: BT709, 5: BT601, 6: BT601, 9: BT2020, 10: BT2020}  # by number in ITU-T H.273
 FULL_RANGE = 2

@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ae.colorize import BATCH_SIZE, Coding, Colorizer
+from ae.color import Coding
+from ae.colorize import BATCH_SIZE, Colorizer
 from ae.errors import InputError
 from ae.interrupts import deferred_interrupts
 from ae.stages import Frame, background

@@ -18,6 +18,7 @@ NAMES = {  # by the kind of FFmpeg's side data
     "AFD": "the active format description",
     "STEREO3D": "how two views share a frame",
     "SPHERICAL": "the projection of a sphere",
+    (UNKNOWN := "UNKNOWN"): "side data of a kind that PyAV does not know",
 }
 CAPTIONED = {"libx264", "libx265", "mpeg2video"}  # encoders that write the captions of a frame
 
@@ -44,7 +45,7 @@ def carried(frame: av.VideoFrame) -> dict[str, bytes]:
         found: Any = frame.side_data
         return {name: bytes(found[name]) for name in NAMES if name in found}
     except ValueError:  # a kind that PyAV 18 does not know, and then it shows none
-        return {}
+        return {UNKNOWN: b""}
 
 
 def left_behind(codec: str, kinds: Set[str], *, begun: bool = False) -> dict[str, str]:
