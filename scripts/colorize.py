@@ -50,17 +50,12 @@ def main(
         checkpoint: Of a run: the last weights (default), or those with the lowest validation loss.
         preset: The preset of a model or task that is defined in a file of your own (my_model.py:PRESET).
     """
-    from functools import partial
-
     from ae import load_model
     from ae.colorize import BATCH_SIZE, PIXELS, Colorizer
     from ae.errors import InputError
     from ae.tasks import Colorize
-    from ae.video.convert import CheckFailedError, colorize_clip, colorize_clips
-    from ae.video.folders import change_folder, is_many
-    from ae.video.frames import colorize_frames, is_numbered, rate_of, write_frames
-    from ae.video.pictures import change_image, change_images, colorize_picture, is_image
-    from ae.video.writer import SUFFIXES
+    from ae.video.convert import CheckFailedError
+    from ae.video.folders import is_many
 
     cli.check_above(0, batch=batch, pixels=pixels, preview=preview, most_pixels=most_pixels)
     cli.check_at_least(0, saturation=saturation)
@@ -69,39 +64,83 @@ def main(
     if not isinstance(trained.config.task, Colorize):
         raise InputError(f"{model} is a model for another task than colour")
     colorizer = Colorizer(trained, saturation, pixels or PIXELS)
-    change = partial(colorize_picture, colorizer=colorizer, beside=side_by_side)
-    decoding: dict[str, Any] = {
+    decoding = {
         "batch_size": batch or BATCH_SIZE,
         "seconds": preview,
         "most_pixels": most_pixels,
         "beside": side_by_side,
         "deinterlace": deinterlace,
     }
-    settings = decoding | {"codec": codec, "options": encoder_options, "audio": audio}
-    path, makes_clip = Path(source), target.suffix.lower() in SUFFIXES
+    encoding = {"codec": codec, "options": encoder_options, "audio": audio}
     try:
-        if is_many(source) and makes_clip:
-            if fps is None:
-                raise InputError(f"{target} is to be a clip of images: --fps says how many a second")
-            print_report(colorize_frames(source, target, colorizer, rate_of(fps), **settings))
-        elif is_many(source):
-            convert = partial(colorize_clip, colorizer=colorizer, **settings)
-            work = {
-                "image": partial(change_images, change=change, most_pixels=most_pixels),
-                "clip": partial(colorize_clips, convert=convert),
-            }
-            change_folder(source, target, work, skip_existing=skip_existing)
-        elif not path.exists():
-            raise InputError(f"{path} does not exist")
-        elif is_image(path) and not makes_clip:
-            change_image(path, target, change, most_pixels=most_pixels)
-        elif is_numbered(target) and not makes_clip:
-            print(f"{write_frames(path, target, colorizer, **decoding)} frames: {target}")
+        if is_many(source):
+            colorize_many(source, target, colorizer, decoding, encoding, fps=fps, skip_existing=skip_existing)
         else:
-            print_report(colorize_clip(path, target, colorizer, **settings))
+            colorize_one(Path(source), target, colorizer, decoding, encoding)
     except CheckFailedError as error:
         print_report(error.report)
         raise
+
+
+def colorize_many(
+    source: str,
+    target: Path,
+    colorizer: Any,
+    decoding: dict[str, Any],
+    encoding: dict[str, Any],
+    *,
+    fps: str | None,
+    skip_existing: bool,
+) -> None:
+    """Of a folder or pattern: every file by itself, or images to one clip. `decoding`, `encoding`: of clips."""
+    from functools import partial
+
+    from ae.errors import InputError
+    from ae.video.convert import colorize_clip, colorize_clips
+    from ae.video.folders import change_folder
+    from ae.video.frames import colorize_frames, rate_of
+    from ae.video.pictures import change_images, colorize_picture
+
+    if makes_clip(target):
+        if fps is None:
+            raise InputError(f"{target} is to be a clip of images: --fps says how many a second")
+        print_report(colorize_frames(source, target, colorizer, rate_of(fps), **decoding, **encoding))
+        return
+    change = partial(colorize_picture, colorizer=colorizer, beside=decoding["beside"])
+    work = {
+        "image": partial(change_images, change=change, most_pixels=decoding["most_pixels"]),
+        "clip": partial(colorize_clips, convert=partial(colorize_clip, colorizer=colorizer, **decoding, **encoding)),
+    }
+    change_folder(source, target, work, skip_existing=skip_existing)
+
+
+def colorize_one(
+    source: Path, target: Path, colorizer: Any, decoding: dict[str, Any], encoding: dict[str, Any]
+) -> None:
+    """An image to an image, a clip to a clip, or a clip to numbered images."""
+    from functools import partial
+
+    from ae.errors import InputError
+    from ae.video.convert import colorize_clip
+    from ae.video.frames import is_numbered, write_frames
+    from ae.video.pictures import change_image, colorize_picture, is_image
+
+    if not source.exists():
+        raise InputError(f"{source} does not exist")
+    if is_image(source) and not makes_clip(target):
+        change = partial(colorize_picture, colorizer=colorizer, beside=decoding["beside"])
+        change_image(source, target, change, most_pixels=decoding["most_pixels"])
+    elif is_numbered(target) and not makes_clip(target):
+        print(f"{write_frames(source, target, colorizer, **decoding)} frames: {target}")
+    else:
+        print_report(colorize_clip(source, target, colorizer, **decoding, **encoding))
+
+
+def makes_clip(target: Path) -> bool:
+    """Whether the suffix of what is to be written is a clip's."""
+    from ae.video.writer import SUFFIXES
+
+    return target.suffix.lower() in SUFFIXES
 
 
 def print_report(report) -> None:
