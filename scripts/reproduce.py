@@ -18,7 +18,7 @@ def main(
     """Train the reference's three models on MNIST and CIFAR-100, going on with what an earlier call left.
 
     Args:
-        quick: Narrow models on data that comes with the dependencies: a minute on two cores, no download.
+        quick: Narrow models on data that comes with the dependencies: two minutes on two cores, no download.
         only: Train these presets alone.
         seeds: Train each with these; tables give mean and standard deviation of all that --out has of a preset.
         out: Folder for results and tables (default: results, or runs/quick with --quick).
