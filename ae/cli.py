@@ -1,6 +1,5 @@
 """What the command lines share: presets by name or file, and errors as one line with exit status 2."""
 
-import errno
 import logging
 import os
 import platform
@@ -30,6 +29,7 @@ def run(main: Callable[..., None] | dict[str, Callable[..., None]], *, interrupt
     import tyro
 
     from ae.errors import InputError, TrainingError
+    from ae.files import FULL
 
     try:
         if isinstance(main, dict):
@@ -39,8 +39,7 @@ def run(main: Callable[..., None] | dict[str, Callable[..., None]], *, interrupt
     except (InputError, TrainingError) as error:
         sys.exit(_fail(f"error: {error}", 2))
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        sys.exit(_fail(f"error: {error}{'; make room, then try again' if full else ''}", 2))
+        sys.exit(_fail(f"error: {error}{'; make room, then try again' if error.errno in FULL else ''}", 2))
     except KeyboardInterrupt:
         sys.exit(_fail(interrupted, 130))
 
