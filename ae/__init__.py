@@ -7,20 +7,24 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "apply": ("predictor",),
-    "colorize": ("Colorizer",),
-    "conv": ("Conv", "ConvTranspose"),
-    "config": ("Config", "PRESETS", "preset", "override", "on_sample"),
+    "config": ("Config", "override"),
     "data": ("Data", "Split", "load_data"),
-    "denoise": ("Denoiser",),
     "errors": ("InputError", "TrainingError"),
-    "evaluation": ("evaluate", "measure"),
-    "keras_weights": ("from_keras",),
+    "layers.conv": ("Conv", "ConvTranspose"),
     "models": ("PixelMLP", "ConvAE", "ColorizerAE", "UNet", "ChromaUNet", "DenseAE", "KerasIODenoiser"),
-    "optimizer": ("keras_adam",),
-    "pretrained": ("export_program", "load_model", "load_pretrained", "read_weights"),
+    "models.keras_weights": ("from_keras",),
+    "presets": ("PRESETS", "preset", "on_sample"),
+    "restore.colorize": ("Colorizer",),
+    "restore.denoise": ("Denoiser",),
+    "restore.export": ("export_program",),
+    "restore.load": ("load_model",),
+    "restore.weights": ("load_pretrained", "read_weights"),
+    "score.evaluate": ("evaluate", "measure", "predictor"),
     "tasks": ("Task", "Denoise", "Colorize"),
-    "train": ("EarlyStop", "TrainState", "fit", "train_step"),
+    "train.early_stopping": ("EarlyStop",),
+    "train.loop": ("fit",),
+    "train.optimizer": ("keras_adam",),
+    "train.step": ("TrainState", "train_step"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME)

@@ -100,7 +100,7 @@ class Coding(NamedTuple):
     bits: int = 8
     full_range: bool = False  # luma from 0 to the largest number; otherwise from 16 to 235, for 8 bits
     weights: tuple[float, float, float] = BT601  # of R, G and B in luma
-    shared: tuple[int, int] = (2, 2)  # rows and columns of luma for one value of chroma; 4:2:0 has (2, 2)
+    subsampling: tuple[int, int] = (2, 2)  # rows and columns of luma for one value of chroma; 4:2:0 has (2, 2)
     turns: int = 0  # quarter turns, counter-clockwise
     interlaced: bool = False  # every other line is of another moment
 

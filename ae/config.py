@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from math import inf
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -15,6 +15,7 @@ from ae.tasks import Task
 
 SCHEDULES = ("constant", "one-cycle")
 DTYPES = ("float32", "bfloat16", "float16")
+FORMER_NAMES = {"average": "ema_decay", "fresh": "new_noise_each_epoch"}  # in weights and runs of earlier versions
 PARTS = ("model", "task", "train_task")  # the fields that are objects
 
 
@@ -30,14 +31,17 @@ class Config:
     train_split: str = "train"  # in the notation of tfds: "train", "train[:55000]", "test[9000:]"
     validation_split: str = "test"  # early stopping looks at it
     test_split: str = "test"  # scored once, at the end
+    reference_split: str | None = None  # tables give the loss of every model on it; None: on the validation split
     batch_size: int = 32
     learning_rate: float = 1e-3  # of Adam
     schedule: str = "constant"  # of the learning rate, or "one-cycle": up to it, then down, within `epochs`
-    average: float = 0.0  # decay of a running average of the weights, which then predicts; 0: the weights themselves do
+    ema_decay: float = (
+        0.0  # decay of a running average of the weights, which then predicts; 0: the weights themselves do
+    )
     epochs: int = 100  # at most
     patience: int = 2  # stop when so many epochs in a row do not beat the best validation loss
     dtype: str = "float32"  # that the model computes in; "bfloat16" is for accelerators. Parameters are float32
-    fresh: bool = False  # draw noise anew in each epoch; otherwise once for each image
+    new_noise_each_epoch: bool = False  # draw noise anew in each epoch; otherwise once for each image
     seed: int = 0  # below 2**32, of weights, order and training noise; validation and test noise never change
     limit: int | None = None  # use only so many images of each split
 
@@ -52,8 +56,8 @@ class Config:
             raise InputError(f"seed has to be from 0 to 2**32 - 1, not {self.seed}")
         if not 0 < self.learning_rate < inf:
             raise InputError(f"learning_rate has to be above 0, and finite, not {self.learning_rate}")
-        if not 0 <= self.average < 1:
-            raise InputError(f"average has to be at least 0 and below 1, not {self.average}")
+        if not 0 <= self.ema_decay < 1:
+            raise InputError(f"ema_decay has to be at least 0 and below 1, not {self.ema_decay}")
 
     @property
     def training_task(self) -> Task:
@@ -61,16 +65,19 @@ class Config:
         return self.train_task or self.task
 
     @property
-    def program(self) -> "Config":
+    def compile_key(self) -> "Config":
         """The same for all runs that one compiled program serves: without names, seed and lengths."""
-        blank: dict[str, Any] = {"name": "", "data": "", "train_split": "", "validation_split": "", "test_split": ""}
+        blank: dict[str, Any] = dict.fromkeys(("name", "data", "train_split", "validation_split", "test_split"), "")
         epochs = 1 if self.schedule == "constant" else self.epochs
-        return replace(self, **blank, epochs=epochs, patience=1, seed=0, limit=None)
+        return replace(self, **blank, reference_split=None, epochs=epochs, patience=1, seed=0, limit=None)
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as JSON values; model and task as `{"class": name, **fields}`."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return values | {key: _describe(values[key]) for key in PARTS if values[key] is not None}
+
+
+DEFAULTS = {field.name: field.default for field in fields(Config) if field.default is not MISSING}
 
 
 def from_dict(values: Mapping[str, Any], preset: Config | None = None) -> Config:
@@ -79,29 +86,22 @@ def from_dict(values: Mapping[str, Any], preset: Config | None = None) -> Config
     Classes are looked up in `ae.models` and `ae.tasks`, and beside them only those of `preset`, so that a file can never
     name code to run. Raises InputError for unknown fields and classes.
     """
+    values = renamed(values)
     own = [getattr(preset, key) for key in PARTS] if preset else []
     known = {type(value).__name__: type(value) for value in own} | vars(models) | vars(tasks)
     parts = {key: _build(values[key], known) for key in PARTS if values.get(key) is not None}
     return _checked(Config, {**values, **parts})
 
 
-def preset(name: str, **changes: Any) -> Config:
-    """The preset of that name with some fields changed. Raises InputError for unknown names and fields."""
-    if name not in PRESETS:
-        raise InputError(f"unknown preset {name!r}; there are {', '.join(PRESETS)}, or name a file: my_model.py:PRESET")
-    return override(PRESETS[name], **changes)
+def renamed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration's JSON values under the names that fields have today."""
+    return {FORMER_NAMES.get(name, name): value for name, value in values.items()}
 
 
 def override(config: Config, **changes: Any) -> Config:
     """The configuration with some fields changed. Raises InputError for unknown fields."""
     _check_fields(Config, changes)
     return replace(config, **changes)
-
-
-def on_sample(config: Config) -> Config:
-    """The same run on the data that comes with the dependencies: no download, no reading of test data before the end."""
-    data = {"mnist": "sample-digits", "cifar100": "sample-photos"}.get(config.data, config.data)
-    return replace(config, data=data, train_split="train", validation_split="validation", test_split="test")
 
 
 def _describe(part: nn.Module | Task) -> dict[str, Any]:
@@ -146,99 +146,3 @@ def _check_fields(cls: type, values: Mapping[str, Any]) -> None:
     names = [field.name for field in fields(cls) if field.name != "parent"]
     if unknown := [key for key in values if key not in names]:
         raise InputError(f"unknown field {', '.join(map(repr, unknown))} of {cls.__name__}; it has {', '.join(names)}")
-
-
-PIXEL_MLP = Config(
-    name="pixel_mlp",
-    model=models.PixelMLP(pixel_levels=4096),  # trains as without, on rounded inputs: minutes instead of a day
-    task=tasks.Denoise(sigma=0.3),
-    data="mnist",
-    validation_split="test[:9000]",  # as in the reference: test images choose the epoch
-    batch_size=256,
-)
-CONV_AE = replace(PIXEL_MLP, name="conv_ae", model=models.ConvAE())
-COLORIZER_AE = Config(name="colorizer_ae", model=models.ColorizerAE(), task=tasks.Colorize(), data="cifar100")
-PIXEL_MLP_14, CONV_AE_14 = (  # gone on with for as many epochs as the reference's convolutional autoencoder has
-    replace(config, name=f"{config.name}_14", epochs=14, patience=14) for config in (PIXEL_MLP, CONV_AE)
-)
-
-# Ours: noise anew in each epoch, a learning rate that ends at nothing, and 5,000 training images held out to choose by.
-UNET_DENOISER = Config(
-    name="unet_denoiser",
-    model=models.UNet(widths=(32, 64, 104), residual=True),
-    task=tasks.Denoise(sigma=0.3),
-    data="mnist",
-    train_split="train[:55000]",
-    validation_split="train[55000:]",
-    batch_size=64,
-    learning_rate=2e-3,
-    schedule="one-cycle",
-    epochs=9,  # less than half an hour on two cores
-    patience=9,
-    fresh=True,
-)
-UNET_DENOISER_BLIND = replace(  # knows no noise level
-    UNET_DENOISER, name="unet_denoiser_blind", train_task=tasks.Denoise(sigma=0.6, least_sigma=0.0)
-)
-KERAS_IO_DENOISER = replace(
-    UNET_DENOISER,
-    name="keras_io_denoiser",
-    model=models.KerasIODenoiser(),
-    train_task=tasks.DenoiseByCrossEntropy(sigma=0.3),  # with squared errors it ends in black
-    epochs=20,
-    patience=20,
-)
-DENSE_AE = tuple(  # which are to give back clean images too
-    replace(UNET_DENOISER_BLIND, name=f"dense_ae_{latent}", model=models.DenseAE(latent), epochs=30, patience=30)
-    for latent in (8, 16, 32, 64)
-)
-CHROMA_UNET = replace(
-    UNET_DENOISER,
-    name="chroma_unet",
-    model=models.ChromaUNet(widths=(40, 92, 208)),
-    task=tasks.Colorize(),
-    train_task=tasks.Colorize(mirrored=True, shift=4),
-    data="cifar100",
-    train_split="train[:45000]",
-    validation_split="train[45000:]",
-    learning_rate=3e-3,
-    epochs=32,
-    patience=32,
-)
-
-PHOTO_DENOISER = replace(  # for gray images, or each channel of others
-    UNET_DENOISER,
-    name="photo_denoiser",
-    task=tasks.Denoise(sigma=0.1, gray=True),
-    train_task=tasks.Denoise(sigma=0.3, least_sigma=0.0, gray=True),
-    data="cifar100",
-    train_split="train[:45000]",
-    validation_split="train[45000:]",
-)
-
-# For minutes on two cores: narrow, a fixed number of epochs, and running statistics that keep up with so short a run.
-PIXEL_MLP_QUICK = replace(
-    on_sample(PIXEL_MLP),
-    name="pixel_mlp_quick",
-    model=models.PixelMLP(widths=(16, 32, 64, 64, 64, 64, 32, 16, 8), momentum=0.9, pixel_levels=4096),
-    batch_size=32,
-    epochs=8,
-    patience=8,
-)
-CONV_AE_QUICK = replace(
-    PIXEL_MLP_QUICK,
-    name="conv_ae_quick",
-    model=models.ConvAE(encoder=(16, 32, 64, 64), decoder=(64, 64, 32, 16, 16, 8), momentum=0.9),
-)
-COLORIZER_AE_QUICK = replace(
-    on_sample(COLORIZER_AE),
-    name="colorizer_ae_quick",
-    model=models.ColorizerAE(encoder=(16, 32, 64), latent=64, decoder=(64, 32, 16)),
-    epochs=8,
-    patience=8,
-)
-
-REFERENCE = (PIXEL_MLP, CONV_AE, COLORIZER_AE, PIXEL_MLP_14, CONV_AE_14)
-QUICK = (PIXEL_MLP_QUICK, CONV_AE_QUICK, COLORIZER_AE_QUICK)
-OURS = (UNET_DENOISER, UNET_DENOISER_BLIND, KERAS_IO_DENOISER, *DENSE_AE, CHROMA_UNET, PHOTO_DENOISER)
-PRESETS = {config.name: config for config in REFERENCE + OURS + QUICK}

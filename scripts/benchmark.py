@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from benchmarks.models import LAYERS
 
-from ae import cli
+from ae.runtime import cli
 
 Peer = Literal["torch", "keras"]
 Model = Literal["conv_ae", "colorizer_ae", "unet", "pixel_mlp"]
@@ -60,7 +60,7 @@ def train(
 
 def conditions(rounds: int) -> dict[str, Any]:
     """What a measurement was made with."""
-    from ae.results import made_with
+    from ae.report.made_with import made_with
 
     return made_with(cli.command()) | {"rounds": rounds}
 
@@ -124,7 +124,7 @@ def save(values: dict[str, Any], out: Path) -> None:
     """Writes the file, and the tables that show it."""
     from benchmarks.tables import write_benchmark
 
-    from ae.files import write_text
+    from ae.runtime.files import write_text
 
     out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, json.dumps(values, indent=2) + "\n")

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from ae import cli
+from ae.runtime import cli
 
 
 def main(
@@ -51,15 +51,16 @@ def main(
         preset: The preset of a model or task that is defined in a file of your own (my_model.py:PRESET).
     """
     from ae import load_model
-    from ae.colorize import BATCH_SIZE, PIXELS, Colorizer
     from ae.errors import InputError
+    from ae.media.clips.pipeline import CheckFailedError
+    from ae.media.folders import is_many
+    from ae.presets import load_preset
+    from ae.restore.colorize import BATCH_SIZE, PIXELS, Colorizer
     from ae.tasks import Colorize
-    from ae.video.convert import CheckFailedError
-    from ae.video.folders import is_many
 
     cli.check_above(0, batch=batch, pixels=pixels, preview=preview, most_pixels=most_pixels)
     cli.check_at_least(0, saturation=saturation)
-    own = cli.load_preset(preset) if preset else None
+    own = load_preset(preset) if preset else None
     trained = load_model(model, preset=own, checkpoint=checkpoint)
     if not isinstance(trained.config.task, Colorize):
         raise InputError(f"{model} is a model for another task than colour")
@@ -96,10 +97,10 @@ def colorize_many(
     from functools import partial
 
     from ae.errors import InputError
-    from ae.video.convert import colorize_clip, colorize_clips
-    from ae.video.folders import change_folder
-    from ae.video.frames import colorize_frames, rate_of
-    from ae.video.pictures import change_images, colorize_picture
+    from ae.media.clips.pipeline import colorize_clip, colorize_clips
+    from ae.media.folders import change_folder
+    from ae.media.frames import colorize_frames, rate_of
+    from ae.media.pictures import change_images, colorize_picture
 
     if makes_clip(target):
         if fps is None:
@@ -121,9 +122,9 @@ def colorize_one(
     from functools import partial
 
     from ae.errors import InputError
-    from ae.video.convert import colorize_clip
-    from ae.video.frames import is_numbered, write_frames
-    from ae.video.pictures import change_image, colorize_picture, is_image
+    from ae.media.clips.pipeline import colorize_clip
+    from ae.media.frames import is_numbered, write_frames
+    from ae.media.pictures import change_image, colorize_picture, is_image
 
     if not source.exists():
         raise InputError(f"{source} does not exist")
@@ -138,7 +139,7 @@ def colorize_one(
 
 def makes_clip(target: Path) -> bool:
     """Whether the suffix of what is to be written is a clip's."""
-    from ae.video.writer import SUFFIXES
+    from ae.media.clips.writing import SUFFIXES
 
     return target.suffix.lower() in SUFFIXES
 

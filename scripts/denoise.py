@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ae import cli
+from ae.runtime import cli
 
 
 def main(
@@ -37,15 +37,16 @@ def main(
     from functools import partial
 
     from ae import load_model
-    from ae.denoise import Denoiser
     from ae.errors import InputError
+    from ae.media.folders import change_folder, is_many
+    from ae.media.pictures import change_image, change_images, map_channels
+    from ae.presets import load_preset
+    from ae.restore.denoise import Denoiser
     from ae.tasks import Denoise
-    from ae.video.folders import change_folder, is_many
-    from ae.video.pictures import change_image, change_images, map_channels
 
     cli.check_above(0, most_pixels=most_pixels)
     cli.check_at_least(0, sigma=sigma)
-    own = cli.load_preset(preset) if preset else None
+    own = load_preset(preset) if preset else None
     trained = load_model(model, preset=own, checkpoint=checkpoint)
     if not isinstance(trained.config.task, Denoise):
         raise InputError(f"{model} is a model for another task than noise")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ae import cli
+from ae.runtime import cli
 
 
 def main(out: Path = Path("docs")) -> None:

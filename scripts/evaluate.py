@@ -6,7 +6,7 @@ from typing import Literal
 
 import tyro
 
-from ae import cli
+from ae.runtime import cli
 
 
 def main(
@@ -31,11 +31,12 @@ def main(
         out: Also write the scores to this JSON file.
     """
     from ae import load_data, load_model, measure, on_sample, override, predictor
-    from ae.baselines import fitted
-    from ae.files import write_text
-    from ae.report import scores_table
+    from ae.presets import load_preset
+    from ae.report.tables import scores_table
+    from ae.runtime.files import write_text
+    from ae.score.baselines import fitted
 
-    own = cli.load_preset(preset) if preset else None
+    own = load_preset(preset) if preset else None
     config, variables, result = load_model(model, preset=own, checkpoint=checkpoint)
     asked = on_sample(config) if data == "sample" else override(config, data=data or config.data)
     loaded = load_data(asked, data_dir=data_dir)

@@ -5,7 +5,7 @@ from typing import Literal
 
 import tyro
 
-from ae import cli
+from ae.runtime import cli
 
 
 def main(
@@ -28,12 +28,19 @@ def main(
     """
     from ae import export_program, load_model
     from ae.errors import InputError
-    from ae.pretrained import write_weights
+    from ae.presets import load_preset
+    from ae.restore.load import lacks_weights
+    from ae.restore.weights import write_weights
 
     if out.suffix not in (".safetensors", ".jax"):
         raise InputError(f"{out} has to end in .safetensors (weights) or .jax (a program)")
-    own = cli.load_preset(preset) if preset else None
-    trained = load_model(model, preset=own, checkpoint=checkpoint)
+    own = load_preset(preset) if preset else None
+    if lacks_weights(Path(model), checkpoint):
+        from ae.train.loop import read_trained
+
+        trained = read_trained(Path(model), own, best=checkpoint == "best")
+    else:
+        trained = load_model(model, preset=own, checkpoint=checkpoint)
     if out.suffix == ".jax":
         export_program(trained, out)
     else:

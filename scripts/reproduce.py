@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ae import cli
+from ae.runtime import cli
 
 
 def main(
@@ -29,9 +29,12 @@ def main(
     """
     import jax
 
-    from ae import fit, load_data, override, preset, report, results
-    from ae.config import QUICK, REFERENCE
-    from ae.run import begin_with
+    from ae import fit, load_data, override, preset
+    from ae.presets import QUICK, REFERENCE
+    from ae.report.result import finish, publish
+    from ae.report.summary import summary
+    from ae.report.tables import write_tables
+    from ae.train.run import begin_with
 
     if quick:
         print("Narrower models than the reference's, with BatchNorm momentum 0.9 instead of 0.99, on other data.")
@@ -44,12 +47,12 @@ def main(
             run = runs / f"{config.name}{seed_name}"
             begin_with(run, seeded, runs / f"{config.name.removesuffix('_14')}{seed_name}")  # spares its epochs
             data = load_data(seeded, data_dir=data_dir)
-            print(f"\n{results.summary(seeded, data)}\n")
+            print(f"\n{summary(seeded, data)}\n")
             state, history = fit(seeded, data, out=run, resume=True)
-            finished = results.finish(run, seeded, data, state, history, command=cli.command())
-            results.publish(finished, pictures=run, out=out)
+            finished = finish(run, seeded, data, state, history, command=cli.command())
+            publish(finished, pictures=run, out=out)
         jax.clear_caches()  # of a dozen models, the compiled programs are more mappings than Linux gives a process
-    print(f"\n{report.write_tables(out)}")
+    print(f"\n{write_tables(out)}")
     print(f"{out}: README.md, and of each preset .json, _curves.png, _grid.png and _images.png")
 
 

@@ -7,7 +7,7 @@ from studies.latents import latents
 from studies.noise import noise
 from studies.photos import photos, sizes
 
-from ae import cli
+from ae.runtime import cli
 
 if __name__ == "__main__":
     cli.run(

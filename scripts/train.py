@@ -5,7 +5,7 @@ from typing import Annotated
 
 import tyro
 
-from ae import cli
+from ae.runtime import cli
 
 
 def main(
@@ -40,11 +40,16 @@ def main(
         processes: Elsewhere: how many processes there are.
         process: Elsewhere: which of them this is, from 0.
     """
-    from ae import devices, fit, load_data, on_sample, override, report, results
+    from ae import fit, load_data, on_sample, override
+    from ae.presets import load_preset
+    from ae.report.result import finish
+    from ae.report.summary import summary
+    from ae.report.tables import table
+    from ae.runtime import devices
 
     if distributed or coordinator or processes is not None or process is not None:
         devices.join_processes(coordinator, processes, process)
-    plain = cli.load_preset(preset)
+    plain = load_preset(preset)
     config = on_sample(plain) if data == "sample" else override(plain, data=data or plain.data)
     given = {"epochs": epochs, "limit": limit, "seed": seed}
     config = override(config, **{key: value for key, value in given.items() if value is not None})
@@ -52,11 +57,11 @@ def main(
 
     loaded = load_data(config, data_dir=data_dir)
     if devices.is_first():
-        print(results.summary(config, loaded))
+        print(summary(config, loaded))
     state, history = fit(config, loaded, out=out, resume=resume)
-    values = results.finish(out, config, loaded, state, history, command=cli.command())
+    values = finish(out, config, loaded, state, history, command=cli.command())
     if devices.is_first():
-        print(report.table([values]))
+        print(table([values]))
         print(f"{out}: {', '.join(path.name for path in sorted(out.iterdir()) if path.is_file())}")
 
 

@@ -2,7 +2,7 @@
 
 Least squares answers with the mean of all colours that are likely, which is dull. Here the model says how likely each of
 some hundred colours is, rare colours count more in its loss, and the answer is a mean drawn towards the likeliest.
-`scripts/tried.py` measures it against the plain model whose chroma is multiplied, which is nearer to the truth.
+`scripts/variants.py` measures it against the plain model whose chroma is multiplied, which is nearer to the truth.
 """
 
 from dataclasses import dataclass, replace

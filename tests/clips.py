@@ -8,9 +8,9 @@ import numpy as np
 from conftest import SHARED
 
 from ae import Colorize, Config
-from ae.colorize import Colorizer
 from ae.models import ChromaUNet
-from ae.pretrained import Pretrained
+from ae.restore.colorize import Colorizer
+from ae.restore.weights import Pretrained
 
 SHARED_CLIPS = SHARED / "clips"
 

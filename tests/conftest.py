@@ -15,10 +15,11 @@ import jax
 import numpy as np
 import pytest
 
-from ae import baselines, cli
 from ae.config import Config
 from ae.data import Data, Split
-from ae.markdown import markdown
+from ae.report.markdown import markdown
+from ae.runtime import cli
+from ae.score import baselines
 from ae.tasks import Denoise
 
 ROOT = Path(__file__).parents[1]
@@ -170,8 +171,9 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from dataclasses import replace
-from ae import progress, run
-from ae.train import fit
+from ae.runtime import progress
+from ae.train import run
+from ae.train.loop import fit
 from conftest import TINY, tiny_data
 run.CHECKPOINT_SECONDS = 0.05
 def slowly(first, last, **kwargs):

@@ -5,10 +5,10 @@ from itertools import pairwise
 import av
 from clips import colorizer, decoded
 
-from ae.stages import Frame
-from ae.video.clips import Clip
-from ae.video.convert import colorize_clip
-from ae.video.formats import TEXT
+from ae.media.clips.formats import TEXT
+from ae.media.clips.pipeline import colorize_clip
+from ae.media.clips.reading import Clip
+from ae.runtime.chain import Frame
 
 LOSSLESS = {"libx264": {"qp": "0", "preset": "ultrafast"}}
 

@@ -9,11 +9,11 @@ from conftest import python
 from scipy.ndimage import median_filter
 from skimage.restoration import denoise_nl_means
 
-from ae import baselines
-from ae.baselines import fitted
-from ae.config import PRESETS
 from ae.data import Split, load_data
-from ae.evaluation import evaluate, examples, noise_key
+from ae.presets import PRESETS
+from ae.score import baselines
+from ae.score.baselines import fitted
+from ae.score.evaluate import evaluate, examples, noise_key
 from ae.tasks import Colorize, Denoise
 
 
@@ -137,7 +137,7 @@ ONE_CORE = """
 import os
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 import jax, numpy as np
-from ae.baselines import non_local_means
+from ae.score.baselines import non_local_means
 images = np.random.default_rng(0).random((500, 12, 12, 1), np.float32)
 variables = {"h": 0.3, "sigma": 0.1, "patch_size": 3, "patch_distance": 6}
 twice = jax.jit(lambda images: jax.lax.fori_loop(0, 2, lambda _, x: non_local_means(variables, x), images))

@@ -10,8 +10,8 @@ from clips import colorizer, luma_frames, make_clip
 from conftest import ROOT
 
 from ae.errors import InputError
-from ae.pretrained import write_weights
-from ae.results import count
+from ae.restore.weights import write_weights
+from ae.score.flops import count
 
 
 @pytest.mark.parametrize("name", ["conv_ae", "colorizer_ae", "unet", "pixel_mlp"])

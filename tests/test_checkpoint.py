@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from conftest import equal_trees
 
-from ae import checkpoint
-from ae.checkpoint import Checkpoints
 from ae.errors import InputError
+from ae.train import checkpoint
+from ae.train.checkpoint import Checkpoints
 
 
 def tree(value):

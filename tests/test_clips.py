@@ -9,7 +9,7 @@ from clips import decoded, frame_of, luma_frames, make_clip, packets
 from conftest import SHARED
 from reading import LOSSLESS, colorized, frames_of, grow, joined, plainly_decoded
 
-from ae.video.times import LEAST
+from ae.media.clips.times import LEAST
 
 CASES = SHARED / "cases/clips"
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from clips import colorizer
 
-from ae import colorize
 from ae.color import BT601, BT709, Coding, luma, rgb_to_chroma, ycbcr_to_rgb
-from ae.colorize import Colorizer, interpolation, resized, shrunk, working_size
 from ae.models import ColorizerAE
-from ae.pretrained import Pretrained
+from ae.restore import colorize
+from ae.restore.colorize import Colorizer, interpolation, resized, shrunk, working_size
+from ae.restore.weights import Pretrained
 
 RNG = np.random.default_rng(0)
 
@@ -123,17 +123,17 @@ def test_codes_blacker_than_black_are_black():
     np.testing.assert_allclose(Coding().luma(np.uint8([0, 16, 235, 255])), [0, 0, 1, 1], atol=1e-6)
 
 
-@pytest.mark.parametrize("shared", [(2, 2), (1, 2), (1, 1)])
-def test_planes_are_the_chroma_of_the_frames(shared):
-    coding = Coding(full_range=True, shared=shared)
+@pytest.mark.parametrize("subsampling", [(2, 2), (1, 2), (1, 1)])
+def test_planes_are_the_chroma_of_the_frames(subsampling):
+    coding = Coding(full_range=True, subsampling=subsampling)
     codes = np.uint8(np.round(255 * np.stack([smooth(121, 163), smooth(121, 163)])))
     model = colorizer(pixels=1024)  # the same working size for frames and for their halves
     cb, cr, small = model.planes(codes, coding)
-    assert cb.shape == cr.shape == (2, -(-121 // shared[0]), -(-163 // shared[1]))
+    assert cb.shape == cr.shape == (2, -(-121 // subsampling[0]), -(-163 // subsampling[1]))
     assert cb.dtype == np.uint8
     rgb = np.asarray(model.frames(codes / np.float32(255)))
     chroma = rgb_to_chroma(rgb)[0].transpose(2, 0, 1)
-    theirs = np.stack([shrunk(jnp.asarray(10_000 * (plane + 0.5)), shared) / 10_000 - 0.5 for plane in chroma], -1)
+    theirs = np.stack([shrunk(jnp.asarray(10_000 * (plane + 0.5)), subsampling) / 10_000 - 0.5 for plane in chroma], -1)
     ours = (np.stack([cb, cr], -1)[0].astype(float) - 128) / 255
     assert np.abs(ours - theirs).mean() < 0.01
     assert np.abs(theirs).mean() > 0.02
@@ -144,7 +144,7 @@ def test_another_matrix_shows_the_same_hues_with_the_luma_that_is_given():
     codes = np.uint8(np.round(255 * smooth(64, 64)))[None]
     shown = {}
     for weights in (BT601, BT709):
-        coding = Coding(full_range=True, weights=weights, shared=(1, 1))
+        coding = Coding(full_range=True, weights=weights, subsampling=(1, 1))
         cb, cr, _ = colorizer(saturation=1.0).planes(codes, coding)
         chroma = (np.stack([cb, cr], -1).astype(np.float32) - 128) / 255
         shown[weights] = np.asarray(ycbcr_to_rgb(codes[..., None] / np.float32(255), chroma, weights))
@@ -157,8 +157,8 @@ def test_another_matrix_shows_the_same_hues_with_the_luma_that_is_given():
 def test_a_clip_that_lies_on_its_side_gets_the_colours_of_the_upright_one(turns):
     upright = np.uint8(np.round(255 * smooth(48, 64)))
     stored = np.rot90(upright, -turns)
-    cb, _, _ = colorizer().planes(upright[None], Coding(shared=(1, 1)))
-    turned, _, _ = colorizer().planes(np.ascontiguousarray(stored)[None], Coding(shared=(1, 1), turns=turns))
+    cb, _, _ = colorizer().planes(upright[None], Coding(subsampling=(1, 1)))
+    turned, _, _ = colorizer().planes(np.ascontiguousarray(stored)[None], Coding(subsampling=(1, 1), turns=turns))
     assert np.abs(np.rot90(turned[0], turns).astype(int) - np.asarray(cb[0], int)).max() <= 1
 
 

@@ -3,8 +3,9 @@ import json
 import pytest
 from conftest import TINY
 
-from ae.config import PRESETS, from_dict, on_sample, override, preset
+from ae.config import from_dict, override
 from ae.errors import InputError
+from ae.presets import PRESETS, on_sample, preset
 from ae.tasks import Denoise
 
 
@@ -49,7 +50,7 @@ def test_unknown_schedules_are_named():
         ("seed", 2**32, r"seed has to be from 0 to 2\*\*32 - 1, not 4294967296"),
         ("learning_rate", 0.0, "learning_rate has to be above 0"),
         ("learning_rate", float("nan"), "learning_rate has to be above 0"),
-        ("average", 1.0, "average has to be at least 0 and below 1"),
+        ("ema_decay", 1.0, "ema_decay has to be at least 0 and below 1"),
     ],
 )
 def test_values_that_cannot_be_are_named(field, value, message):
@@ -87,3 +88,12 @@ def test_on_sample_reads_no_test_data_before_the_end():
 def test_override_keeps_the_rest():
     assert override(TINY, epochs=9).epochs == 9
     assert override(TINY, epochs=9).model == TINY.model
+
+
+def test_configurations_of_earlier_versions_are_read():
+    """Which had other names for two fields, and lacked some of today's."""
+    config = preset("unet_denoiser", ema_decay=0.9, reference_split=None)
+    values = config.to_dict()
+    former = {"average": values.pop("ema_decay"), "fresh": values.pop("new_noise_each_epoch")}
+    del values["reference_split"]
+    assert from_dict(values | former) == config

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import lax
 
-from ae import conv
+from ae.layers import conv
 
 
 def plain(x, w, strides):

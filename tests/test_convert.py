@@ -14,9 +14,9 @@ from writing import with_sound
 
 from ae import Denoise
 from ae.config import Config
+from ae.media.clips.check import Written
 from ae.models import UNet
-from ae.pretrained import write_weights
-from ae.video.check import Written
+from ae.restore.weights import write_weights
 
 GRAY = np.uint8(np.random.default_rng(0).uniform(60, 200, (5, 7)).repeat(8, 0).repeat(8, 1))
 
@@ -78,8 +78,8 @@ def test_the_last_line_is_the_verdict(call, tmp_path, model):
 
 def test_a_failed_check_is_the_last_line_too(call, tmp_path, model, monkeypatch):
     make_clip(tmp_path / "in.mp4", luma_frames(4, 32, 32))
-    monkeypatch.setattr("ae.video.check.measured", lambda file: Written())
-    monkeypatch.setattr("ae.video.trial.Trials.error", lambda *arguments: None)
+    monkeypatch.setattr("ae.media.clips.check.measured", lambda file: Written())
+    monkeypatch.setattr("ae.media.clips.trial.Trials.error", lambda *arguments: None)
     done = call("colorize.py", "in.mp4", "out.mp4", "--model", model, status=2)
     assert "  frames: 0, not 4" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("FAIL out.failed.mp4: frames: 0, not 4")

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ae import data
-from ae.config import preset
 from ae.data import load_data
+from ae.data.samples import _crops
+from ae.data.tfds import _find
 from ae.errors import InputError
+from ae.presets import preset
 
 
 @pytest.mark.usefixtures("decoded")
@@ -34,7 +35,7 @@ def test_splits_are_cut_where_they_say(tfds_dir):
     loaded = load_data(config, data_dir=tfds_dir)
     assert (loaded.train.name, loaded.train.start) == ("test[9000:9050]", 9000)
     assert (loaded.validation.name, loaded.validation.start) == ("test[:50]", 0)
-    assert loaded.train.source == loaded.validation.source
+    assert loaded.train.noise_id == loaded.validation.noise_id
     whole = load_data(replace(config, limit=None, test_split="test"), data_dir=tfds_dir)
     assert len(whole.train.images) == 1000
     assert np.array_equal(whole.train.images, whole.test.images[9000:])
@@ -44,7 +45,7 @@ def test_splits_are_cut_where_they_say(tfds_dir):
 def quickly_decoded(monkeypatch):
     """For tests of the cache: decoding takes no time, and gives noise."""
     images = np.random.default_rng(0).integers(0, 256, (100, 28, 28, 1), np.uint8)
-    monkeypatch.setattr(data, "_decode", lambda directory, source: images.copy())
+    monkeypatch.setattr("ae.data.tfds._decode", lambda directory, source: images.copy())
 
 
 @pytest.mark.usefixtures("quickly_decoded")
@@ -168,7 +169,7 @@ def test_cifar100_is_prepared_without_tensorflow(tmp_path, monkeypatch):
 
 
 def test_downloads_are_checked():
-    from ae.prepare import BUILDERS
+    from ae.data.prepare import BUILDERS
 
     for builder in BUILDERS.values():
         assert all(len(info.checksum) == 64 for info in builder.url_infos.values())
@@ -178,7 +179,7 @@ def test_the_newest_version_is_taken(tmp_path):
     for version in ("3.0.1", "3.0.10", "3.0.9"):
         (tmp_path / "mnist" / version).mkdir(parents=True)
         (tmp_path / "mnist" / version / "dataset_info.json").write_text("{}")
-    assert data._find("mnist", tmp_path).name == "3.0.10"
+    assert _find("mnist", tmp_path).name == "3.0.10"
 
 
 def test_sample_crops_are_pieces_of_the_photograph():
@@ -186,6 +187,6 @@ def test_sample_crops_are_pieces_of_the_photograph():
     from pathlib import Path
 
     photo = np.asarray(Image.open(Path(find_spec("skimage").origin).parent / "data/chelsea.png"))
-    crops = data._crops(("skimage/data/chelsea.png",))
+    crops = _crops(("skimage/data/chelsea.png",))
     assert np.array_equal(crops[0], photo[:32, :32])
     assert np.array_equal(crops[1], photo[:32, 32:64])

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from conftest import TINY, python, tiny_data
 
-from ae import devices
-from ae.config import PRESETS
 from ae.data import Data, Split, load_data
 from ae.errors import InputError
 from ae.models import UNet
+from ae.presets import PRESETS
+from ae.runtime import devices
 from ae.tasks import Colorize
-from ae.train import create_state, fit, train_steps
+from ae.train.loop import fit
+from ae.train.step import create_state, train_steps
 
 LOSSES = """
 import itertools, json, signal, sys
@@ -26,10 +27,12 @@ sys.path.insert(0, sys.argv[1])
 import jax
 import numpy as np
 from dataclasses import replace
-from ae import devices
-from ae.evaluation import TRAINING_SCORES, _add_batches, noise_key
+from ae.runtime import devices
+from ae.score.evaluate import TRAINING_SCORES, _add_batches, noise_key
 from conftest import TINY, tiny_data
-from ae.train import epoch_order, fit, predictor, train_steps
+from ae.train.step import epoch_order, train_steps
+from ae.train.loop import fit
+from ae.score.evaluate import predictor
 
 def interrupt_in_second_epoch():
     calls, usual = itertools.count(), devices.any_process
@@ -44,7 +47,7 @@ def work(state, split):
     sums = dict.fromkeys((*TRAINING_SCORES, "count"), np.float32(0))
     inputs = split.images, epoch_order(0, 1, len(split.images)), noise_key(1), sums
     images, order, key, sums = devices.replicate(inputs)
-    training = train_steps.lower(TINY.program, 8, state, images, order, (1, 0), 0, 1, 0, 40)
+    training = train_steps.lower(TINY.compile_key, 8, state, images, order, (1, 0), 0, 1, 0, 40)
     scored = predictor(TINY), TINY.task, TRAINING_SCORES, 8, state.variables, images
     scoring = _add_batches.lower(*scored, 0, key, sums, 0, 5)
     return [program.compile().cost_analysis()["flops"] for program in (training, scoring)]
@@ -119,7 +122,7 @@ LEVELS = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import jax, jax.numpy as jnp
-from ae import devices
+from ae.runtime import devices
 from ae.models import PixelMLP
 model = PixelMLP((64, 64), (True, False), pixel_levels=4096)
 images = jnp.zeros((8, 28, 28, 1))
@@ -154,7 +157,7 @@ def test_accelerators_get_plain_convolutions(name, convolutions, platform):
     split = Split("train", images, 0, 1)
     state = jax.eval_shape(lambda: create_state(config, Data(name, "1", split, split, split)))
     exported = jax.export.export(train_steps, platforms=[platform])(
-        config.program, 32, state, jnp.asarray(images), jnp.arange(64), (1, 0), 0, 1, 0, 64
+        config.compile_key, 32, state, jnp.asarray(images), jnp.arange(64), (1, 0), 0, 1, 0, 64
     )
     text = exported.mlir_module()
     assert text.count("stablehlo.convolution") == convolutions
@@ -175,7 +178,7 @@ def test_bfloat16_trains_as_float32_does(name):
     images = jnp.asarray(np.resize(data.train.images, (400, *data.train.images.shape[1:])))
 
     def train(dtype, state, first, last):
-        program = replace(config, dtype=dtype).program
+        program = replace(config, dtype=dtype).compile_key
         return train_steps(program, 4, state, images, jnp.arange(400), (1, 0), 0, 1, first, last)
 
     start = train("float32", create_state(config, data), 0, 200)

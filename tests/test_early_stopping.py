@@ -1,7 +1,7 @@
 import pytest
 
-from ae.early_stopping import EarlyStop
-from ae.reference import REPORTED
+from ae.report.reference import REPORTED
+from ae.train.early_stopping import EarlyStop
 
 
 def stops(losses, patience=2):

@@ -10,7 +10,7 @@ from conftest import SHARED
 from writing import LOSSLESS, colorized
 
 from ae.errors import InputError
-from ae.video.encoders import alike
+from ae.media.clips.encoders import alike
 
 CASES = SHARED / "cases/clips"
 

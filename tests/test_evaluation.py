@@ -5,9 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ae import metrics, progress
+from ae import metrics
 from ae.errors import InputError
-from ae.evaluation import evaluate, examples, measure, noise_key, pictures, scores
+from ae.runtime import progress
+from ae.score.evaluate import evaluate, examples, measure, noise_key, scores
+from ae.score.pictures import pictures
 from ae.tasks import Colorize, Denoise
 
 
@@ -18,7 +20,7 @@ def half(variables, inputs):
 def by_hand(split):
     """(inputs, targets, outputs) of a whole split, whose first image has index `start` in its source."""
     index = split.start + jnp.arange(len(split.images))
-    inputs, targets = examples(Denoise(), noise_key(split.source), split.images, index)
+    inputs, targets = examples(Denoise(), noise_key(split.noise_id), split.images, index)
     return inputs, targets, half(0.5, inputs)
 
 

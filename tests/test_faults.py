@@ -22,12 +22,13 @@ from conftest import ROOT, TINY, equal_trees, killed, python, reliability, says,
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ae.checkpoint import Checkpoints
-from ae.cli import load_preset
 from ae.data import load_data
 from ae.errors import InputError
-from ae.pretrained import read_weights, write_weights
-from ae.train import create_state, fit
+from ae.presets import load_preset
+from ae.restore.weights import read_weights, write_weights
+from ae.train.checkpoint import Checkpoints
+from ae.train.loop import fit
+from ae.train.step import create_state
 
 TESTS = Path(__file__).parent
 MOST_SECONDS = 60  # for one damaged file
@@ -84,8 +85,8 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_faults import saved_tree
-from ae.checkpoint import Checkpoints
-from ae.cli import load_preset
+from ae.train.checkpoint import Checkpoints
+from ae.presets import load_preset
 from ae.data import load_data
 checkpoints = Checkpoints(Path(sys.argv[1]))
 first = 1 + max([int(path.name) for path in Path(sys.argv[1]).iterdir()], default=0)
@@ -267,13 +268,13 @@ READ = f"read, or refused with one line, within {MOST_SECONDS} s"
 
 
 def test_damaged_images(tmp_path, inputs, tally):
-    from ae.video.images import read_image
+    from ae.media.images import read_image
 
     tried(make_images(tmp_path), inputs, read_image, tally, "a damaged image", READ)
 
 
 def test_damaged_clips(tmp_path, inputs, tally):
-    from ae.video.convert import colorize_clip
+    from ae.media.clips.pipeline import colorize_clip
 
     suffixes = (".mp4", ".mkv", ".ts")
     files = [make_clip(tmp_path / f"in{suffix}", luma_frames(20, 48, 64), tracks=[0.0]) for suffix in suffixes]
@@ -290,8 +291,8 @@ def test_damaged_weights(weights, inputs, tally):
 
 
 def test_damaged_configurations(tmp_path, inputs, tally):
-    from ae.config import PRESETS
-    from ae.run import read_config
+    from ae.presets import PRESETS
+    from ae.restore.load import read_config
 
     files = []
     for name in ("conv_ae", "chroma_unet"):
@@ -316,14 +317,14 @@ def test_damaged_checkpoints(tmp_path, inputs, tally):
 
 
 def test_damaged_caches(tmp_path, inputs, tally, monkeypatch, cache_dir):
-    from ae import data
+    from ae.data import tfds
 
     images = np.random.default_rng(0).integers(0, 256, (20, 28, 28, 1)).astype(np.uint8)
-    monkeypatch.setattr(data, "_decode", lambda directory, source: images)
-    data._cached(tmp_path / "mnist/3.0.1", "train", 7)
+    monkeypatch.setattr(tfds, "_decode", lambda directory, source: images)
+    tfds._cached(tmp_path / "mnist/3.0.1", "train", 7)
 
     def read(_):
-        np.testing.assert_array_equal(data._cached(tmp_path / "mnist/3.0.1", "train", 7), images)
+        np.testing.assert_array_equal(tfds._cached(tmp_path / "mnist/3.0.1", "train", 7), images)
 
     files = list((cache_dir / "ae/data").glob("*.npy"))
     assert len(files) == 1

@@ -10,10 +10,10 @@ from clips import colorizer, decoded, frame_of, luma_frames, make_clip
 from reading import LOSSLESS, colorized
 
 from ae.color import Coding
-from ae.colorize import shrunk, shrunk_fields
 from ae.errors import InputError
-from ae.video.clips import Clip
-from ae.video.coding import planes
+from ae.media.clips.coding import planes
+from ae.media.clips.reading import Clip
+from ae.restore.colorize import shrunk, shrunk_fields
 
 
 def interlaced_clip(path, *, first="tff", codec="libx264", height=64, count=6, options=None):

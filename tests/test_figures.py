@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ae import figures
-from ae.reference import REPORTED
+from ae.report import figures
+from ae.report.reference import REPORTED
 from ae.tasks import Colorize, Denoise
 
 

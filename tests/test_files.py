@@ -5,7 +5,7 @@ import os
 import pytest
 
 from ae.errors import InputError
-from ae.files import check_target, with_word, write_text, written_whole
+from ae.runtime.files import check_target, with_word, write_text, written_whole
 
 
 def test_what_fails_midway_leaves_what_was_there(tmp_path):

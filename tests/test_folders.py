@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from ae.errors import InputError
-from ae.video.folders import change_folder, find_jobs, is_many
-from ae.video.pictures import change_images
+from ae.media.folders import change_folder, find_jobs, is_many
+from ae.media.pictures import change_images
 
 GRAY = np.uint8(np.random.default_rng(0).uniform(60, 200, (8, 9)))
 

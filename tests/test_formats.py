@@ -9,7 +9,7 @@ from clips import decoded, luma_frames, make_clip
 from reading import LOSSLESS, colorized, frames_of, grow, plainly_decoded
 
 from ae.errors import InputError
-from ae.video.clips import Clip
+from ae.media.clips.reading import Clip
 
 FORMATS = [
     (".dv", "dvvideo", "yuv420p", (576, 720)),

@@ -9,9 +9,9 @@ from clips import colorizer, decoded, luma_frames, make_clip
 from conftest import refused
 
 from ae.errors import InputError
-from ae.pretrained import write_weights
-from ae.video.frames import is_numbered, numbered, rate_of
-from ae.video.images import read_image
+from ae.media.frames import is_numbered, numbered, rate_of
+from ae.media.images import read_image
+from ae.restore.weights import write_weights
 
 
 @pytest.fixture

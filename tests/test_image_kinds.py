@@ -16,8 +16,8 @@ from PIL import Image, ImageCms, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 
 from ae.errors import InputError
-from ae.video.images import FORMATS, formats, read_image, write_image
-from ae.video.pictures import change_image, colorize_picture
+from ae.media.images import FORMATS, formats, read_image, write_image
+from ae.media.pictures import change_image, colorize_picture
 
 RNG = np.random.default_rng(0)
 GRAY = np.uint8(RNG.uniform(60, 200, (5, 7)).repeat(8, 0).repeat(8, 1))  # 40 x 56

@@ -8,12 +8,12 @@ from clips import colorizer
 from PIL import Image
 
 from ae.color import BT601
-from ae.data import sample_photograph
-from ae.denoise import Denoiser, noise_level, tiles
+from ae.data.samples import sample_photograph
 from ae.errors import InputError
-from ae.pretrained import load_pretrained
-from ae.video.images import check_holds, read_image, with_pixels, write_image
-from ae.video.pictures import change_image, colorize_picture, gray_frames, map_channels
+from ae.media.images import check_holds, read_image, with_pixels, write_image
+from ae.media.pictures import change_image, colorize_picture, gray_frames, map_channels
+from ae.restore.denoise import Denoiser, noise_level, tiles
+from ae.restore.weights import load_pretrained
 
 RNG = np.random.default_rng(0)
 GRAY = np.uint8(RNG.uniform(60, 200, (5, 7)).repeat(8, 0).repeat(8, 1))  # 40 x 56
@@ -154,7 +154,7 @@ def random_model(model):
     import jax
 
     from ae import Config, Denoise
-    from ae.pretrained import Pretrained
+    from ae.restore.weights import Pretrained
 
     config = Config(name="a", model=model, task=Denoise(), data="mnist")
     variables = jax.jit(model.init)(jax.random.key(0), np.zeros((1, 32, 32, 1), np.float32))

@@ -5,8 +5,8 @@ import pytest
 from conftest import golden
 
 from ae.errors import InputError
-from ae.keras_weights import from_keras
 from ae.models import ColorizerAE
+from ae.models.keras_weights import from_keras
 
 MODEL = ColorizerAE(encoder=(4, 8, 16), latent=16, decoder=(16, 8, 4))
 

@@ -7,7 +7,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from ae import metrics
 from ae.color import colourfulness, rgb_to_chroma, ycbcr_to_rgb
-from ae.video.steadiness import Steadiness
+from ae.media.clips.statistics import ClipStatistics
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_cdc_is_that_of_scipy():
 
 @pytest.mark.parametrize("frames", [STEADY, FLICKERING, CUT], ids=["steady", "flickering", "cut"])
 def test_running_sums_are_the_metrics_of_the_whole_clip(frames):
-    sums = Steadiness()
+    sums = ClipStatistics()
     for frame in np.asarray(frames):
         sums.add(frame)
     assert sums.cdc == pytest.approx(float(metrics.cdc(frames)), abs=1e-6)

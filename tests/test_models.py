@@ -8,12 +8,13 @@ import pytest
 from conftest import golden
 
 from ae.color import luma
-from ae.config import PRESETS
 from ae.errors import InputError
-from ae.keras_weights import from_keras
 from ae.models import ChromaUNet, ColorizerAE, ConvAE, DenseAE, KerasIODenoiser, PixelMLP, UNet
-from ae.results import multiply_adds
-from ae.train import TrainState, keras_adam, train_step
+from ae.models.keras_weights import from_keras
+from ae.presets import PRESETS
+from ae.score.flops import multiply_adds
+from ae.train.optimizer import keras_adam
+from ae.train.step import TrainState, train_step
 
 NARROW = {  # a sixteenth as wide as the reference's; Keras computed outputs of these
     "pixel_mlp": PixelMLP(widths=(8, 16, 32, 32, 32, 32, 16, 8, 4)),
@@ -308,8 +309,8 @@ def test_no_output_looks_further_than_the_models_reach(model):
 def test_rounding_to_4096_levels_hardly_moves_the_validation_loss(tfds_dir):
     """Weights that map noisy pixels well, scored with and without rounding on real digits."""
     from ae.data import load_data
-    from ae.evaluation import evaluate
-    from ae.train import fit, predictor
+    from ae.score.evaluate import evaluate, predictor
+    from ae.train.loop import fit
 
     small = PixelMLP(widths=(16, 32, 16), normed=(True, False, True), momentum=0.9, pixel_levels=4096)
     config = replace(PRESETS["pixel_mlp"], model=small, limit=2000, epochs=6, batch_size=64)

@@ -3,7 +3,7 @@ import numpy as np
 import optax
 import pytest
 
-from ae.optimizer import keras_adam, learning_rate
+from ae.train.optimizer import keras_adam, learning_rate
 
 
 def test_adam_adds_epsilon_before_the_bias_correction():

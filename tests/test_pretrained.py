@@ -10,20 +10,15 @@ import pytest
 from conftest import ROOT, TINY, python
 from safetensors.numpy import save_file
 
-from ae import measure, models, predictor, pretrained
+from ae import measure, models, predictor
 from ae.data import load_data
 from ae.errors import InputError
-from ae.evaluation import pictures
-from ae.figures import read_strip
-from ae.pretrained import (
-    Pretrained,
-    export_program,
-    load_pretrained,
-    pretrained_names,
-    read_weights,
-    write_weights,
-)
-from ae.report import scores_table
+from ae.report.figures import read_strip
+from ae.report.tables import scores_table
+from ae.restore import weights
+from ae.restore.export import export_program
+from ae.restore.weights import Pretrained, load_pretrained, pretrained_names, read_weights, write_weights
+from ae.score.pictures import pictures
 
 CONFIG = replace(TINY, name="small_unet", model=models.UNet(widths=(2, 4)))
 RESULT = {"test": {"mse": 0.004}, "command": "python scripts/train.py small_unet"}
@@ -43,9 +38,9 @@ def file(tmp_path, variables):
 @pytest.fixture
 def released(file, monkeypatch):
     """The file as one that ships with the package."""
-    checksum = pretrained.sha256(file)
-    (file.parent / pretrained.CHECKSUMS).write_text(f"{checksum}  {file.name}\n")
-    monkeypatch.setattr(pretrained, "WEIGHTS", file.parent)
+    checksum = weights.sha256(file)
+    (file.parent / weights.CHECKSUMS).write_text(f"{checksum}  {file.name}\n")
+    monkeypatch.setattr(weights, "WEIGHTS", file.parent)
     return file
 
 
@@ -94,7 +89,7 @@ def test_damaged_weights_are_one_line(file, length):
     ],
 )
 def test_weights_have_to_fit_their_model(file, variables, change, message):
-    arrays = {key: np.asarray(value, np.float16) for key, value in pretrained._flat(variables).items()}
+    arrays = {key: np.asarray(value, np.float16) for key, value in weights._flat(variables).items()}
     metadata = {"config": json.dumps(CONFIG.to_dict()), "result": json.dumps(RESULT)}
     save_file(change(arrays), file, metadata)
     with pytest.raises(InputError, match=message):
@@ -197,7 +192,7 @@ def test_released_weights_score_what_the_tables_say(name, scored, optimized):
 
 def test_released_weights_are_small_and_all_there():
     assert set(pretrained_names()) == {"unet_denoiser", "photo_denoiser", "chroma_unet"}
-    assert sum(path.stat().st_size for path in pretrained.WEIGHTS.iterdir()) < 5e6
+    assert sum(path.stat().st_size for path in weights.WEIGHTS.iterdir()) < 5e6
     for name in pretrained_names():
         result = load_pretrained(name).result
         assert {"preset", "data", "command", "test", "versions"} <= set(result)

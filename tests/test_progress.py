@@ -1,6 +1,6 @@
 import time
 
-from ae import progress
+from ae.runtime import progress
 
 
 def test_paced_ranges_cover_everything_and_grow_with_speed():

@@ -51,9 +51,9 @@ OWN = {
 ELSEWHERE = {
     "python scripts/reproduce.py --quick": ".ci/run",
     "python scripts/evaluate.py chroma_unet": "test_released_weights_score_what_the_tables_say",
-    "python scripts/tried.py": "test_variants_make_a_table",
+    "python scripts/variants.py": "test_variants_make_a_table",
     "python scripts/train.py scripts/vivid.py": "test_colour_by_classes_trains",
-    "python scripts/tried.py --in-full chroma_unet runs/chroma_unet_vivid":
+    "python scripts/variants.py --in-full chroma_unet runs/chroma_unet_vivid":
         "test_models_trained_in_full_are_compared",
     "python scripts/study.py noise --models unet_denoiser runs/unet_denoiser_blind runs/conv_ae_14": "test_noise",
     "python scripts/study.py latents": "test_latents",
@@ -158,7 +158,7 @@ def test_two_processes(tmp_path):
 
 def test_slurm_says_what_there_is_to_join():
     slurm = {"SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2", "SLURM_STEP_NUM_NODES": "1"}
-    join = "import jax; from ae import devices; devices.join_processes(None, None, None); print(jax.process_count())"
+    join = "import jax; from ae.runtime import devices; devices.join_processes(None, None, None); print(jax.process_count())"
     started = []
     for process in range(2):
         ranks = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_PROCID": str(process), "SLURM_LOCALID": str(process)}

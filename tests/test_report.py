@@ -9,14 +9,15 @@ from benchmarks.tables import BENCHMARKS
 from conftest import ROOT
 from PIL import Image
 
-from ae import report, results
-from ae.baselines import baselines
-from ae.config import PRESETS
 from ae.errors import InputError
-from ae.markdown import fill
-from ae.reference import reported
-from ae.studies import STUDIES
-from ae.train import fit
+from ae.presets import PRESETS
+from ae.report import result as results
+from ae.report import tables
+from ae.report.markdown import fill
+from ae.report.reference import reported
+from ae.report.studies import STUDIES
+from ae.score.baselines import baselines
+from ae.train.loop import fit
 
 
 @pytest.fixture
@@ -91,14 +92,14 @@ def test_several_seeds_give_mean_and_spread(result):
     assert combined["seeds"] == [0, 1]
     assert combined["spread"]["test"]["mse"]["mean"] == pytest.approx(result["test"]["mse"] + 0.001)
     assert combined["spread"]["test"]["mse"]["std"] == pytest.approx(0.001 * 2**0.5)
-    assert "± 0.001 |" in report.table([combined])
+    assert "± 0.001 |" in tables.table([combined])
 
 
 def test_the_table_carries_baseline_model_and_reference(result):
     result |= {"reference": reported("pixel_mlp_quick"), "wall_seconds": 90.0}
-    title, _, head, _, *lines = report.table([result]).splitlines()
+    title, _, head, _, *lines = tables.table([result]).splitlines()
     assert title == "Denoising tiny: loss and binary accuracy on validation, the scores after them on test."
-    names = [report._fitted(name, scores) for name, scores in result["baselines"].items()]
+    names = [tables._fitted(name, scores) for name, scores in result["baselines"].items()]
     assert len(names) > 3
     assert [line.split("|")[1].strip() for line in lines] == [
         *names,
@@ -106,14 +107,16 @@ def test_the_table_carries_baseline_model_and_reference(result):
         "reference, **on other data: mnist**",
     ]
     assert len({line.count("|") for line in (head, *lines)}) == 1
-    assert f"| 1.5 | validation | {result['train']['loss']:.4f} | {result['compared']['loss']:.4f} |" in lines[-2]
+    assert (
+        f"| 1.5 | validation | {result['train']['loss']:.4f} | {result['reference_split']['loss']:.4f} |" in lines[-2]
+    )
     assert "| 5 of 7 | 0.0270 in epoch 5 |  | test[:9000] | 0.0269 | 0.0270 | 0.8058 |" in lines[-1]
 
 
 def test_the_table_says_when_the_references_loss_was_reached(result):
     result |= {"seconds_by_epoch": [60, 120, 180], "val_loss_by_epoch": [0.01, 0.00474, 0.004]}
-    assert "| 2.0 | validation |" in report.table([result | {"data": {"name": "mnist"}}])
-    assert "to the reference's loss" not in report.table(
+    assert "| 2.0 | validation |" in tables.table([result | {"data": {"name": "mnist"}}])
+    assert "to the reference's loss" not in tables.table(
         [result | {"data": {"name": "cifar100"}}]
     )  # which it colorizes
 
@@ -124,7 +127,7 @@ def test_tables_begin_with_what_the_reference_does(result, tmp_path):
     for name, (task, gray, data) in cases.items():
         values = result | {"config": {"task": {"class": task, "gray": gray}}, "data": {"name": data}, "preset": name}
         (tmp_path / f"results/{name}.json").write_text(json.dumps(values))
-    lines = report.table(report.read_results(tmp_path / "results")).splitlines()
+    lines = tables.table(tables.read_results(tmp_path / "results")).splitlines()
     titles = [line.partition(":")[0] for line in lines if line and not line.startswith("|")]
     assert titles == ["Denoising mnist", "Colorizing cifar100", "Denoising the luma of cifar100"]
 
@@ -134,7 +137,7 @@ def test_tables_fill_the_readme_that_shows_the_folder(result, tmp_path):
     results.publish(result, pictures=tmp_path, out=out)
     text = f"before\n<!-- table: {out.as_posix()} -->\nold\n<!-- end -->\nafter\n"
     readme.write_text(text)
-    table = report.write_tables(out, readme)
+    table = tables.write_tables(out, readme)
     assert readme.read_text() == text.replace("old\n", table)
     assert table in (out / "README.md").read_text()
     assert fill("no marker", out, table) == "no marker"
@@ -150,7 +153,7 @@ def test_tables_fill_the_readme_that_shows_the_folder(result, tmp_path):
 def test_a_damaged_result_is_one_line_and_stays(result, tmp_path):
     (tmp_path / "results").mkdir()
     (tmp_path / "results/tiny.json").write_text('{"preset": "ti')
-    for damaged in (lambda out: results.publish(result, pictures=tmp_path, out=out), report.read_results):
+    for damaged in (lambda out: results.publish(result, pictures=tmp_path, out=out), tables.read_results):
         with pytest.raises(InputError, match="tiny.json is damaged .*: move it away"):
             damaged(tmp_path / "results")
     assert (tmp_path / "results/tiny.json").read_text() == '{"preset": "ti'
@@ -163,7 +166,7 @@ def test_a_place_that_cannot_be_written_is_one_line(result, tmp_path):
 
 
 def test_quick_denoisers_beat_their_noisy_input():
-    shown = report.read_results(folder := ROOT / "runs/quick")
+    shown = tables.read_results(folder := ROOT / "runs/quick")
     if not shown:
         pytest.skip("runs/quick has no results; scripts/reproduce.py --quick makes them")
     for result in shown:
@@ -175,7 +178,7 @@ def test_quick_denoisers_beat_their_noisy_input():
 
 
 @pytest.mark.parametrize(
-    "text", [ROOT / "README.md", ROOT / "ae/conv/__init__.py", *ROOT.glob("results/**/README.md")], ids=str
+    "text", [ROOT / "README.md", ROOT / "ae/layers/conv/__init__.py", *ROOT.glob("results/**/README.md")], ids=str
 )
 def test_committed_tables_equal_the_json(text):
     content = text.read_text()
@@ -185,7 +188,7 @@ def test_committed_tables_equal_the_json(text):
         if source.suffix == ".json":
             table = {**BENCHMARKS, **STUDIES}[source.stem](json.loads((ROOT / source).read_text()))
         else:
-            table = report.table(report.read_results(ROOT / source))
+            table = tables.table(tables.read_results(ROOT / source))
         assert fill(content, source, table) == content
     if text.name == "README.md" and text.parent != ROOT:
-        assert report.table(report.read_results(text.parent)) in content
+        assert tables.table(tables.read_results(text.parent)) in content

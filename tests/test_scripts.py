@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT, python, refused
 from PIL import Image
 
-from ae.config import QUICK
+from ae.presets import QUICK
 
 SCRIPTS = [path.name for path in (ROOT / "scripts").glob("*.py") if "cli.run(" in path.read_text()]
 
@@ -116,7 +116,7 @@ def test_evaluate_refuses_what_is_no_run(call, tmp_path):
     assert config.returncode == 0
     text = (tmp_path / "whole/config.json").read_text()
     (tmp_path / "started/config.json").write_text(text)
-    refused(call("evaluate.py", "started", status=2), "no checkpoint yet")
+    refused(call("evaluate.py", "started", status=2), "no weights.safetensors yet", "end of its first epoch")
     (tmp_path / "started/config.json").write_text(text[:100])
     refused(call("evaluate.py", "started", status=2), "config.json is damaged")
     (tmp_path / "started/config.json").write_text(text.replace('"patience"', '"patients"'))
@@ -161,7 +161,7 @@ def test_a_longer_run_goes_on_with_the_shorter_one(call, tfds_dir, decoded):
 
 LOST = """
 import gc, signal, time
-from ae import cli
+from ae.runtime import cli
 def main():
     gc.callbacks.append(lambda phase, info: phase == "start" and signal.raise_signal(signal.SIGINT))
     gc.collect()

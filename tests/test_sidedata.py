@@ -8,7 +8,7 @@ import pytest
 from clips import frame_of, luma_frames, make_clip
 from reading import LOSSLESS, colorized, joined
 
-from ae.video.sidedata import carried, left_behind
+from ae.media.clips.sidedata import carried, left_behind
 
 MASTERING = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
 CAPTION = bytes.fromhex("b5003147413934 03 43ff fc9420 fcc8e5 fcecec ff")  # of A/53, in an SEI message

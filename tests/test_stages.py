@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ae.errors import InputError
-from ae.stages import Frame, background, in_batches
+from ae.runtime.chain import Frame, background, in_batches
 
 
 def frames(count):

@@ -15,10 +15,11 @@ from vivid import ClassUNet
 
 from ae import fit, load_data, on_sample, predictor
 from ae.color import luma
-from ae.config import PRESETS, override
+from ae.config import override
 from ae.models import ChromaUNet, ColorizerAE, UNet
-from ae.pretrained import write_weights
-from ae.results import count
+from ae.presets import PRESETS
+from ae.restore.weights import write_weights
+from ae.score.flops import count
 
 
 @pytest.fixture
@@ -86,8 +87,8 @@ def test_variants_make_a_table(call, tmp_path, tfds_dir, decoded, monkeypatch):
     monkeypatch.setitem(PRESETS, "unet_denoiser", config)
     chosen = ("--presets", "unet_denoiser", "--epochs", "1", "--limit", "32", "--data-dir", str(tfds_dir))
     for only in ("as released", "averaged weights"):  # the second call keeps the first one's figures
-        done = call("tried.py", *chosen, "--only", only, "--out", "results/tried.json")
-    tried = json.loads((tmp_path / "results/tried.json").read_text())["presets"]["unet_denoiser"]
+        done = call("variants.py", *chosen, "--only", only, "--out", "results/variants.json")
+    tried = json.loads((tmp_path / "results/variants.json").read_text())["presets"]["unet_denoiser"]
     assert list(tried) == ["as released", "averaged weights"]
     row = tried["as released"]
     variables = jax.eval_shape(config.model.init, jax.random.key(0), jnp.zeros((1, *config.model.input_shape)))
@@ -98,17 +99,17 @@ def test_variants_make_a_table(call, tmp_path, tfds_dir, decoded, monkeypatch):
 
 
 def test_models_trained_in_full_are_compared(call, tmp_path, tfds_dir, decoded, untrained):
-    options = ("--data-dir", str(tfds_dir), "--limit", "8", "--out", "results/tried.json")
-    call("tried.py", "--in-full", "chroma_unet", *options)
-    row = json.loads((tmp_path / "results/tried.json").read_text())["presets"]["in full"]["chroma_unet"]
+    options = ("--data-dir", str(tfds_dir), "--limit", "8", "--out", "results/variants.json")
+    call("variants.py", "--in-full", "chroma_unet", *options)
+    row = json.loads((tmp_path / "results/variants.json").read_text())["presets"]["in full"]["chroma_unet"]
     assert row["epochs"] == PRESETS["chroma_unet"].epochs
     assert row["curve"]["colourfulness"] == sorted(row["curve"]["colourfulness"])
-    refused = call("tried.py", "--in-full", untrained("chroma_unet"), *options, status=2)
+    refused = call("variants.py", "--in-full", untrained("chroma_unet"), *options, status=2)
     assert "has not been trained to its end" in refused.stderr
 
 
 def test_every_variant_is_a_configuration():
-    variants = runpy.run_path(str(ROOT / "scripts/tried.py"))["variants"]
+    variants = runpy.run_path(str(ROOT / "scripts/variants.py"))["variants"]
     for preset in ("unet_denoiser", "chroma_unet"):
         for changes in variants(preset).values():
             config = override(PRESETS[preset], **changes)

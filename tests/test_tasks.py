@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ae.color import luma
-from ae.evaluation import examples, noise_key
+from ae.score.evaluate import examples, noise_key
 from ae.tasks import Colorize, Denoise, DenoiseByCrossEntropy
 
 

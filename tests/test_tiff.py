@@ -7,7 +7,7 @@ from images import ICC, cmyk_profile
 from PIL import Image
 
 from ae.errors import InputError
-from ae.video.images import read_image, write_image
+from ae.media.images import read_image, write_image
 
 RNG = np.random.default_rng(0)
 GRAY = RNG.integers(0, 65536, (20, 32), dtype=np.uint16)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from reading import grow
 
-from ae.video.times import GrowingTimes, SteadyClock, fine
+from ae.media.clips.times import GrowingTimes, SteadyClock, fine
 
 
 def mended(times, base=Fraction(1, 1000), step=Fraction(40, 1000)):

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 from conftest import TINY, equal_trees, tiny_data
 
-from ae import train
-from ae.evaluation import examples, noise_key
-from ae.optimizer import learning_rate
+from ae.score.evaluate import examples, noise_key, predictor
 from ae.tasks import Denoise
-from ae.train import _zero_sums, create_state, epoch_order, predictor, train_epoch, train_step
+from ae.train.optimizer import learning_rate
+from ae.train.step import create_state, epoch_order, train_epoch, train_step, zero_sums
 
 
 def test_a_schedule_moves_the_weights_as_far_as_its_rate(tiny, data):
@@ -26,7 +25,7 @@ def test_a_schedule_moves_the_weights_as_far_as_its_rate(tiny, data):
 
 def test_the_average_of_the_weights_predicts(tiny, data):
     """The mean of all so far, until its decay has only the last ones in it."""
-    config = replace(tiny, average=0.6)
+    config = replace(tiny, ema_decay=0.6)
     step, state = jax.jit(train_step, static_argnums=0), create_state(config, data)
     batch = examples(tiny.task, noise_key(1), data.train.images[:8], jnp.arange(8))
     assert equal_trees(state.params, state.average)
@@ -79,7 +78,7 @@ def test_every_epoch_has_an_order_of_its_own():
 
 def test_the_numbers_of_a_seed_stay_the_same(tiny, data):
     """Whoever repeats a run gets its figures; where these change, so do all of them."""
-    config = replace(tiny, seed=2**32 - 1, fresh=True, learning_rate=0.01)
+    config = replace(tiny, seed=2**32 - 1, new_noise_each_epoch=True, learning_rate=0.01)
     state, train = create_state(config, data), data.train._replace(images=jnp.asarray(data.train.images))
     expected = [0.392651, -0.285705, -0.007867, 0.654473]
     np.testing.assert_allclose(state.params["Conv_0"]["kernel"][0, 0, 0], expected, atol=1e-5)
@@ -104,7 +103,7 @@ def test_an_epoch_is_keras_epoch(tiny, data, schedule):
     assert sorted(order.tolist()) == list(range(37))
     for first in range(0, 37, 8):
         index = order[first : first + 8]
-        batch = examples(tiny.task, noise_key(data.train.source), images[index], 100 + index)
+        batch = examples(tiny.task, noise_key(data.train.noise_id), images[index], 100 + index)
         rate = learning_rate(schedule, 0.01, 3 * 5, expected.step)
         expected, scores = train_step(tiny, expected, batch, key, rate=rate)
         losses += scores["loss"].tolist()
@@ -127,7 +126,7 @@ def test_every_step_drops_others(tiny, data):
     def losses(seed):
         state, config_of_seed = create_state(config, data), replace(config, seed=seed)
         for epoch in (1, 2):
-            *_, state = train_epoch(config_of_seed, state.replace(sums=_zero_sums()), train, epoch)
+            *_, state = train_epoch(config_of_seed, state.replace(sums=zero_sums()), train, epoch)
             yield float(state.sums["loss"])
 
     first, second = losses(0)
@@ -172,9 +171,9 @@ def test_a_step_in_bfloat16_keeps_the_state_in_float32(tiny, data):
     np.testing.assert_allclose(whole[1]["loss"], half[1]["loss"], rtol=0.02)
 
 
-@pytest.mark.parametrize(("fresh", "same"), [(False, True), (True, False)])
-def test_noise_is_drawn_once_or_anew_each_epoch(data, fresh, same, monkeypatch):
-    config = replace(TINY, fresh=fresh, epochs=1)
+@pytest.mark.parametrize(("new_noise", "same"), [(False, True), (True, False)])
+def test_noise_is_drawn_once_or_anew_each_epoch(data, new_noise, same, monkeypatch):
+    config = replace(TINY, new_noise_each_epoch=new_noise, epochs=1)
     seen, epoch = {}, 0
 
     def record(task, key, images, index):
@@ -184,10 +183,10 @@ def test_noise_is_drawn_once_or_anew_each_epoch(data, fresh, same, monkeypatch):
 
     data = data._replace(train=data.train._replace(images=data.train.images[:8]))
     state = create_state(config, data)
-    monkeypatch.setattr(train, "examples", record)
+    monkeypatch.setattr("ae.train.step.examples", record)
     with jax.disable_jit():
         for epoch in (1, 2):
-            state = state.replace(sums=_zero_sums())
+            state = state.replace(sums=zero_sums())
             *_, state = train_epoch(config, state, data.train._replace(images=jnp.asarray(data.train.images)), epoch)
     assert np.array_equal(seen[1][5], seen[2][5]) == same
 

@@ -12,9 +12,9 @@ from conftest import ROOT, python
 
 from ae.color import BT601, BT709
 from ae.errors import InputError
-from ae.video.clips import Clip
-from ae.video.coding import planes
-from ae.video.convert import CheckFailedError, colorize_clip
+from ae.media.clips.coding import planes
+from ae.media.clips.pipeline import CheckFailedError, colorize_clip
+from ae.media.clips.reading import Clip
 
 LOSSLESS = {"qp": "0", "preset": "ultrafast"}
 
@@ -247,7 +247,7 @@ def test_folders_that_cannot_be_written_to(tmp_path):
 def test_a_clip_that_fails_the_check_is_kept_under_another_name(tmp_path, monkeypatch):
     source = make_clip(tmp_path / "in.mp4", luma_frames(6, 32, 32))
     (tmp_path / "out.mp4").write_text("an earlier result")
-    monkeypatch.setattr("ae.video.writer.planes", blackened)
+    monkeypatch.setattr("ae.media.clips.writing.planes", blackened)
     with pytest.raises(CheckFailedError, match=r"out\.failed\.mp4 failed the check: luma equal"):
         colorized(source, tmp_path / "out.mp4")
     assert (tmp_path / "out.mp4").read_text() == "an earlier result"
@@ -255,7 +255,7 @@ def test_a_clip_that_fails_the_check_is_kept_under_another_name(tmp_path, monkey
 
 
 def test_what_fails_midway_leaves_nothing(tmp_path, monkeypatch):
-    from ae.video import writer
+    from ae.media.clips import writing as writer
 
     def full(self, item):
         raise OSError(28, "No space left on device")
@@ -282,7 +282,7 @@ def test_names_are_names(tmp_path, name, monkeypatch):
 
 
 def test_a_clip_of_a_long_name_that_fails_the_check_is_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr("ae.video.writer.planes", blackened)
+    monkeypatch.setattr("ae.media.clips.writing.planes", blackened)
     source = make_clip(tmp_path / "in.mp4", luma_frames(4, 32, 32))
     with pytest.raises(CheckFailedError) as raised:
         colorized(source, tmp_path / f"{250 * 'a'}.mp4")
@@ -320,7 +320,7 @@ def test_frames_that_would_fill_the_memory_are_refused(tmp_path):
 
 def test_frames_that_are_larger_than_the_container_says_are_not_decoded(tmp_path, monkeypatch):
     source = make_clip(tmp_path / "in.mp4", luma_frames(5, 48, 64))
-    monkeypatch.setattr("ae.video.formats.check_number", lambda *args, **kwargs: None)
+    monkeypatch.setattr("ae.media.clips.formats.check_number", lambda *args, **kwargs: None)
     with pytest.raises(InputError, match="no frame that can be decoded"):
         colorized(source, tmp_path / "out.mp4", most_pixels=3071)
 

@@ -12,12 +12,12 @@ PRODUCTS = ("output", "input_gradient", "kernel_gradient")
 
 
 def without_parts(name: str, only: Sequence[str], rounds: int, seconds: float) -> dict[str, Any]:
-    """Images a second with all parts of `ae.conv` and without each of them, and each over the first."""
+    """Images a second with all parts of `ae.layers.conv` and without each of them, and each over the first."""
     from unittest import mock
 
     import jax
 
-    from ae.conv import products, winograd
+    from ae.layers.conv import products, winograd
 
     config, timers = benchmark_config(name), {}
     own = {f"_{what}_on_cpu": getattr(products, f"{what}_by_lax") for what in PRODUCTS}

@@ -20,9 +20,9 @@ def measure(
 ) -> dict[str, Any]:
     """What the table shows (see `benchmarks.tables.video_table`), and the versions of a peer."""
     from ae import load_model
-    from ae.colorize import Colorizer
-    from ae.stages import Frame
-    from ae.video.clips import Clip
+    from ae.media.clips.reading import Clip
+    from ae.restore.colorize import Colorizer
+    from ae.runtime.chain import Frame
 
     colorizer, source = Colorizer(load_model(model)), Clip(clip)
     frames = [item for item in source if isinstance(item, Frame)]
@@ -46,7 +46,7 @@ def peer(
     """PyTorch's process with the same model, to be asked, and what it says of itself; nothing where there is no `python`."""
     import numpy as np
 
-    from ae.pretrained import WEIGHTS
+    from ae.restore.weights import WEIGHTS
 
     if python is None:
         yield None, {"variants": [], "versions": {}}
@@ -89,10 +89,10 @@ def summarize(rates: dict[str, list[float]]) -> dict[str, Any]:
 
 def copied(source: Path, target: Path, options: dict[str, str]) -> float:
     """Seconds to decode and encode a clip as it is, in two threads."""
-    from ae.stages import Frame, background
-    from ae.video.clips import Clip
-    from ae.video.coding import planar, planes
-    from ae.video.writer import ClipWriter
+    from ae.media.clips.coding import planar, planes
+    from ae.media.clips.reading import Clip
+    from ae.media.clips.writing import ClipWriter
+    from ae.runtime.chain import Frame, background
 
     began = time.perf_counter()
     clip = Clip(source)
@@ -108,7 +108,7 @@ def copied(source: Path, target: Path, options: dict[str, str]) -> float:
 
 def colorized(source: Path, target: Path, colorizer: Any, options: dict[str, str]) -> float:
     """Seconds to colorize a clip, with the check at the end."""
-    from ae.video.convert import colorize_clip
+    from ae.media.clips.pipeline import colorize_clip
 
     began = time.perf_counter()
     colorize_clip(source, target, colorizer, options=options)
@@ -144,10 +144,10 @@ def repeat(clip: Path, count: int, target: str) -> None:
 
 def shares(clip: Path, frames: Sequence[Any], colorizer: Any, folder: str, options: dict[str, str]) -> dict[str, float]:
     """What share of the time decoding, the model and encoding take, each alone on all cores."""
-    from ae.colorize import BATCH_SIZE
-    from ae.stages import in_batches
-    from ae.video.clips import Clip
-    from ae.video.writer import ClipWriter
+    from ae.media.clips.reading import Clip
+    from ae.media.clips.writing import ClipWriter
+    from ae.restore.colorize import BATCH_SIZE
+    from ae.runtime.chain import in_batches
 
     began, source = time.perf_counter(), Clip(clip)
     list(source)
@@ -166,7 +166,7 @@ def check_planes(colorizer: Any, clip: Path, codes: str, said: dict[str, Any]) -
     """That a peer's chroma is ours."""
     import numpy as np
 
-    from ae.video.clips import Clip
+    from ae.media.clips.reading import Clip
 
     planes = colorizer.planes(np.load(codes), Clip(clip).coding)
     ours = [float(np.mean(planes.cb)), float(np.mean(planes.cr))]

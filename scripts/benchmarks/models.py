@@ -49,7 +49,7 @@ BATCH_SIZES = {"conv_ae": 64, "colorizer_ae": 32, "unet": 32, "pixel_mlp": 8}
 def benchmark_config(name: str) -> Any:
     """The preset, or for the U-Net one like the colorizer's; the pixel MLP in its plain form, as the peers have it."""
     from ae import models
-    from ae.config import PRESETS
+    from ae.presets import PRESETS
 
     unet = replace(PRESETS["colorizer_ae"], name="unet", model=models.UNet(outputs=3))
     plain = replace(PRESETS["pixel_mlp"], model=models.PixelMLP())

@@ -21,7 +21,7 @@ def compile_seconds(presets: Sequence[str]) -> dict[str, float]:
     from tqdm import tqdm
 
     from ae import preset
-    from ae.train import train_steps
+    from ae.train.step import train_steps
 
     jax.config.update("jax_enable_compilation_cache", False)
     seconds = {}
@@ -29,7 +29,7 @@ def compile_seconds(presets: Sequence[str]) -> dict[str, float]:
         config, size = preset(name), preset(name).batch_size
         images, state = example(config, size)
         began = time.perf_counter()
-        train_steps.lower(config.program, size, state, images, np.arange(size), (1, 0), 0, 1, 0, size).compile()
+        train_steps.lower(config.compile_key, size, state, images, np.arange(size), (1, 0), 0, 1, 0, size).compile()
         seconds[name] = round(time.perf_counter() - began, 1)
     jax.config.update("jax_enable_compilation_cache", True)
     return seconds
@@ -47,13 +47,13 @@ def start_seconds(presets: Sequence[str]) -> dict[str, dict[str, float]]:
 
 STARTED = """
 import runpy, sys
-from ae import train
-steps = train.train_steps
+from ae.train import step
+steps = step.train_steps
 def started(*arguments):
     state = steps(*arguments)  # returns while the step runs
     print("started", flush=True)
     return state
-train.train_steps = started
+step.train_steps = started
 del sys.argv[0]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """

@@ -12,17 +12,17 @@ def compiled_steps(config: Any, *, looped: bool = True) -> Timer:
     import jax.numpy as jnp
     from jax import lax
 
-    from ae.evaluation import examples
-    from ae.train import train_step
+    from ae.score.evaluate import examples
+    from ae.train.step import train_step
 
     images, start = example(config, config.batch_size)
     batch, key = examples(config.task, jax.random.key(0), images, jnp.arange(len(images))), jax.random.key(0)
 
     def steps(state, batch, number):
-        return lax.fori_loop(0, number, lambda _, state: train_step(config.program, state, batch, key)[0], state)
+        return lax.fori_loop(0, number, lambda _, state: train_step(config.compile_key, state, batch, key)[0], state)
 
     def step(state, batch, number):
-        return train_step(config.program, state, batch, key)[0]
+        return train_step(config.compile_key, state, batch, key)[0]
 
     compiled = jax.jit(steps if looped else step).lower(start, batch, 1).compile()
 
@@ -41,10 +41,10 @@ def example(config: Any, images: int) -> tuple[Any, Any]:
     """(images, state): what training starts from, on noise."""
     import numpy as np
 
-    from ae import devices
     from ae.data import Data, Split
+    from ae.runtime import devices
     from ae.tasks import Colorize
-    from ae.train import create_state
+    from ae.train.step import create_state
 
     channels = 3 if isinstance(config.task, Colorize) else 1
     shape = (images, *config.model.input_shape[:2], channels)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ae.markdown import fill_file, markdown
+from ae.report.markdown import fill_file, markdown
 
 
 def train_table(values: dict[str, Any]) -> str:
@@ -71,7 +71,9 @@ BENCHMARKS = {
 }
 
 
-def write_benchmark(path: Path, texts: Sequence[Path] = (Path("README.md"), Path("ae/conv/__init__.py"))) -> None:
+def write_benchmark(
+    path: Path, texts: Sequence[Path] = (Path("README.md"), Path("ae/layers/conv/__init__.py"))
+) -> None:
     """Writes the table of a benchmark's file into the texts that show it."""
     if path.stem in BENCHMARKS:
         table = BENCHMARKS[path.stem](json.loads(path.read_text()))

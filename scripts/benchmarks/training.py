@@ -48,18 +48,19 @@ def ours(config: Any, layers: Sequence[tuple[Any, ...]]) -> tuple[Timer, int, fl
     import jax.numpy as jnp
     import numpy as np
 
-    from ae import devices, train
-    from ae.evaluation import examples
-    from ae.results import count
+    from ae.runtime import devices
+    from ae.score.evaluate import examples
+    from ae.score.flops import count
+    from ae.train.step import train_step
 
     images, start = example(config, config.batch_size)
     batch = devices.replicate(examples(config.task, jax.random.key(0), images, jnp.arange(len(images))))
-    key, program = jax.random.key(0), config.program
+    key, program = jax.random.key(0), config.compile_key
     weights = {f"weight_{i}": np.asarray(w) for i, w in enumerate(in_order(start.params, layers))}
     handle, file = tempfile.mkstemp(suffix=".npz")
     os.close(handle)
     np.savez(file, inputs=batch[0], targets=batch[1], **weights)
-    _, scores = jax.jit(train.train_step, static_argnums=0)(program, start, batch, key)
+    _, scores = jax.jit(train_step, static_argnums=0)(program, start, batch, key)
 
     return compiled_steps(config), count(start.params), float(scores["loss"].mean()), Path(file)
 
@@ -83,17 +84,19 @@ def epoch_overhead(config: Any, bare: Timer, seconds: float) -> float:
     import jax.numpy as jnp
     import numpy as np
 
-    from ae import devices, metrics, progress, train
+    from ae import metrics
     from ae.data import Split
+    from ae.runtime import devices, progress
+    from ae.train.step import train_epoch
 
     size, steps = config.batch_size, max(1, round(seconds / (bare(4) / 4)))
     images, start = example(config, size)
     split = Split("noise", devices.replicate(np.tile(images, (steps, 1, 1, 1))), 0, 1)
-    next(train.train_epoch(config, jax.tree.map(jnp.copy, start), split, 1))  # compiles
+    next(train_epoch(config, jax.tree.map(jnp.copy, start), split, 1))  # compiles
     ratios = []
     with progress.bar("epoch", len(split.images)) as bar:
         began = time.perf_counter()
-        for state in train.train_epoch(config, start, split, 1):
+        for state in train_epoch(config, start, split, 1):
             done = int(state.sums["count"]) - bar.n
             bar.set_postfix(loss=f"{metrics.means(state.sums)['loss']:.4f}", refresh=False)
             bar.update(done)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ae import cli
+from ae.runtime import cli
 
 PEERS = Path(__file__).parent / "peers"
 

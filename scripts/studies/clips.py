@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import tyro
 from studies.common import SHOWN_WIDTH, Limit, Model, Out, write
 
-from ae import cli
+from ae.runtime import cli
 
 SHOWN_FRAMES = 4  # of a clip
 
@@ -25,9 +25,9 @@ def clips(
         reference: Likewise the reference's colorizer.
     """
     from ae import load_model
-    from ae.colorize import Colorizer
-    from ae.figures import save_rows
-    from ae.results import made_with
+    from ae.report.figures import save_rows
+    from ae.report.made_with import made_with
+    from ae.restore.colorize import Colorizer
 
     ours, theirs = load_model(model), load_model(reference)
     colorizers = {f"{ours.config.name}": Colorizer(ours), f"{ours.config.name}, chroma x 1.5": Colorizer(ours, 1.5)}
@@ -51,7 +51,7 @@ class Method(NamedTuple):
         import jax.numpy as jnp
         import numpy as np
 
-        from ae.colorize import resized, sampled
+        from ae.restore.colorize import resized, sampled
 
         self.errors.append(float(jnp.square(rgb - truth).mean()))
         self.steadiness.add(np.asarray(sampled(rgb)))  # as for clips that are written
@@ -79,16 +79,16 @@ def compare_on_clip(path: Path, colorizers: dict[str, Any], reference: Any, limi
     import numpy as np
     from tqdm import tqdm
 
-    from ae.colorize import resized, shown_frames
-    from ae.stages import Frame
-    from ae.video.clips import Clip
-    from ae.video.coding import planar, planes
-    from ae.video.steadiness import Steadiness
+    from ae.media.clips.coding import planar, planes
+    from ae.media.clips.reading import Clip
+    from ae.media.clips.statistics import ClipStatistics
+    from ae.restore.colorize import resized, shown_frames
+    from ae.runtime.chain import Frame
 
     clip = Clip(path)
     frames = islice((item for item in clip if isinstance(item, Frame)), limit)
     names = ("gray", "colorizer_ae, 32x32", *colorizers, "truth")
-    methods = {name: Method([], Steadiness(), []) for name in names}
+    methods = {name: Method([], ClipStatistics(), []) for name in names}
     for frame in tqdm(frames, path.name, limit or clip.count, leave=False):
         codes, *true = (plane[None] for plane in planes(planar(frame.source)))
         neutral = np.full_like(true[0], 2 ** (clip.coding.bits - 1))

@@ -16,7 +16,7 @@ def colour(
     limit: Limit = None,
 ) -> None:
     """Colorize CIFAR-100's test images with chroma made weaker and stronger: error against colourfulness."""
-    from ae.config import PRESETS
+    from ae.presets import PRESETS
 
     data = load_test_data(PRESETS["chroma_unet"], data_dir, limit)
     rows = {
@@ -33,7 +33,7 @@ def cost_of_colour(
 ) -> dict[str, list[float]]:
     """MSE and colourfulness of a colorizer, one each for every saturation that chroma is multiplied with."""
     from ae.color import saturated
-    from ae.evaluation import evaluate
+    from ae.score.evaluate import evaluate
     from ae.tasks import Colorize
 
     def livelier(variables, x):

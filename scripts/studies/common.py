@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from ae import cli
+from ae.runtime import cli
 
 SHOWN_WIDTH = 180  # of a photograph or a frame, in pixels
 
@@ -40,14 +40,14 @@ def trained(models: Sequence[str]) -> Iterator[tuple[str, tuple[Any, Any]]]:
 
 
 def mse_of(predict: Any, variables: Any, task: Any, split: Any) -> float:
-    from ae.evaluation import evaluate
+    from ae.score.evaluate import evaluate
 
     return evaluate(predict, variables, task, split, names=("mse",), batch_size=64)["mse"]
 
 
 def about(data: Any) -> dict[str, Any]:
     """What a study of a data set was made with."""
-    from ae.results import made_with
+    from ae.report.made_with import made_with
 
     split = {"data": data.name, "split": data.test.name, "fitted on": data.train.name}
     return made_with(cli.command()) | split
@@ -57,7 +57,7 @@ def write_chart(
     out: Path, name: str, values: dict[str, Any], x: str, y: str, curves: dict[str, Any], *, log: bool = False
 ) -> None:
     """Writes a study's figures and its chart, and the tables that show them."""
-    from ae.figures import save_lines
+    from ae.report.figures import save_lines
 
     out.mkdir(parents=True, exist_ok=True)
     save_lines(out / f"{name}.png", x, y, curves, log=log)
@@ -66,10 +66,10 @@ def write_chart(
 
 def write(out: Path, name: str, values: dict[str, Any]) -> None:
     """Writes a study's figures, and the tables that show them."""
-    from ae.files import write_text
-    from ae.markdown import fill_file
-    from ae.report import write_tables
-    from ae.studies import STUDIES
+    from ae.report.markdown import fill_file
+    from ae.report.studies import STUDIES
+    from ae.report.tables import write_tables
+    from ae.runtime.files import write_text
 
     write_text(out / f"{name}.json", json.dumps(values, indent=2) + "\n")
     table = STUDIES[name](values)

@@ -22,9 +22,9 @@ def latents(
     import numpy as np
 
     from ae import load_model
-    from ae.config import PRESETS
-    from ae.evaluation import pictures
-    from ae.figures import save_rows
+    from ae.presets import PRESETS
+    from ae.report.figures import save_rows
+    from ae.score.pictures import pictures
     from ae.tasks import Denoise
 
     data = load_test_data(PRESETS["dense_ae_32"], data_dir, limit)

@@ -24,9 +24,9 @@ def noise(
     Args:
         sigmas: Standard deviations of the noise, for images in [0, 1].
     """
-    from ae.baselines import baselines
-    from ae.config import PRESETS
     from ae.metrics import pooled_psnr
+    from ae.presets import PRESETS
+    from ae.score.baselines import baselines
     from ae.tasks import Denoise
 
     data = load_test_data(PRESETS["unet_denoiser"], data_dir, limit)
@@ -50,7 +50,7 @@ def noise(
 
 def published(path: Path, conditions: dict[str, Any]) -> dict[str, Any]:
     """What a file holds, if it is of the same images and noise."""
-    from ae.files import read_json
+    from ae.runtime.files import read_json
 
     earlier = read_json(path) if path.exists() else {}
     same = all(earlier.get(key) == conditions[key] for key in ("data", "split", "fitted on", "sigma"))

@@ -6,7 +6,7 @@ from typing import Any
 
 from studies.common import SHOWN_WIDTH, Limit, Model, Out, write
 
-from ae import cli
+from ae.runtime import cli
 
 SIGMAS = (0.0, 0.02, 0.05, 0.1, 0.2)
 SHOWN_SIGMA = 0.1
@@ -28,9 +28,9 @@ def photos(
     from tqdm import tqdm
 
     from ae import Denoiser, load_model
-    from ae.figures import save_rows
     from ae.metrics import psnr
-    from ae.results import made_with
+    from ae.report.figures import save_rows
+    from ae.report.made_with import made_with
 
     denoiser, rng = Denoiser(load_model(model)), np.random.default_rng(0)
     clean = photographs()[:limit]
@@ -85,9 +85,9 @@ def sizes(
 
     from ae import load_model
     from ae.color import colourfulness, luma
-    from ae.colorize import Colorizer
     from ae.metrics import psnr
-    from ae.results import made_with
+    from ae.report.made_with import made_with
+    from ae.restore.colorize import Colorizer
 
     loaded = load_model(model)
     photos = photographs()[:limit]
@@ -113,8 +113,8 @@ def save_photos(path: Path, methods: dict[str, Sequence[Any]]) -> None:
     """Writes a picture with a row for each method, all photographs in one shape."""
     import numpy as np
 
-    from ae.colorize import resized
-    from ae.figures import save_rows
+    from ae.report.figures import save_rows
+    from ae.restore.colorize import resized
 
     path.parent.mkdir(parents=True, exist_ok=True)
     shape = (2 * SHOWN_WIDTH // 3, SHOWN_WIDTH)
@@ -125,6 +125,6 @@ def photographs() -> list[Any]:
     """Those that come with scikit-image and scikit-learn: float32 [H, W, 3] in [0, 1]."""
     import numpy as np
 
-    from ae.data import SCENES, sample_photograph
+    from ae.data.samples import SCENES, sample_photograph
 
     return [np.float32(sample_photograph(scene)) / 255 for scenes in SCENES.values() for scene in scenes]

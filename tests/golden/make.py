@@ -5,8 +5,8 @@
 
 Those here are of Keras 3.15.1 with TensorFlow 2.21.0. Each file holds the images `x` and `y`, the initial model's outputs
 for them (`forward_inference`), the loss and accuracy of each step and of the trained model (`train_loss`, `train_accuracy`,
-`val_loss`, `val_accuracy`), and the weights before and after, as `ae.keras_weights` reads them: `init/NN.LayerClass/name`
-and `final/NN.LayerClass/name`. Weights are float32; the initial ones are so exactly.
+`val_loss`, `val_accuracy`), and the weights before and after, as `ae.models.keras_weights` reads them:
+`init/NN.LayerClass/name` and `final/NN.LayerClass/name`. Weights are float32; the initial ones are so exactly.
 """
 
 import os

@@ -9,12 +9,12 @@ from torch.nn import functional
 from worker import serve
 
 from ae.color import BT601
-from ae.colorize import FLATNESS, SAMPLES, Planes, working_size
+from ae.layers.norm import BatchNorm
+from ae.media.clips.pipeline import colorize_clip
+from ae.media.clips.reading import Clip
 from ae.models import CHROMA_SCALE
-from ae.norm import BatchNorm
-from ae.pretrained import read_weights
-from ae.video.clips import Clip
-from ae.video.convert import colorize_clip
+from ae.restore.colorize import FLATNESS, SAMPLES, Planes, working_size
+from ae.restore.weights import read_weights
 
 
 class TorchColorizer:

@@ -1,0 +1,1 @@
+"""Layers: convolutions that are fast on a CPU too, and batch normalization."""

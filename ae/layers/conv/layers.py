@@ -1,0 +1,113 @@
+"""Convolution and transposed convolution, with gradients, as functions and as layers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from ae.layers.conv.products import input_gradient, input_gradient_by_lax, kernel_gradient, output, output_by_lax
+from ae.layers.conv.tiles import Pair
+
+_quickly: ContextVar[bool] = ContextVar("_quickly", default=False)
+
+
+@contextmanager
+def compiled_quickly() -> Iterator[None]:
+    """Convolutions that are traced in here are XLA's own on a CPU too, unless gradients are asked for.
+
+    They compile many times faster, and run nearly as fast as long as they are in no loop of XLA's: for images and
+    clips of any size, each of which is a program of its own.
+    """
+    token = _quickly.set(True)
+    try:
+        yield
+    finally:
+        _quickly.reset(token)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def conv(x: jax.Array, w: jax.Array, strides: Pair) -> jax.Array:
+    """Convolution with "same" padding: [B, H, W, I] and kernel [kh, kw, I, O] -> [B, ceil(H / sh), ceil(W / sw), O]."""
+    return output_by_lax(x, w, strides) if _quickly.get() else output(x, w, strides)
+
+
+def _conv_forward(x: jax.Array, w: jax.Array, strides: Pair) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return output(x, w, strides), (x, w)
+
+
+def _conv_backward(strides: Pair, saved: tuple[jax.Array, jax.Array], g: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, w = saved
+    return input_gradient(g, w, strides, x.shape[1:3]), kernel_gradient(x, g, strides, w.shape[:2])
+
+
+conv.defvjp(_conv_forward, _conv_backward)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def conv_transpose(x: jax.Array, w: jax.Array, strides: Pair) -> jax.Array:
+    """The transpose of `conv`: [B, H, W, I] and kernel [kh, kw, O, I] -> [B, H * sh, W * sw, O]."""
+    product = input_gradient_by_lax if _quickly.get() else input_gradient
+    return product(x, w, strides, _stretched(x, strides))
+
+
+def _stretched(x: jax.Array, strides: Pair) -> Pair:
+    return x.shape[1] * strides[0], x.shape[2] * strides[1]
+
+
+def _conv_transpose_forward(x: jax.Array, w: jax.Array, strides: Pair) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return input_gradient(x, w, strides, _stretched(x, strides)), (x, w)
+
+
+def _conv_transpose_backward(
+    strides: Pair, saved: tuple[jax.Array, jax.Array], g: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    x, w = saved
+    return output(g, w, strides), kernel_gradient(g, x, strides, w.shape[:2])
+
+
+conv_transpose.defvjp(_conv_transpose_forward, _conv_transpose_backward)
+
+
+def _parameters(layer: nn.Module, x: jax.Array, shape: tuple[int, ...]) -> list[jax.Array]:
+    """The input, the kernel and the bias of a layer, of one dtype."""
+    kernel = layer.param("kernel", nn.initializers.glorot_uniform(), shape, jnp.float32)
+    bias = layer.param("bias", nn.initializers.zeros_init(), (layer.features,), jnp.float32)
+    return nn.dtypes.promote_dtype(x, kernel, bias)
+
+
+class Conv(nn.Module):
+    """`flax.linen.Conv` with "same" padding and Keras' initialisers.
+
+    [B, H, W, I] -> [B, ceil(H / sh), ceil(W / sw), features].
+    """
+
+    features: int
+    kernel_size: tuple[int, int]
+    strides: tuple[int, int] = (1, 1)
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        shape = (*self.kernel_size, x.shape[-1], self.features)
+        x, kernel, bias = _parameters(self, x, shape)
+        return conv(x, kernel, self.strides) + bias
+
+
+class ConvTranspose(nn.Module):
+    """`flax.linen.ConvTranspose` with "same" padding, `transpose_kernel=True` and Keras' initialisers.
+
+    [B, H, W, I] -> [B, H * sh, W * sw, features]; the kernel is (kh, kw, features, I), as Keras stores it.
+    """
+
+    features: int
+    kernel_size: tuple[int, int]
+    strides: tuple[int, int] = (1, 1)
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        shape = (*self.kernel_size, self.features, x.shape[-1])
+        x, kernel, bias = _parameters(self, x, shape)
+        return conv_transpose(x, kernel, self.strides) + bias

@@ -1,0 +1,134 @@
+"""The three products of a convolution: its output, the gradient of its input and that of its kernel."""
+
+from collections.abc import Callable
+from functools import partial, reduce
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.export import is_symbolic_dim
+
+from ae.layers.conv import winograd
+from ae.layers.conv.tiles import Padding, Pair, from_patches, matrix, pad, to_patches, to_windows
+
+NHWC = ("NHWC", "HWIO", "NHWC")
+Product = Callable[[jax.Array, jax.Array], jax.Array]
+
+THIN = 8  # with so few channels, a matrix product for each tap has too few rows or columns
+
+
+def _padding(size: Pair, kernel: Pair, strides: Pair) -> Padding:
+    return lax.padtype_to_pads(size, kernel, strides, "SAME")
+
+
+def output_by_lax(x: jax.Array, w: jax.Array, strides: Pair) -> jax.Array:
+    return lax.conv_general_dilated(x, w, strides, "SAME", dimension_numbers=NHWC)
+
+
+# The three products. x [B, H, W, I], w [kh, kw, I, O], g and the output [B, H / strides, W / strides, O]. Under jit they are
+# traced once for each shape: to be summed up, initialised and trained, a model is traced three times at each start.
+
+
+@partial(jax.jit, static_argnames="strides", inline=True)
+def output(x: jax.Array, w: jax.Array, strides: Pair) -> jax.Array:
+    cpu, default = partial(_output_on_cpu, strides=strides), partial(output_by_lax, strides=strides)
+    return _by_platform(x, w, cpu, default)
+
+
+@partial(jax.jit, static_argnames=("strides", "size"), inline=True)
+def input_gradient(g: jax.Array, w: jax.Array, strides: Pair, size: Pair) -> jax.Array:
+    cpu = partial(_input_gradient_on_cpu, strides=strides, size=size)
+    default = partial(input_gradient_by_lax, strides=strides, size=size)
+    return _by_platform(g, w, cpu, default)
+
+
+@partial(jax.jit, static_argnames=("strides", "kernel"), inline=True)
+def kernel_gradient(x: jax.Array, g: jax.Array, strides: Pair, kernel: Pair) -> jax.Array:
+    cpu = partial(_kernel_gradient_on_cpu, strides=strides, kernel=kernel)
+    default = partial(kernel_gradient_by_lax, strides=strides, kernel=kernel)
+    return _by_platform(x, g, cpu, default)
+
+
+def _by_platform(a: jax.Array, b: jax.Array, cpu: Product, default: Product) -> jax.Array:
+    """Chosen when the program is lowered; tiles need to know how many they are, so symbolic sizes get the default."""
+    if any(map(is_symbolic_dim, a.shape)):
+        return default(a, b)
+    return lax.platform_dependent(a, b, cpu=_in_float32(cpu), default=default)
+
+
+def input_gradient_by_lax(g: jax.Array, w: jax.Array, strides: Pair, size: Pair) -> jax.Array:
+    x = jax.ShapeDtypeStruct((g.shape[0], *size, w.shape[2]), g.dtype)
+    return jax.linear_transpose(lambda x: output_by_lax(x, w, strides), x)(g)[0]
+
+
+def kernel_gradient_by_lax(x: jax.Array, g: jax.Array, strides: Pair, kernel: Pair) -> jax.Array:
+    w = jax.ShapeDtypeStruct((*kernel, x.shape[3], g.shape[3]), x.dtype)
+    return jax.linear_transpose(lambda w: output_by_lax(x, w, strides), w)(g)[0]
+
+
+def _in_float32(product: Product) -> Product:
+    """bfloat16 is no faster on most CPUs, and sums of tiles would lose digits in it."""
+
+    def wider(a: jax.Array, b: jax.Array) -> jax.Array:
+        dtype = jnp.promote_types(a.dtype, jnp.float32)
+        return product(a.astype(dtype), b.astype(dtype)).astype(a.dtype)
+
+    return wider
+
+
+# Their forms for CPUs; `ae.layers.conv` says why each is as it is.
+
+
+def _output_on_cpu(x: jax.Array, w: jax.Array, strides: Pair, padding: Padding | None = None) -> jax.Array:
+    padding = padding or _padding(x.shape[1:3], w.shape[:2], strides)
+    if w.shape[:2] == strides:
+        patches = to_patches(x, strides, padding)
+        return (matrix(patches) @ matrix(w)).reshape(*patches.shape[:3], w.shape[3])
+    if w.shape[2] <= THIN:
+        windows = to_windows(x, w.shape[:2], strides, padding)
+        return (matrix(windows) @ matrix(w)).reshape(*windows.shape[:3], w.shape[3])
+    if w.shape[3] <= THIN and strides != (1, 1):
+        return lax.conv_general_dilated(x, w, strides, padding, dimension_numbers=NHWC)
+    if w.shape[3] <= THIN:
+        return _output_by_shifts(x, w, padding)
+    return winograd.output(x, w, winograd.axes_of(x.shape[1:3], w.shape[:2], strides, padding))
+
+
+def _input_gradient_on_cpu(g: jax.Array, w: jax.Array, strides: Pair, size: Pair) -> jax.Array:
+    padding = _padding(size, w.shape[:2], strides)
+    if w.shape[:2] == strides:
+        patches = lax.dot_general(matrix(g), matrix(w), (((1,), (1,)), ((), ())))
+        return from_patches(patches.reshape(*g.shape[:3], -1), strides, size, padding)
+    if strides == (1, 1):  # another convolution, with the kernel turned by half a turn
+        return _output_on_cpu(g, w[::-1, ::-1].swapaxes(2, 3), strides, _mirrored(w.shape[:2], padding))
+    return winograd.input_gradient(g, w, winograd.axes_of(size, w.shape[:2], strides, padding))
+
+
+def _kernel_gradient_on_cpu(x: jax.Array, g: jax.Array, strides: Pair, kernel: Pair) -> jax.Array:
+    padding, shape = _padding(x.shape[1:3], kernel, strides), (*kernel, x.shape[3], g.shape[3])
+    if kernel == strides:
+        return (matrix(to_patches(x, strides, padding)).T @ matrix(g)).reshape(shape)
+    if x.shape[3] <= THIN or (g.shape[3] <= THIN and strides != (1, 1)):
+        return (matrix(to_windows(x, kernel, strides, padding)).T @ matrix(g)).reshape(shape)
+    if g.shape[3] <= THIN:  # the windows of g are thinner than those of x
+        windows = to_windows(g, kernel, (1, 1), _mirrored(kernel, padding))
+        turned = (matrix(x).T @ matrix(windows)).reshape(x.shape[3], *kernel, g.shape[3])
+        return turned.transpose(1, 2, 0, 3)[::-1, ::-1]
+    return winograd.kernel_gradient(x, g, winograd.axes_of(x.shape[1:3], kernel, strides, padding))
+
+
+def _mirrored(kernel: Pair, padding: Padding) -> Padding:
+    """The padding with which a convolution of stride one is turned back."""
+    return [(k - 1 - low, k - 1 - high) for k, (low, high) in zip(kernel, padding, strict=True)]
+
+
+def _output_by_shifts(x: jax.Array, w: jax.Array, padding: Padding) -> jax.Array:
+    """One product with kh * kw * O columns, where the plain one has O; then each tap's share goes to its place."""
+    columns = matrix(x) @ w.transpose(2, 0, 1, 3).reshape(x.shape[3], -1)
+    columns = columns.reshape(*x.shape[:3], *w.shape[:2], w.shape[3])
+
+    def shifted(i: int, j: int) -> jax.Array:
+        shifts = [(low - t, high - k + 1 + t) for (low, high), k, t in zip(padding, w.shape, (i, j), strict=False)]
+        return pad(columns[:, :, :, i, j], shifts)
+
+    return reduce(jnp.add, (shifted(i, j) for i in range(w.shape[0]) for j in range(w.shape[1])))

@@ -1,0 +1,1 @@
+"""Clips: read and written with every stream that was in them, and checked."""

@@ -1,0 +1,95 @@
+"""Encoders of pictures: which may take a clip's frames, and how they are told of them."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import chain
+from typing import Any, NamedTuple
+
+import av
+
+from ae.media.clips.coding import FULL_RANGE, target_format
+from ae.media.clips.fields import field_options
+from ae.media.clips.formats import readable
+from ae.media.clips.reading import USUAL_RATE, Clip
+from ae.media.clips.sidedata import carried, options_for
+
+BT601_NUMBER = 6  # in ITU-T H.273
+CODECS = {".webm": "libvpx-vp9"}  # by suffix; all others libx264
+OPTIONS: dict[str, dict[str, str]] = {  # in the order in which they are tried
+    "libx264": {"crf": "18", "preset": "medium"},
+    "libx265": {"crf": "20", "preset": "medium", "x265-params": "log-level=none"},
+    "libvpx-vp9": {"crf": "24", "b": "0", "row-mt": "1", "cpu-used": "4"},
+    "libsvtav1": {"crf": "26", "preset": "8"},
+    "ffv1": {},
+}
+
+
+class Encoding(NamedTuple):
+    """How frames are encoded."""
+
+    codec: str
+    pixels: str  # FFmpeg's name of the format
+    options: dict[str, str]
+    clock: Fraction  # seconds of a tick
+
+
+def encodings(
+    clip: Clip, suffix: str, *, codec: str | None = None, options: dict[str, str] | None = None
+) -> Iterator[Encoding]:
+    """Yield what may take a clip's frames, the best first.
+
+    A codec that is asked for stands alone, and so does the usual one where options are given, which are for it. Some
+    containers and codecs know no other times than the number of a frame.
+    """
+    usual, pixels = codec or CODECS.get(suffix, "libx264"), target_format(clip.first)
+    given = codec is not None or options is not None
+    for form in [pixels] if given else alike(pixels):
+        for name in [usual] if given else dict.fromkeys([usual, *OPTIONS]):
+            chosen = OPTIONS.get(name, {}) if options is None else options
+            for clock in (clip.time_base, 1 / Fraction(clip.video.average_rate or USUAL_RATE)):
+                yield Encoding(name, form, chosen, clock)
+
+
+def alike(pixels: str) -> list[str]:
+    """Return a planar format and those that may stand for it: with chroma for each pixel, then with fewer bits."""
+    bits, layout = bits_of(pixels), next(part for part in ("420", "422", "444") if part in pixels)
+    shallower = [depth for depth in (10, 8) if depth < bits]
+    own = [pixels, pixels.replace(layout, "444")]
+    return list(dict.fromkeys(own + [f"yuv{x}p{'10le' * (d == 10)}" for d in shallower for x in (layout, "444")]))
+
+
+def bits_of(pixels: str) -> int:
+    """Return how many bits luma has in a pixel format."""
+    return av.VideoFormat(pixels).components[0].bits
+
+
+def add_picture(container: Any, clip: Clip, encoding: Encoding, *, beside: bool = False) -> Any:
+    """Add the stream for a clip's frames to a container: of their size, shape, clock and colours. `beside`: twice as wide.
+
+    Raises what PyAV raises where the container does not take the codec.
+    """
+    source, first, codec = clip.video, clip.first, encoding.codec
+    rate = source.average_rate or USUAL_RATE
+    options = joined(field_options(codec, clip), options_for(codec, carried(first)), encoding.options)
+    stream = container.add_stream(codec, rate=rate, options=options)
+    context = stream.codec_context
+    context.height, context.width = first.height, first.width * (1 + beside)
+    context.pix_fmt = encoding.pixels
+    context.time_base = encoding.clock
+    context.sample_aspect_ratio = source.sample_aspect_ratio or 1
+    context.color_range = FULL_RANGE if clip.coding.full_range else first.color_range
+    context.color_primaries, context.color_trc = first.color_primaries, first.color_trc
+    context.colorspace = BT601_NUMBER if first.format.is_rgb else first.colorspace
+    stream.metadata.update(readable(source.metadata))
+    stream.disposition = source.disposition
+    if first.rotation:
+        stream.set_display_rotation(first.rotation)
+    return stream
+
+
+def joined(*options: dict[str, str]) -> dict[str, str]:
+    """Return options of an encoder in one; where several have the same list of parameters, those of the last count."""
+    lists: dict[str, list[str]] = {}
+    for key, value in chain.from_iterable(some.items() for some in options):
+        lists.setdefault(key, []).append(value)
+    return {key: ":".join(values) if key.endswith("-params") else values[-1] for key, values in lists.items()}

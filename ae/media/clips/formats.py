@@ -1,0 +1,124 @@
+"""Opening clips: every format that FFmpeg reads, but none that makes it read something else than the file."""
+
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import av
+
+from ae.errors import InputError
+from ae.media.images import check_number
+
+# What names other files, addresses or devices, or is a program: a stranger's file could have them read or run. A plain
+# media file, of whatever kind, is no matter of this list.
+KEPT_OUT = {
+    *("concat", "dash", "hls", "imf", "sdp", "vobsub", "webm_dash_manifest"),  # playlists, and indices of other files
+    *("alias_pix", "brender_pix", "image2"),  # numbered files
+    *("avisynth", "dvdvideo", "lavfi", "vapoursynth"),  # scripts, discs
+}
+# Titles may be in any encoding. PyAV 18 would end with an error, later ones always read them so.
+TEXT: dict[str, Any] = {"metadata_errors": "surrogateescape"} if int(av.__version__.split(".")[0]) < 19 else {}
+MOST_CHARACTERS = 200  # of what FFmpeg complains about, which may quote the file
+ERRORS = (av.error.FFmpegError, OSError, ValueError)
+
+
+@cache
+def allowed() -> str:
+    """Return the names of the formats that may be read, as FFmpeg takes them."""
+    return ",".join(sorted({name for name in av.formats_available if not _is_kept_out(name)} - KEPT_OUT))
+
+
+def _is_kept_out(name: str) -> bool:
+    """Whether a format reads what is no file: devices, network."""
+    try:
+        return has(av.ContainerFormat(name, "r"), av.format.Flags.no_file)
+    except ValueError:  # one that is written only
+        return True
+
+
+def has(container_format: Any, flag: av.format.Flags) -> bool:
+    """Return whether a format has a flag."""
+    return bool(container_format.flags & flag.value)
+
+
+def opened(path: Path) -> Any:
+    """Open a clip for reading. Raises InputError, which names the format where there is one, for what cannot be read."""
+    try:
+        return _open(path)
+    except ERRORS as error:
+        found = _complaint(path)
+        if found and found[1].startswith("Format not on whitelist"):
+            what = f"it is in the format {found[0]}, which names other files: give one of those"
+        else:
+            what = f"{': '.join(found)}: {reason(error)}" if found else reason(error)
+        raise InputError(f"{path} cannot be read as a video: {what}") from error
+
+
+def _open(path: Path) -> Any:
+    options = {"protocol_whitelist": "file", "format_whitelist": allowed()}
+    # An absolute path: a name like "concat:..." were a protocol.
+    return av.open(str(path.absolute()), options=options, **TEXT)
+
+
+def _complaint(path: Path) -> tuple[str, str] | None:
+    """What FFmpeg says of a file that it cannot open: the format that it takes it for, and what is wrong."""
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.ERROR)
+    try:
+        with av.logging.Capture():  # or it were printed
+            _open(path).close()
+    except av.error.FFmpegError as error:
+        log: Any = error.log  # level, who says it, and what
+        return (log[1].strip(), " ".join(log[2].split())[:MOST_CHARACTERS]) if log else None
+    except (OSError, ValueError):
+        return None
+    finally:
+        av.logging.set_level(level)
+    return None
+
+
+def picture_stream(container: Any, path: Path, most_pixels: int) -> Any:
+    """Return the stream of moving pictures, ready to be decoded. Raises InputError for none, and for one too large."""
+    videos = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    for stream in videos:
+        if can_decode(stream):
+            context = stream.codec_context
+            check_number(path, context.width * context.height, most_pixels, each=" a frame")
+            context.options = {"max_pixels": str(most_pixels)}  # frames may differ from what is claimed
+            stream.thread_type = "AUTO"
+            return stream
+    others = kinds(container.streams)
+    what = (
+        "a video stream, in a coding that is not known"
+        if videos
+        else f"no video stream{', only ' * bool(others)}{others}"
+    )
+    raise InputError(f"{path} ({container.format.name}) has {what}")
+
+
+def readable(metadata: dict[str, str]) -> dict[str, str]:
+    """Return metadata with replacement characters for what is no UTF-8."""
+    return {_readable(key): _readable(value) for key, value in metadata.items()}
+
+
+def _readable(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def can_decode(stream: Any) -> bool:
+    """Return whether FFmpeg knows the coding of a stream."""
+    try:
+        return bool(stream.codec_context and stream.codec_context.name)
+    except ValueError:
+        return False
+
+
+def reason(error: Exception) -> str:
+    """Return what an error of FFmpeg says, without what else PyAV prints."""
+    return getattr(error, "strerror", None) or str(error)
+
+
+def kinds(streams: Any) -> str:
+    """Return what streams there are: "2 audio, 1 subtitle"."""
+    return ", ".join(f"{number} {kind}" for kind, number in Counter(stream.type for stream in streams).items())

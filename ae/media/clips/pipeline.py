@@ -1,0 +1,176 @@
+"""Colour for clips: what is read goes through a model in batches and is written, all three at the same time."""
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+
+from ae.errors import InputError
+from ae.media.clips.check import Check, checked
+from ae.media.clips.reading import Clip
+from ae.media.clips.sidedata import left_behind
+from ae.media.clips.statistics import ClipStatistics
+from ae.media.clips.times import clock
+from ae.media.clips.writing import SUFFIXES, ClipWriter
+from ae.media.folders import Job, Outcome
+from ae.restore.colorize import BATCH_SIZE, Colorizer
+from ae.runtime.chain import Compute, Frame, background, in_batches
+from ae.runtime.files import check_target, with_word, written_whole
+from ae.runtime.interrupts import deferred_interrupts
+from ae.runtime.progress import bar
+
+MOST_NAMED = 3  # of the parts that could not be read
+
+
+class Report(NamedTuple):
+    """What became of a clip."""
+
+    path: Path  # that was written; where a check failed, not the one that was asked for
+    checks: list[Check]
+    lost: list[str]  # what could not be read of the source, a line each
+    left_out: list[str]  # names of what the container, the encoder or an option leaves out
+    steadiness: ClipStatistics
+
+    @property
+    def passed(self) -> bool:
+        """Whether what was written is what ought to be."""
+        return all(check.passed for check in self.checks)
+
+    @property
+    def missing(self) -> str:
+        """What could not be read, in short."""
+        more = f" and {len(self.lost) - MOST_NAMED} more" if len(self.lost) > MOST_NAMED else ""
+        return f"{'; '.join(self.lost[:MOST_NAMED])}{more}"
+
+    @property
+    def wrong(self) -> str:
+        """What the checks found."""
+        return "; ".join(f"{c.name}: {c.found}, not {c.wanted}" for c in self.checks if not c.passed)
+
+    @property
+    def verdict(self) -> str:
+        """One line: PASS, PASS without what is left out, or FAIL with what is wrong or could not be read."""
+        if faults := [fault for fault in (self.wrong, self.lost and f"without {self.missing}") if fault]:
+            return f"FAIL {self.path}: {'; '.join(faults)}"
+        return f"PASS without {', '.join(self.left_out)}: {self.path}" if self.left_out else f"PASS {self.path}"
+
+
+class CheckFailedError(InputError):
+    """A clip was written, but is not what it ought to be; `report` says where it is kept, and what is wrong."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(f"{report.path} failed the check: {report.wrong}")
+        self.report = report
+
+
+def colorize_clip(
+    source: Path,
+    target: Path,
+    colorizer: Colorizer,
+    *,
+    batch_size: int = BATCH_SIZE,
+    seconds: float | None = None,
+    most_pixels: int | None = None,
+    beside: bool = False,
+    deinterlace: bool = False,
+    codec: str | None = None,
+    options: dict[str, str] | None = None,
+    audio: str = "copy",
+    say: Callable[[str], None] = print,
+) -> Report:
+    """Gives a clip colour, and keeps its luma, frames, times and all other streams; then checks what was written.
+
+    `seconds`: only so many from its beginning. `most_pixels`: that a frame may have. `beside`: gray and coloured side by
+    side. `deinterlace`: two fields become one picture, whose luma is kept. `codec`, `options`: of the encoder. `audio`: how
+    sound is encoded that the container does not take as it is, "aac" or "opus"; "copy" leaves it out. `say` is told what is
+    left out or changed, before the first frame, and at the end what was done to frames and times.
+    Raises InputError where the source cannot be read or the target not be written, with nothing left of it, and
+    CheckFailedError, with the clip kept as NAME.failed.SUFFIX.
+    """
+    check_apart(source, target)
+    if target.suffix.lower() not in SUFFIXES:
+        there = f"there are {', '.join(SUFFIXES)}, and numbered frames, as in frames/%06d.png"
+        raise InputError(f"{target} has no suffix of a clip that is written; {there}")
+    clip = Clip(source, seconds, most_pixels=most_pixels, deinterlace=deinterlace)
+    with closing(clip), written_whole(target) as temporary:
+        writer = ClipWriter(temporary, clip, codec=codec, options=options, audio=audio, beside=beside)
+        with closing(writer):
+            for line in writer.remarks:
+                say(line)
+            carried = set(clip.carried)
+            steadiness = _write_frames(clip, writer, colorizer, batch_size)
+            late = left_behind(writer.codec, clip.carried - carried, begun=True)
+            for line in [*clip.notes, *late.values()]:
+                say(line)
+        left_out = list(dict.fromkeys([*writer.left_out, *late, *_cut_off(clip)]))
+        checks = list(checked(temporary, clip, writer))
+        report = Report(target, checks, clip.lost + writer.lost, left_out, steadiness)
+        if not report.passed:
+            report = report._replace(path=with_word(target, "failed"))
+            os.replace(temporary, report.path)
+            raise CheckFailedError(report)
+    return report
+
+
+def _cut_off(clip: Clip) -> list[str]:
+    """What a preview leaves out."""
+    whole = clip.container.duration
+    is_cut = clip.seconds is not None and (not whole or whole > clip.seconds * av.time_base)
+    return [f"what follows {clock(clip.seconds)}"] if is_cut else []
+
+
+def colorize_clips(jobs: list[Job], convert: Callable[..., Report]) -> Generator[tuple[Job, Outcome]]:
+    """Give clips colour, one after the other; `convert(source, target, say=...)` does one. Yields what became of each."""
+    for job in jobs:
+        said: list[str] = []
+        try:
+            report = convert(job.source, job.target, say=said.append)
+        except InputError as error:
+            yield job, Outcome(tuple(said), error=error)
+        else:
+            yield job, Outcome((*said, *[report.verdict] * (not report.lost)), tuple(report.lost))
+
+
+def check_apart(source: Path, target: Path) -> None:
+    """Raise InputError where the target is the source, or there is no folder for it."""
+    if target.exists() and source.exists() and target.samefile(source):
+        raise InputError(f"{target} is the input itself: name another output")
+    check_target(target)
+
+
+def _write_frames(clip: Clip, writer: ClipWriter, colorizer: Colorizer, batch_size: int) -> ClipStatistics:
+    steadiness = ClipStatistics()
+    with computed(clip, partial(colorizer.planes, coding=writer.coding), batch_size) as items:
+        for item in items:
+            writer.write(item)
+            if isinstance(item, Frame):
+                steadiness.add(item.outputs.samples)
+        writer.finish()
+    return steadiness
+
+
+@contextmanager
+def computed(clip: Clip, compute: Compute, batch_size: int) -> Iterator[Iterator[Frame | av.Packet]]:
+    """Give a clip's frames with their outputs, and its packets, with a bar; Ctrl-C ends them between two.
+
+    Reading, `compute` and whoever takes them work at the same time.
+    """
+    items = background(in_batches(compute, background(clip, 2 * batch_size), batch_size), batch_size)
+    with (
+        closing(items),
+        deferred_interrupts() as interrupted,
+        bar(clip.path.name, clip.count, unit="frame") as progress,
+    ):
+
+        def watched() -> Iterator[Frame | av.Packet]:
+            for item in items:
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
+                yield item
+                progress.update(isinstance(item, Frame))
+
+        yield watched()

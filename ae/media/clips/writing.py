@@ -1,0 +1,158 @@
+"""Writing clips through PyAV: luma as it was decoded, the chroma that was computed, and all that goes along."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+import numpy as np
+
+from ae.errors import InputError
+from ae.media.clips.check import Tally
+from ae.media.clips.coding import SUBSAMPLING, planes
+from ae.media.clips.encoders import bits_of
+from ae.media.clips.fields import field_remarks, keeps_fields
+from ae.media.clips.formats import ERRORS, can_decode, reason
+from ae.media.clips.output import Output, closed
+from ae.media.clips.plan import ELSEWHERE, planned
+from ae.media.clips.reading import Clip
+from ae.media.clips.sidedata import left_behind
+from ae.media.clips.streams import Encoded
+from ae.media.clips.times import clock, time_of
+from ae.media.clips.trial import Form
+from ae.runtime.chain import Frame
+
+SUFFIXES = (".mp4", ".mkv", ".mov", ".m4v", ".webm", ".avi", ".ts", ".m2ts", ".flv", ".3gp", ".wmv")  # that are written
+READ_ONLY = (
+    *(".mpg", ".mpeg", ".m2v", ".vob", ".ogv", ".mts", ".mxf", ".dv", ".asf", ".f4v", ".divx", ".3g2", ".rm", ".rmvb"),
+    *(".nut", ".y4m", ".ivf", ".m1v", ".mjpeg", ".mjpg", ".h264", ".264", ".hevc", ".h265", ".265", ".obu"),
+)
+REFUSED = (av.error.ArgumentError, av.error.InvalidDataError)  # what is damaged, or has times that go back
+
+
+class Sent(NamedTuple):
+    """What the source has of a stream that goes along."""
+
+    name: str
+    unit: str  # in which it is compared: packets, bytes, or seconds where it is encoded anew
+    tally: Tally
+
+
+class ClipWriter:
+    """A clip that is written: the frames of a source with other chroma, and all of its other streams.
+
+    `left_out` names what the container or the encoder cannot hold, and `remarks` says it, a line each, before the first
+    frame. `audio`: how sound is encoded that the container does not take as it is, "aac" or "opus"; "copy" leaves it out.
+    Raises InputError where the codec cannot hold the frames, or the file cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        clip: Clip,
+        *,
+        codec: str | None = None,
+        options: dict[str, str] | None = None,
+        audio: str = "copy",
+        beside: bool = False,
+    ) -> None:
+        self.path, self.clip, self.beside = path, clip, beside
+        self.lost: list[str] = []  # packets that could not be written, a line each
+        self.altered = 0  # frames whose luma is not the source's
+        try:
+            container: Any = av.open(str(path.absolute()), "w")  # or a name like "10:30.mp4" were a protocol
+        except ERRORS as error:
+            raise InputError(f"cannot write {path.name} to {path.parent}: {reason(error)}") from error
+        form = Form(path.suffix.lower(), container.format.name)
+        plan = planned(clip, form, codec=codec, options=options, audio=audio, beside=beside)
+        self.codec, self.pixels = plan.encoding.codec, plan.encoding.pixels
+        carried = left_behind(self.codec, clip.carried)
+        self.left_out = [*plan.left_out, *carried]
+        self.remarks = [*clip.remarks, *plan.remarks, *field_remarks(self.codec, clip), *carried.values()]
+        streams = {stream.index: stream for stream in clip.others}
+        try:
+            self._output = Output(container, clip, plan.encoding, plan.others, streams, beside=beside)
+        except ERRORS as error:
+            closed(container)
+            raise InputError(f"cannot write {path.name} to {path.parent}: {reason(error)}") from error
+        self.keys = self._output.keys
+        self.sent = {index: _sent(streams[index], other) for index, other in self._output.others.items()}
+
+    @property
+    def coding(self) -> Any:
+        """How the numbers in the planes that are to be computed stand for chroma."""
+        layout = next(subsampling for part, subsampling in SUBSAMPLING.items() if part in self.pixels)
+        interlaced = self.clip.interlaced and keeps_fields(self.codec, self.clip)
+        return self.clip.coding._replace(subsampling=layout, interlaced=interlaced)
+
+    @property
+    def compared(self) -> str:
+        """Of which frames luma is the source's, for the line that says so."""
+        bits = bits_of(self.pixels)
+        return self.clip.compared + f", at {bits} bits" * (bits < self.clip.coding.bits)
+
+    def write(self, item: Frame | av.Packet) -> None:
+        """Encode a frame at the time of its source, or write a packet.
+
+        Raises OSError where the disk is full, and InputError where the container cannot hold the time of a frame.
+        """
+        if isinstance(item, Frame):
+            with self._refusing(f"the frame at {clock(time_of(item.source))}"):
+                self._output.write_frame(self._frame(item))
+        elif item.stream.index in self.sent:
+            self._write_packet(item.stream, item)
+
+    @contextmanager
+    def _refusing(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except REFUSED as error:
+            line = f"{self.path.suffix} cannot hold {what} ({reason(error)}): write a {ELSEWHERE.suffix}"
+            raise InputError(line) from error
+
+    def _write_packet(self, source: Any, packet: av.Packet) -> None:
+        start = time_of(packet)
+        self.sent[source.index].tally.add(packet)
+        try:
+            self._output.write_packet(source.index, packet)
+        except REFUSED as error:
+            self.lost.append(f"a packet of {source.type} stream {source.index} at {clock(start)}: {reason(error)}")
+
+    def _frame(self, item: Frame) -> av.VideoFrame:
+        """The source's frame, with what it carries beside its pixels, in which the chroma is now the computed one."""
+        context, width = self._output.picture.codec_context, item.luma.shape[1]
+        luma, cb, cr = (self._shallow(np.array(plane)) for plane in (item.luma, *item.outputs[:2]))  # memory may go
+        frame = item.source.reformat(context.width, context.height, context.pix_fmt)
+        frame.make_writable()
+        frame.pict_type = 0  # the encoder is free to choose
+        neutral = np.full_like(cb, 2 ** (bits_of(self.pixels) - 1))
+        for lines, values, left in zip(planes(frame), (luma, cb, cr), (luma, neutral, neutral), strict=True):
+            lines[:] = np.hstack([left, values])[:, : lines.shape[1]] if self.beside else values
+        self.altered += not np.array_equal(planes(frame)[0][:, -width:], luma)
+        return frame
+
+    def _shallow(self, plane: np.ndarray) -> np.ndarray:
+        """A plane in as many bits as are written."""
+        bits = bits_of(self.pixels)
+        return (plane >> (self.clip.coding.bits - bits)).astype(np.uint8 if bits == 8 else np.uint16)
+
+    def finish(self) -> None:
+        """Encode what is still waiting, and close the file. Raises as `write` does."""
+        with self._refusing("the last frames"):
+            self._output.finish()
+        for index, other in self._output.others.items():
+            if isinstance(other, Encoded):  # packets may start before the samples that can be made of them
+                tally = self.sent[index].tally
+                tally.start, tally.end = other.start, other.end
+
+    def close(self) -> None:
+        """Close the file as it is."""
+        closed(self._output.container)
+
+
+def _sent(stream: Any, other: Any) -> Sent:
+    known = stream.codec_context.name if can_decode(stream) else ""
+    size = len(stream.data) if stream.type == "attachment" else 0
+    unit = "seconds" if isinstance(other, Encoded) else "bytes" if size or known.startswith("pcm_") else "packets"
+    return Sent(f"{stream.type} stream {stream.index}", unit, Tally(size=size))

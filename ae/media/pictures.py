@@ -1,0 +1,118 @@
+"""Images: colour or less noise for one, or for many while others are read and written."""
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+
+from ae.color import luma
+from ae.errors import InputError
+from ae.media import images
+from ae.media.clips import writing
+from ae.media.clips.pipeline import check_apart
+from ae.media.folders import Job, Outcome
+from ae.media.images import Picture, check_holds, in_srgb, read_image, with_pixels, write_image
+from ae.restore.colorize import Colorizer
+from ae.runtime.chain import background
+
+Change = Callable[[Picture], Picture]
+
+
+def gray_frames(picture: Picture) -> np.ndarray:
+    """Return the luma of a picture's frames, [T, H, W] in [0, 1]."""
+    values = picture.pixels.astype(np.float32) / np.float32(picture.full)
+    return values[..., 0] if picture.is_gray else np.asarray(luma(jnp.asarray(values)))[..., 0]
+
+
+def colorize_picture(picture: Picture, colorizer: Colorizer, *, beside: bool = False) -> Picture:
+    """Return the picture in RGB, with the luma that it has; `beside`: gray and coloured side by side."""
+    picture = in_srgb(picture)
+    gray = gray_frames(picture)
+    rgb = np.stack([colorizer.image(frame) for frame in gray])
+    if not beside:
+        return with_pixels(picture, rgb)
+    twice = None if picture.alpha is None else np.concatenate([picture.alpha] * 2, axis=2)
+    both = np.concatenate([np.broadcast_to(gray[..., None], rgb.shape), rgb], axis=2)
+    return with_pixels(replace(picture, alpha=twice), both)
+
+
+def map_channels(picture: Picture, function: Callable[[np.ndarray], np.ndarray]) -> Picture:
+    """Return the picture with a function of [H, W] in [0, 1] applied to each channel of each frame; alpha stays."""
+    values = np.moveaxis(picture.pixels.astype(np.float32) / picture.full, -1, 1)
+    changed = np.stack([np.stack([function(channel) for channel in frame], axis=-1) for frame in values])
+    return with_pixels(picture, changed)
+
+
+def change_image(
+    source: Path,
+    target: Path,
+    change: Change,
+    *,
+    most_pixels: int | None = None,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Read an image, change it and write it; `say` is told of remarks, and of the file's name.
+
+    Raises InputError where it cannot be read or written; and, with the file written, where a part could not be read.
+    """
+    check_apart(source, target)
+    picture = read_image(source, most_pixels=most_pixels)
+    check_holds(target, picture)
+    outcome = _written(target, change(picture))
+    for line in (*(f"{source.name}: {remark}" for remark in outcome.remarks), str(target)):
+        say(line)
+    if outcome.lost:
+        raise InputError(f"{target} is without {'; '.join(outcome.lost)}, which could not be read")
+
+
+def change_images(jobs: list[Job], change: Change, *, most_pixels: int | None = None) -> Generator[tuple[Job, Outcome]]:
+    """Read, change and write images, all three at the same time; yields what became of each."""
+    items = background(_changed(change, background(_read(jobs, most_pixels))))
+    with closing(items):
+        for job, picture in items:
+            yield job, picture if isinstance(picture, Outcome) else _or_outcome(_written, job.target, picture)
+
+
+def _read(jobs: list[Job], most_pixels: int | None) -> Iterator[tuple[Job, Picture | Outcome]]:
+    for job in jobs:
+        yield job, _or_outcome(_readable, job, most_pixels)
+
+
+def _readable(job: Job, most_pixels: int | None) -> Picture:
+    picture = read_image(job.source, most_pixels=most_pixels)
+    check_holds(job.target, picture)
+    return picture
+
+
+def _changed(change: Change, items: Iterator[tuple[Job, Picture | Outcome]]) -> Iterator[tuple[Job, Picture | Outcome]]:
+    for job, picture in items:
+        yield job, picture if isinstance(picture, Outcome) else _or_outcome(change, picture)
+
+
+def _written(target: Path, picture: Picture) -> Outcome:
+    left_out = write_image(target, picture)
+    return Outcome((*picture.remarks, *left_out), picture.lost)
+
+
+def _or_outcome(function: Callable, *arguments):
+    """What a function returns, or the outcome that it failed."""
+    try:
+        return function(*arguments)
+    except InputError as error:
+        return Outcome(error=error)
+
+
+def is_image(path: Path) -> bool:
+    """Return whether a file is an image: by its suffix, or by its content where that says nothing."""
+    suffix = path.suffix.lower()
+    if suffix in images.SUFFIXES or suffix in (*writing.SUFFIXES, *writing.READ_ONLY):
+        return suffix in images.SUFFIXES
+    try:
+        with Image.open(path):
+            return True
+    except Exception:  # whatever Pillow makes of what it does not know
+        return False

@@ -1,0 +1,103 @@
+"""U-Nets: of images, and of chroma for the luma that they are given."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.export import is_symbolic_dim
+
+from ae.color import into_gamut, ycbcr_to_rgb
+from ae.layers.conv import Conv, ConvTranspose
+from ae.layers.norm import BatchNorm
+from ae.models.common import check_channels
+
+
+class UNet(nn.Module):
+    """U-Net with 3x3 convolutions (Ronneberger et al., 2015), [B, H, W, C] -> [B, H, W, outputs], of any size.
+
+    Outputs are cut to [0, 1], but not in training, where what is cut would not learn. Raises InputError where it is to
+    add its outputs to inputs of another number of channels.
+    """
+
+    widths: tuple[int, ...] = (32, 64, 128)  # of the levels, each half as high and wide as the one before
+    outputs: int = 1
+    residual: bool = False  # compute what to add to the input
+
+    input_shape = (32, 32, 1)
+
+    @property
+    def multiple(self) -> int:
+        return 2 ** (len(self.widths) - 1)
+
+    @property
+    def reach(self) -> int:
+        """Four convolutions on each level but the lowest, which has two; one at the end; and a pixel's place in its cell."""
+        return 4 * (self.multiple - 1) + 2 * self.multiple + 1 + self.multiple - 1
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        if self.residual:
+            check_channels(x, self.outputs)
+        inputs, x = x, _padded(x, self.multiple)
+        x = _levels(self.widths, x)
+        x = Conv(self.outputs, (3, 3))(x)
+        x = x[:, : inputs.shape[1], : inputs.shape[2]] + (inputs if self.residual else 0)
+        return x if train else jnp.clip(x, 0, 1)
+
+
+CHROMA_SCALE = 0.1  # about the standard deviation of chroma in photographs
+
+
+class ChromaUNet(nn.Module):
+    """Colorizer that keeps the luma it is given, gray [B, H, W, 1] -> RGB [B, H, W, 3], of any size.
+
+    A U-Net with BatchNorm on patches of 2x2 pixels computes Cb and Cr (BT.601), whose least detail is rarely seen.
+    """
+
+    widths: tuple[int, ...] = (48, 96, 192)  # of the levels, the first half as high and wide as the image
+    momentum: float = 0.99  # of BatchNorm's running statistics
+
+    input_shape = (32, 32, 1)
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        check_channels(x, 1)
+        features = self.features(x, train)
+        chroma = CHROMA_SCALE * ConvTranspose(2, (2, 2), (2, 2))(features)[:, : x.shape[1], : x.shape[2]]
+        return ycbcr_to_rgb(x, chroma if train else into_gamut(x, chroma))
+
+    def features(self, x: jax.Array, train: bool) -> jax.Array:
+        """What the U-Net makes of patches of 2x2 pixels: [B, H, W, 1] -> [B, H/2, W/2, widths[0]], rounded up."""
+        patches = Conv(self.widths[0], (2, 2), (2, 2))(_padded(x, 2 ** len(self.widths)))
+        return _levels(self.widths, patches, lambda x: BatchNorm(self.momentum)(x, train=train))
+
+
+def _levels(widths: tuple[int, ...], x: jax.Array, norm: Callable[[jax.Array], jax.Array] = lambda x: x) -> jax.Array:
+    """The levels of a U-Net: [B, H, W, C] -> [B, H, W, widths[0]]; layers of the module that calls it."""
+
+    def block(width: int, x: jax.Array) -> jax.Array:
+        for _ in range(2):
+            x = nn.relu(norm(Conv(width, (3, 3))(x)))
+        return x
+
+    skipped = []
+    for width, below in pairwise(widths):
+        skipped.append(block(width, x))
+        x = Conv(below, (2, 2), (2, 2))(skipped[-1])
+    x = block(widths[-1], x)
+    for width in reversed(widths[:-1]):
+        x = ConvTranspose(width, (2, 2), (2, 2))(x)
+        x = block(width, jnp.concatenate([skipped.pop(), x], axis=-1))
+    return x
+
+
+def _padded(x: jax.Array, multiple: int) -> jax.Array:
+    """Images [B, H, W, C] with their last rows and columns repeated up to the next multiple; sizes may be symbolic."""
+    for axis in (1, 2):
+        size = x.shape[axis]
+        whole = -(-size // multiple) * multiple
+        if is_symbolic_dim(size) or whole > size:
+            x = jnp.take(x, jnp.minimum(jnp.arange(whole), size - 1), axis=axis)
+    return x

@@ -1,0 +1,40 @@
+"""Configurations by name, as small differences."""
+
+import runpy
+from typing import Any
+
+from ae.config import Config, override
+from ae.errors import InputError
+from ae.presets.colorize import CHROMA_UNET
+from ae.presets.denoise import DENSE_AE, KERAS_IO_DENOISER, PHOTO_DENOISER, UNET_DENOISER, UNET_DENOISER_BLIND
+from ae.presets.quick import COLORIZER_AE_QUICK, CONV_AE_QUICK, PIXEL_MLP_QUICK, on_sample
+from ae.presets.reference import COLORIZER_AE, CONV_AE, CONV_AE_14, PIXEL_MLP, PIXEL_MLP_14
+
+__all__ = ["OURS", "PRESETS", "QUICK", "REFERENCE", "load_preset", "on_sample", "preset"]
+
+
+REFERENCE = (PIXEL_MLP, CONV_AE, COLORIZER_AE, PIXEL_MLP_14, CONV_AE_14)
+QUICK = (PIXEL_MLP_QUICK, CONV_AE_QUICK, COLORIZER_AE_QUICK)
+OURS = (UNET_DENOISER, UNET_DENOISER_BLIND, KERAS_IO_DENOISER, *DENSE_AE, CHROMA_UNET, PHOTO_DENOISER)
+PRESETS = {config.name: config for config in REFERENCE + OURS + QUICK}
+
+
+def preset(name: str, **changes: Any) -> Config:
+    """The preset of that name with some fields changed. Raises InputError for unknown names and fields."""
+    if name not in PRESETS:
+        raise InputError(f"unknown preset {name!r}; there are {', '.join(PRESETS)}, or name a file: my_model.py:PRESET")
+    return override(PRESETS[name], **changes)
+
+
+def load_preset(name: str) -> Config:
+    """A preset of the package by its name, or of a user's file: `my_model.py:TINY`, or `my_model.py` for its `PRESET`."""
+    file, _, variable = name.partition(":")
+    if not file.endswith(".py"):
+        return preset(name)
+    try:
+        found = runpy.run_path(file, run_name="preset").get(variable or "PRESET")
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror}") from error
+    if not isinstance(found, Config):
+        raise InputError(f"{file} has no Config named {variable or 'PRESET'}; write {file}:NAME")
+    return found

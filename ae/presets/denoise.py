@@ -1,0 +1,56 @@
+"""Our denoisers: noise anew in each epoch, a one-cycle learning rate, and training images held out to choose by."""
+
+from dataclasses import replace
+
+from ae import models, tasks
+from ae.config import Config
+
+# Ours: noise anew in each epoch, a learning rate that ends at nothing, and 5,000 training images held out to choose by.
+UNET_DENOISER = Config(
+    name="unet_denoiser",
+    model=models.UNet(widths=(32, 64, 104), residual=True),
+    task=tasks.Denoise(sigma=0.3),
+    data="mnist",
+    train_split="train[:55000]",
+    validation_split="train[55000:]",
+    reference_split="test[:9000]",  # which the reference reports on
+    batch_size=64,
+    learning_rate=2e-3,
+    schedule="one-cycle",
+    epochs=9,  # less than half an hour on two cores
+    patience=9,
+    new_noise_each_epoch=True,
+)
+
+
+UNET_DENOISER_BLIND = replace(  # knows no noise level
+    UNET_DENOISER, name="unet_denoiser_blind", train_task=tasks.Denoise(sigma=0.6, least_sigma=0.0)
+)
+
+
+KERAS_IO_DENOISER = replace(
+    UNET_DENOISER,
+    name="keras_io_denoiser",
+    model=models.KerasIODenoiser(),
+    train_task=tasks.DenoiseByCrossEntropy(sigma=0.3),  # with squared errors it ends in black
+    epochs=20,
+    patience=20,
+)
+
+
+DENSE_AE = tuple(  # which are to give back clean images too
+    replace(UNET_DENOISER_BLIND, name=f"dense_ae_{latent}", model=models.DenseAE(latent), epochs=30, patience=30)
+    for latent in (8, 16, 32, 64)
+)
+
+
+PHOTO_DENOISER = replace(  # for gray images, or each channel of others
+    UNET_DENOISER,
+    name="photo_denoiser",
+    task=tasks.Denoise(sigma=0.1, gray=True),
+    train_task=tasks.Denoise(sigma=0.3, least_sigma=0.0, gray=True),
+    data="cifar100",
+    train_split="train[:45000]",
+    validation_split="train[45000:]",
+    reference_split="test",
+)

@@ -1,0 +1,40 @@
+"""The reference's models, narrow, for minutes on two cores."""
+
+from dataclasses import replace
+
+from ae import models
+from ae.config import Config
+from ae.presets.reference import COLORIZER_AE, PIXEL_MLP
+
+
+def on_sample(config: Config) -> Config:
+    """The same run on the data that comes with the dependencies: no download, no reading of test data before the end."""
+    data = {"mnist": "sample-digits", "cifar100": "sample-photos"}.get(config.data, config.data)
+    return replace(config, data=data, train_split="train", validation_split="validation", test_split="test")
+
+
+# For minutes on two cores: narrow, a fixed number of epochs, and running statistics that keep up with so short a run.
+PIXEL_MLP_QUICK = replace(
+    on_sample(PIXEL_MLP),
+    name="pixel_mlp_quick",
+    model=models.PixelMLP(widths=(16, 32, 64, 64, 64, 64, 32, 16, 8), momentum=0.9, pixel_levels=4096),
+    batch_size=32,
+    epochs=8,
+    patience=8,
+)
+
+
+CONV_AE_QUICK = replace(
+    PIXEL_MLP_QUICK,
+    name="conv_ae_quick",
+    model=models.ConvAE(encoder=(16, 32, 64, 64), decoder=(64, 64, 32, 16, 16, 8), momentum=0.9),
+)
+
+
+COLORIZER_AE_QUICK = replace(
+    on_sample(COLORIZER_AE),
+    name="colorizer_ae_quick",
+    model=models.ColorizerAE(encoder=(16, 32, 64), latent=64, decoder=(64, 32, 16)),
+    epochs=8,
+    patience=8,
+)

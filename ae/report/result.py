@@ -1,0 +1,181 @@
+"""The result of a run, as JSON values and pictures."""
+
+import json
+import shutil
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ae.config import DEFAULTS, Config, renamed
+from ae.data import Data
+from ae.errors import InputError
+from ae.models.apply import Predict
+from ae.report import figures
+from ae.report.made_with import made_with
+from ae.report.reference import reported
+from ae.runtime import devices
+from ae.runtime.files import read_json, write_text, written_whole
+from ae.score.baselines import fitted
+from ae.score.evaluate import examples, measure, predictor
+from ae.score.flops import count, multiply_adds
+from ae.score.pictures import pictures
+from ae.train.early_stopping import EarlyStop, History
+from ae.train.step import TrainState
+
+PICTURES = ("curves.png", "grid.png", "images.png")  # of a run
+
+
+def result(config: Config, data: Data, state: TrainState, history: History, *, command: str) -> dict[str, Any]:
+    """All that there is to say of a finished run, with the baselines of its task, as JSON values.
+
+    `train` and `validation` are of the last epoch, whose weights stay. Where test and validation are one split, it is
+    scored once.
+    """
+    stop = EarlyStop.after(history, config.patience)
+    everything = count(state.variables)
+    last = history[-1]
+    return {
+        "preset": config.name,
+        "config": config.to_dict(),
+        "data": {"name": data.name, "version": data.version, "train_images": len(data.train.images)},
+        "parameters": everything,
+        "trained_parameters": count(state.params),
+        "multiply_adds": multiply_adds(config.model, example_input(config, data).shape[1:]),
+        "seeds": [config.seed],
+        "epochs": len(history),
+        "stopped_early": stop.stop,
+        "best_epoch": stop.best_epoch,
+        "best_val_loss": stop.best,
+        "accuracy_name": config.task.accuracy_name,
+        "train": {"split": data.train.name, "loss": last["loss"], "accuracy": last["accuracy"]},
+        **split_reports(config, data, predictor(config), state.variables),
+        "baselines": baseline_reports(config, data),
+        "reference": reported(config.name),
+        "wall_seconds": round(last["seconds"], 1),
+        "seconds_by_epoch": [round(row["seconds"], 1) for row in history],
+        "val_loss_by_epoch": [row["val_loss"] for row in history],
+        **made_with(command),
+    }
+
+
+def split_reports(config: Config, data: Data, predict: Predict, variables: Any) -> dict[str, dict[str, Any]]:
+    """Scores on the validation and the test split and on what the reference reports on, each with the split's name.
+
+    A split with two parts is scored once.
+    """
+    splits = {"validation": data.validation, "test": data.test, "reference_split": data.reference or data.validation}
+    named = {split.name: split for split in splits.values()}
+    reports = {
+        name: {"split": name} | measure(predict, variables, config.task, split, batch_size=config.batch_size)
+        for name, split in named.items()
+    }
+    return {part: reports[split.name] for part, split in splits.items()}
+
+
+def baseline_reports(config: Config, data: Data) -> dict[str, dict[str, Any]]:
+    """The scores of each baseline of the task, and the parameters that were fitted where they are few."""
+    reports = {}
+    for name, task, predict, variables in fitted(config.task, data.train):
+        reports[name] = split_reports(replace(config, task=task), data, predict, variables)
+        if isinstance(variables, dict):
+            reports[name]["fitted"] = variables
+    return reports
+
+
+def example_input(config: Config, data: Data) -> jax.Array:
+    """[1, H, W, C]"""
+    return examples(config.task, jax.random.key(0), jnp.asarray(data.train.images[:1]), jnp.arange(1))[0]
+
+
+def finish(
+    folder: Path, config: Config, data: Data, state: TrainState, history: History, *, command: str
+) -> dict[str, Any]:
+    """Write a finished run's result to `metrics.json`, then its `PICTURES`, and return the result.
+
+    A picture that fails costs nothing but itself, and a line on stderr.
+    """
+    values = result(config, data, state, history, command=command)
+    if devices.is_first():
+        write_text(folder / "metrics.json", json.dumps(values, indent=2) + "\n")
+    shown = pictures(predictor(config), state.variables, config.task, data.test)
+    if devices.is_first():
+        try:
+            _draw(folder, config, data, history, values, shown)
+        except Exception as error:  # whatever matplotlib makes of its settings, or a full disk
+            reason = str(error).partition("\n")[0]
+            print(f"{folder} is without pictures ({reason}); the scores are in metrics.json", file=sys.stderr)
+    return values
+
+
+def _draw(folder: Path, config: Config, data: Data, history: History, values: dict[str, Any], shown: Any) -> None:
+    """Writes the pictures of a run; `shown`: (inputs, targets, outputs) of test images."""
+    theirs = values["reference"] if values["reference"].get("data") == data.name else None
+    rivals = {name: scores["validation"]["loss"] for name, scores in values["baselines"].items()}
+    title = f"{config.name} on {data.name} {data.version}"
+    figures.save_curves(folder / "curves.png", config.task, title, history, theirs, rivals)
+    title = f"{type(config.model).__name__} ({config.name}) on {data.name}: images 10 to 18 of {data.test.name}"
+    figures.save_grid(folder / "grid.png", config.task, title, shown)
+    figures.save_strip(folder / "images.png", *shown)
+
+
+def publish(result: dict[str, Any], *, pictures: Path, out: Path) -> None:
+    """Writes a preset's result and pictures to `out`, named after it.
+
+    What is there of other seeds and the same configuration counts in mean and spread; the pictures are the least seed's.
+    """
+    path = out / f"{result['preset']}.json"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        combined = over_seeds([*_published(result["config"], path), result])
+        made = [name for name in PICTURES if (pictures / name).exists()]
+        for picture in made if combined["seeds"][0] == result["seeds"][0] else ():
+            with written_whole(out / f"{result['preset']}_{picture}") as temporary:
+                shutil.copy(pictures / picture, temporary)
+        write_text(path, json.dumps(combined, indent=2) + "\n")
+    except OSError as error:
+        raise InputError(f"cannot write to {out} ({error.strerror}): choose another --out") from error
+
+
+def _published(config: dict[str, Any], path: Path) -> list[dict[str, Any]]:
+    """The result in a file, in a list that is empty where there is none or one of another configuration."""
+    earlier = [read_json(path)] if path.exists() else []
+    return [values for values in earlier if _but_for_seed(values["config"]) == _but_for_seed(config)]
+
+
+def _but_for_seed(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration's values with the fields that it lacks, which were added since."""
+    return DEFAULTS | renamed(config) | {"seed": None}
+
+
+SPLITS = ("train", "validation", "test", "reference_split")
+
+
+def over_seeds(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The least seed's result, and where there are several, the scores of each with mean and standard deviation.
+
+    Of two results with one seed the later counts.
+    """
+    first = min(reversed(results), key=lambda result: result["seeds"])
+    by_seed = dict(item for result in results for item in _by_seed(result))
+    if len(by_seed) == 1:
+        return first
+    seeds = sorted(by_seed)
+    rows = [by_seed[seed] for seed in seeds]
+    spread = {split: _spread([row[split] for row in rows]) for split in SPLITS}
+    return first | {"seeds": seeds, "by_seed": rows, "spread": spread}
+
+
+def _by_seed(result: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
+    for seed, row in zip(result["seeds"], result.get("by_seed", [result]), strict=True):
+        yield seed, {split: row[split] for split in SPLITS}
+
+
+def _spread(scores: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    values = {name: [row[name] for row in scores] for name in scores[0] if name != "split"}
+    return {name: {"mean": statistics.mean(v), "std": statistics.stdev(v)} for name, v in values.items()}

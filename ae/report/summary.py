@@ -1,0 +1,33 @@
+"""What a run is about to do, as text."""
+
+from collections.abc import Iterator
+
+from ae.config import Config
+from ae.data import Data, Split
+from ae.report.result import example_input
+from ae.report.tables import describe_model
+from ae.score.flops import calls_of_layers, count
+
+
+def summary(config: Config, data: Data) -> str:
+    """The model's layers in the order of their calls, with the output's shape and the parameters, and the data.
+
+    Parameters count BatchNorm's statistics, as Keras does.
+    """
+    inputs = example_input(config, data)
+    variables, calls = calls_of_layers(config.model, inputs)
+    layers = [(layer.path[0], getattr(output, "shape", ())[1:]) for layer, _, output in calls if len(layer.path) == 1]
+    sizes = {name: count([tree.get(name, {}) for tree in variables.values()]) for name, _ in layers}
+    lines = [f"{config.name}: {describe_model(config.to_dict())}", f"  {'input':<18}{inputs.shape[1:]}"]
+    lines += [f"  {name:<18}{shape!s:<16}{sizes[name]:>12,}" for name, shape in layers]
+    trained = count(variables["params"])
+    lines.append(f"  {count(variables):,} parameters, {trained:,} of them trained")
+    splits = (f"{role} on {len(split.images):,} images of {split.name}" for role, split in _roles(data))
+    lines.append(f"{data.name} {data.version}: {', '.join(splits)}")
+    if data.validation.noise_id == data.test.noise_id:
+        lines.append("Test images choose the epoch, as in the reference: test scores are no independent check.")
+    return "\n".join(lines)
+
+
+def _roles(data: Data) -> Iterator[tuple[str, Split]]:
+    return zip(("training", "validation", "test"), (data.train, data.validation, data.test), strict=True)

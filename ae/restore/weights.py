@@ -1,0 +1,169 @@
+"""Trained weights as safetensors files: those that ship with the package, `ae/weights/NAME.safetensors`, and a user's own.
+
+Training leaves two of them in its run directory, which is all that it takes to use the model. A file holds numbers alone, by
+their paths in the variables ("params/Conv_0/kernel"), and in its metadata, as JSON, the configuration and the result of the
+run that they come from. Nothing in it is ever run.
+"""
+
+import hashlib
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from ae.config import Config, from_dict
+from ae.errors import InputError
+from ae.layers.conv import compiled_quickly
+from ae.models import input_shape
+from ae.models.apply import apply
+from ae.runtime.files import write_text, written_whole
+
+WEIGHTS = Path(__file__).parents[1] / "weights"
+CHECKSUMS = "SHA256SUMS"  # as `sha256sum` writes and checks them
+
+
+class Pretrained(NamedTuple):
+    """A trained model, to be called with images."""
+
+    config: Config
+    variables: dict[str, Any]  # float32
+    result: dict[str, Any]  # of the run: at least "epochs"; of released weights also scores, data, command, versions
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """[H, W, C] of the images that it was trained on, or, where that is not known, that its model takes."""
+        return _input_shape(self.config, self.result)
+
+    def __call__(self, images: np.ndarray | jax.Array) -> jax.Array:
+        """Outputs [B, H, W, C'] in [0, 1] of images [B, H, W, C], float in [0, 1] or uint8.
+
+        Raises InputError for other shapes, dtypes and ranges.
+        """
+        channels = self.input_shape[2]
+        checked = in_range(images, f"images [B, H, W, {channels}]", ndim=4, channels=channels)
+        return _apply(self.config.compile_key, self.variables, checked)
+
+
+def predict(config: Config, variables: Any, images: jax.Array) -> jax.Array:
+    return jnp.clip(apply(config.model, variables, images, dtype=config.dtype, train=False), 0, 1)
+
+
+@partial(jax.jit, static_argnums=0)
+def _apply(config: Config, variables: Any, images: jax.Array) -> jax.Array:
+    with compiled_quickly():
+        return predict(config, variables, images)
+
+
+def _input_shape(config: Config, result: dict[str, Any]) -> tuple[int, int, int]:
+    height, width, channels = result.get("input_shape") or input_shape(config.model)
+    return int(height), int(width), int(channels)
+
+
+def in_range(images: np.ndarray | jax.Array, expected: str, *, ndim: int, channels: int | None = None) -> jax.Array:
+    """Return images as float32 in [0, 1]; uint8 is divided by 255. Raises InputError for other shapes, dtypes and ranges."""
+    check_range(images, expected, ndim=ndim, channels=channels)
+    return jnp.asarray(images, jnp.float32) / (255 if images.dtype == np.uint8 else 1)
+
+
+def check_range(images: np.ndarray | jax.Array, expected: str, *, ndim: int, channels: int | None = None) -> None:
+    """Raise InputError for other shapes, other dtypes than uint8 and floats, and floats outside of [0, 1]."""
+    if images.ndim != ndim or 0 in images.shape or (channels and images.shape[-1] != channels):
+        raise InputError(f"expected {expected}, got {images.shape}")
+    if images.dtype == np.uint8:
+        return
+    if not jnp.issubdtype(images.dtype, jnp.floating):
+        raise InputError(f"expected images of uint8, or of floats in [0, 1], got {images.dtype}")
+    least, most = float(images.min()), float(images.max())
+    if not (least >= 0 and most <= 1):  # false for nan as well
+        raise InputError(f"expected floats in [0, 1], got {least:g} to {most:g}")
+
+
+def pretrained_names() -> list[str]:
+    """The names of the weights that ship with the package."""
+    return sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
+
+
+def load_pretrained(name: str) -> Pretrained:
+    """The weights of that name that ship with the package.
+
+    Raises InputError for unknown names, and where the file is not the one that was released.
+    """
+    if name not in pretrained_names():
+        raise InputError(
+            f"no weights {name!r} ship with the package; there are {', '.join(pretrained_names()) or 'none'}"
+        )
+    path = WEIGHTS / f"{name}.safetensors"
+    if sha256(path) != _checksums().get(path.name):
+        raise InputError(f"{path} is damaged, its checksum is another: install the package again")
+    return read_weights(path)
+
+
+def sha256(path: Path) -> str:
+    """The checksum of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _checksums() -> dict[str, str]:
+    lines = (WEIGHTS / CHECKSUMS).read_text().splitlines()
+    return {name: checksum for checksum, name in (line.split(maxsplit=1) for line in lines)}
+
+
+def read_weights(path: Path, *, preset: Config | None = None) -> Pretrained:
+    """The weights in a file. `preset` is needed where its model or task is defined outside of the package.
+
+    Raises InputError where the file is damaged, or its arrays are not those of its model.
+    """
+    try:
+        with safe_open(path, "numpy") as file:
+            metadata = file.metadata() or {}
+            shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118 (no mapping)
+            config = from_dict(json.loads(metadata["config"]), preset)
+            result = json.loads(metadata["result"])
+            _check_shapes(path, shapes, config, _input_shape(config, result))
+            arrays = {key: jnp.float32(file.get_tensor(key)) for key in shapes}
+            return Pretrained(config, _tree(arrays), result)
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is no file of weights that this package wrote, or is damaged: {error}") from error
+
+
+def _check_shapes(path: Path, shapes: dict[str, tuple[int, ...]], config: Config, inputs: tuple[int, ...]) -> None:
+    """Before anything is read, so that a file that lies about them takes no memory; `inputs`: [H, W, C] of the model."""
+    images = jax.ShapeDtypeStruct((1, *inputs), jnp.float32)
+    expected = _flat(jax.eval_shape(config.model.init, jax.random.key(0), images))
+    for key in sorted({*shapes, *expected}):
+        ours, theirs = expected[key].shape if key in expected else None, shapes.get(key)
+        if ours != theirs:
+            raise InputError(
+                f"{path} does not fit {config.name}: {key} is {theirs or 'missing'}, not {ours or 'wanted'}"
+            )
+
+
+def write_weights(path: Path, config: Config, variables: dict[str, Any], result: dict[str, Any], dtype: Any) -> None:
+    """Writes weights in some precision (float16 halves the file), whole or not at all; in the package, checksums too."""
+    arrays = {key: np.asarray(value, dtype) for key, value in _flat(variables).items()}
+    metadata = {"config": json.dumps(config.to_dict()), "result": json.dumps(result)}
+    with written_whole(path) as temporary:
+        temporary.write_bytes(save(arrays, metadata))
+    if path.resolve().parent == WEIGHTS:
+        lines = (f"{sha256(weights)}  {weights.name}\n" for weights in sorted(WEIGHTS.glob("*.safetensors")))
+        write_text(WEIGHTS / CHECKSUMS, "".join(lines))
+
+
+def _flat(variables: dict[str, Any]) -> dict[str, Any]:
+    return {"/".join(path): value for path, value in flatten_dict(variables).items()}
+
+
+def _tree(arrays: dict[str, Any]) -> dict[str, Any]:
+    tree = unflatten_dict({tuple(key.split("/")): value for key, value in arrays.items()})
+    return {"batch_stats": {}, **tree}

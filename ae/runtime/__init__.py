@@ -1,0 +1,1 @@
+"""What all rooms may use: devices and processes, progress, interrupts, files written whole, command lines."""

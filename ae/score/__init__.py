@@ -1,0 +1,1 @@
+"""Scores of any predictor: metrics over a split, baselines, floating-point operations."""

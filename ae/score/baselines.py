@@ -1,0 +1,215 @@
+"""What a model has to beat: predictors that are no networks, fitted on training images where they have anything to fit.
+
+They are scored by the same code as models. Some are limits, and their names say so: what a map of single pixels can reach,
+and what one would reach who knew each image's mean chroma.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from functools import cache, partial
+from itertools import product
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ae.data import Split
+from ae.models.apply import Predict
+from ae.runtime import progress
+from ae.score.evaluate import examples, noise_key
+from ae.tasks import Colorize, Denoise, Task
+
+
+def _nothing(task: Task, train: Split) -> dict[str, Any]:
+    return {}
+
+
+class Baseline(NamedTuple):
+    """A predictor, and how its variables are fitted to the examples of a training split."""
+
+    predict: Predict
+    fit: Callable[[Task, Split], Any] = _nothing
+    task: Task | None = None  # whose inputs it sees, where they are others than a model's: an oracle's
+
+
+def baselines(task: Task) -> dict[str, Baseline]:
+    """The baseline rows of a task's tables, by name."""
+    match task:
+        case Denoise():
+            return {
+                "noisy input": Baseline(unchanged),
+                "best map of a single pixel (floor of PixelMLP)": Baseline(mean_of_level, fit_means_of_levels),
+                "median filter, 3x3": Baseline(median_filter),
+                "non-local means (scikit-image)": Baseline(non_local_means, fit_non_local_means),
+                "best affine map of the whole image": Baseline(affine_map, fit_affine_map),
+                "the clean image itself (ceiling of accuracy)": Baseline(unchanged, task=known(task)),
+            }
+        case Colorize():
+            return {
+                "gray copy": Baseline(gray_copy),
+                "mean colour of each gray level": Baseline(mean_of_level, fit_means_of_levels),
+                "gray and the image's true mean chroma (an oracle)": Baseline(unchanged, task=MeanChromaKnown()),
+                "the true image itself": Baseline(unchanged, task=known(task)),
+            }
+    return {}
+
+
+def fitted(task: Task, train: Split) -> Iterator[tuple[str, Task, Predict, Any]]:
+    """(name, task whose inputs it sees, predict, variables) of each baseline of a task."""
+    for name, baseline in baselines(task).items():
+        yield name, baseline.task or task, baseline.predict, baseline.fit(task, train)
+
+
+def unchanged(variables: Any, inputs: jax.Array) -> jax.Array:
+    """The input itself."""
+    return inputs
+
+
+def gray_copy(variables: Any, inputs: jax.Array) -> jax.Array:
+    """Gray in all three channels: [B, H, W, 1] -> [B, H, W, 3]."""
+    return jnp.repeat(inputs, 3, axis=-1)
+
+
+def median_filter(variables: Any, inputs: jax.Array) -> jax.Array:
+    """The median of each pixel and its eight neighbours, those at the edge repeated: [B, H, W, C] -> the same."""
+    _, height, width, _ = inputs.shape
+    padded = jnp.pad(inputs, [(0, 0), (1, 1), (1, 1), (0, 0)], mode="edge")
+    return jnp.median(jnp.stack([padded[:, i : i + height, j : j + width] for i, j in product(range(3), repeat=2)]), 0)
+
+
+# Means of the target given the input: what no map of a single pixel can beat in squared error.
+
+LEVELS = 256
+
+
+def mean_of_level(variables: Any, inputs: jax.Array) -> jax.Array:
+    """The mean target of each gray level: [B, H, W, 1] -> [B, H, W, C]."""
+    return variables[_level(inputs)]
+
+
+def _level(gray: jax.Array) -> jax.Array:
+    return jnp.round(gray[..., 0] * (LEVELS - 1)).astype(jnp.int32)
+
+
+def fit_means_of_levels(task: Task, train: Split) -> jax.Array:
+    """[levels, C]; a level that is never seen has its own gray."""
+
+    def sums(inputs, targets):
+        level = _level(inputs)
+        ones, channels = jnp.ones((*level.shape, 1)), targets.shape[-1]
+        return jnp.zeros((LEVELS, channels + 1)).at[level].add(jnp.concatenate([targets, ones], axis=-1))
+
+    total = _sum_over_examples(sums, task, train)
+    own = np.linspace(0, 1, LEVELS)[:, None]
+    return jnp.float32(np.where(total[:, -1:] > 0, total[:, :-1] / np.maximum(total[:, -1:], 1), own))
+
+
+def _sum_over_examples(
+    function: Callable[[jax.Array, jax.Array], jax.Array], task: Task, split: Split, size: int = 1000
+) -> np.ndarray:
+    """The sum of function(inputs, targets) over batches of a split; in float64, as many small numbers are added."""
+
+    @jax.jit
+    def batch_sums(images, index):
+        return function(*examples(task, noise_key(split.noise_id), images, index))
+
+    total: Any = 0.0
+    with progress.bar("fitting a baseline", len(split.images)) as bar:
+        for first in range(0, len(split.images), size):
+            images = split.images[first : first + size]
+            total = total + np.asarray(batch_sums(images, split.start + first + jnp.arange(len(images))), np.float64)
+            bar.update(len(images))
+    return total
+
+
+# The best affine map of the whole image, by ridge regression.
+
+RIDGE = 1e-3  # of the number of images: far less than the noise already adds
+
+
+def affine_map(variables: Any, inputs: jax.Array) -> jax.Array:
+    """Each pixel as a weighted sum of all the pixels, clipped to [0, 1]: [B, H, W, 1] -> the same."""
+    return jnp.clip((_with_one(inputs) @ variables).reshape(inputs.shape), 0, 1)
+
+
+def fit_affine_map(task: Task, train: Split) -> jax.Array:
+    """[H * W + 1, H * W]"""
+
+    def moments(inputs, targets):
+        x = _with_one(inputs)
+        return x.T @ jnp.concatenate([x, targets.reshape(len(x), -1)], axis=-1)
+
+    total = _sum_over_examples(moments, task, train)
+    inputs = len(total)
+    ridge = RIDGE * len(train.images) * np.eye(inputs)
+    return jnp.float32(np.linalg.solve(total[:, :inputs] + ridge, total[:, inputs:]))
+
+
+def _with_one(images: jax.Array) -> jax.Array:
+    """[B, H, W, 1] -> [B, H * W + 1]"""
+    return jnp.pad(images.reshape(len(images), -1), [(0, 0), (0, 1)], constant_values=1.0)
+
+
+# Non-local means (Buades, Coll and Morel, 2005), on the host.
+
+STRENGTHS = (1 / 3, 1 / 2, 2 / 3, 1)  # of the filter ("h"), in standard deviations of the noise
+SUBTRACTED = (0, 1 / 3)  # deviation that is expected between patches ("sigma"), likewise
+PATCHES = ((3, 6), (5, 6), (5, 9))  # size of patches, and how far away they are looked for
+TUNED_ON = 30  # images
+# Numbers that a callback is given: XLA leaves more of them to a thread, which on one core is the one that waits for it.
+COPIED_AT_ONCE = 25_000
+
+
+def non_local_means(variables: Any, inputs: jax.Array) -> jax.Array:
+    """scikit-image's `denoise_nl_means` with fitted parameters: [B, H, W, 1] -> the same."""
+    several = max(1, COPIED_AT_ONCE // inputs[0].size)
+
+    def denoised(part: jax.Array) -> jax.Array:
+        return jax.pure_callback(_non_local_means, jax.ShapeDtypeStruct(part.shape, part.dtype), part, variables)
+
+    return jnp.concatenate([denoised(inputs[i : i + several]) for i in range(0, len(inputs), several)])
+
+
+def fit_non_local_means(task: Any, train: Split) -> dict[str, float]:
+    """The strengths, patch size and distance with the least squared error on some training images."""
+    images = train.images[:TUNED_ON]
+    index = train.start + jnp.arange(len(images))
+    inputs, targets = map(np.asarray, examples(task, noise_key(train.noise_id), jnp.asarray(images), index))
+    tried = [
+        {"h": h * task.sigma, "sigma": s * task.sigma, "patch_size": p, "patch_distance": d}
+        for h, s, (p, d) in product(STRENGTHS, SUBTRACTED, PATCHES)
+    ]
+    return min(tried, key=lambda variables: np.square(_non_local_means(inputs, variables) - targets).mean())
+
+
+def _non_local_means(images: np.ndarray, variables: dict[str, Any]) -> np.ndarray:
+    from skimage.restoration import denoise_nl_means
+
+    types = {"h": float, "sigma": float, "patch_size": int, "patch_distance": int}
+    denoise = partial(denoise_nl_means, fast_mode=True, **{name: type(variables[name]) for name, type in types.items()})
+    images = np.asarray(images)[..., 0]  # whose slices would be computed by that thread too
+    return np.stack([denoise(image) for image in images])[..., None].astype(np.float32)
+
+
+@cache
+def known(task: Task) -> Task:
+    """The task with its target as its input."""
+    cls = type(task)
+
+    def call(self: Task, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
+        _, target = cls.__call__(self, key, image)
+        return target, target
+
+    return type("Known", (cls,), {"__call__": call})(
+        **{field.name: getattr(task, field.name) for field in fields(task)}
+    )
+
+
+@dataclass(frozen=True)
+class MeanChromaKnown(Colorize):
+    """Its input is gray with the image's true mean chroma: [H, W, 3]."""
+
+    def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
+        gray, image = super().__call__(key, image)
+        return gray + (image - gray).mean(axis=(0, 1)), image

@@ -1,0 +1,101 @@
+"""Scores of any predictor, trained or not, on a split of the data."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.typing import ArrayLike
+
+from ae import metrics
+from ae.config import Config
+from ae.data import Split
+from ae.errors import InputError
+from ae.models.apply import Predict, apply
+from ae.runtime import devices, progress
+from ae.tasks import Task
+
+TRAINING_SCORES = ("loss", "accuracy")
+METRICS = {"mse": metrics.mse, "psnr": metrics.psnr, "ssim": metrics.ssim}
+
+
+def predictor(config: Config) -> Predict:
+    """Return the model as it predicts, with BatchNorm's running statistics: (variables, inputs) -> outputs."""
+    return partial(apply, config.model, dtype=config.dtype, train=False)
+
+
+def noise_key(source: ArrayLike, *, seed: ArrayLike = 0) -> jax.Array:
+    """Return the key of the noise of a source split, which an integer below 2**32 names.
+
+    Evaluation always uses seed 0: all models see the same noisy images.
+    """
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 2), jnp.uint32(source))
+
+
+def examples(task: Task, key: jax.Array, images: jax.Array, index: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Batches (inputs, targets) in [0, 1] from uint8 images [B, H, W, C]; the noise of an image depends on (key, index)."""
+    keys = jax.vmap(partial(jax.random.fold_in, key))(index)
+    return jax.vmap(task)(keys, images.astype(jnp.float32) / 255)
+
+
+def scores(task: Task, names: tuple[str, ...], output: jax.Array, target: jax.Array) -> dict[str, jax.Array]:
+    """Return the named scores of each image of a batch, [B] each; those that are no metrics are the task's methods.
+
+    Raises InputError where a task's score is no number an image: one for the whole batch would count what fills it up.
+    """
+    functions = {name: METRICS.get(name) or getattr(task, name) for name in names}
+    values = {name: function(output, target) for name, function in functions.items()}
+    for name, value in values.items():
+        if value.shape != target.shape[:1]:
+            raise InputError(f"{type(task).__name__}.{name} has to give one number an image, [B], not {value.shape}")
+    return values
+
+
+def evaluate(
+    predict: Predict,
+    variables: Any,
+    task: Task,
+    split: Split,
+    *,
+    names: tuple[str, ...] = TRAINING_SCORES,
+    batch_size: int = 256,
+) -> dict[str, float]:
+    """Means over all images of the split of the named scores (see `scores`).
+
+    `predict(variables, inputs)` is compiled; pass the same function again to compile it once.
+    """
+    images, key = devices.replicate(split.images), noise_key(split.noise_id)
+    batch_size = devices.round_up(batch_size)
+    sums = devices.replicate(dict.fromkeys(names, np.float32(0)) | {"count": np.int32(0)})
+    with progress.bar(split.name, len(images)) as bar:
+        for first, last in progress.paced(0, -(-len(images) // batch_size)):
+            sums = _add_batches(
+                predict, task, names, batch_size, variables, images, split.start, key, sums, first, last
+            )
+            bar.update(int(sums["count"]) - bar.n)  # waits for the device
+    return metrics.means(sums)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _add_batches(predict, task, names, size, variables, images, start, key, sums, first, last):
+    """Adds the scores of batches first..last to the sums; the last batch is padded and masked."""
+
+    def add(i, sums):
+        position = i * size + jnp.arange(size)
+        mask = position < len(images)
+        batch = images.at[position].get(mode="clip")
+        inputs, targets = devices.split(examples(task, key, batch, start + position))
+        batch_scores = scores(task, names, predict(variables, inputs), targets)
+        return jax.tree.map(jnp.add, sums, metrics.masked_sums(batch_scores, mask))
+
+    return lax.fori_loop(first, last, add, sums)
+
+
+def measure(predict: Predict, variables: Any, task: Task, split: Split, *, batch_size: int = 256) -> dict[str, float]:
+    """What tables show of a predictor: loss, accuracy, mse, psnr_pooled, psnr_mean, ssim, and the task's further scores."""
+    names = (*TRAINING_SCORES, *METRICS, *task.further_scores)
+    means = evaluate(predict, variables, task, split, names=names, batch_size=batch_size)
+    mean_psnr = means.pop("psnr")
+    return means | {"psnr_pooled": float(metrics.pooled_psnr(means["mse"])), "psnr_mean": mean_psnr}

@@ -1,0 +1,1 @@
+"""Training: steps, the loop, the optimizer, run directories and their checkpoints."""

@@ -1,0 +1,197 @@
+"""The directory of a run.
+
+config.json     what was asked for
+history.csv     a row an epoch
+checkpoints/    the last two, and the best
+weights.safetensors, weights_best.safetensors    after the last epoch, and after the best: what it takes to use the model
+tensorboard/    scalars and sample images
+metrics.json, curves.png, grid.png, images.png    once it is finished (see `ae.report.result`)
+"""
+
+import csv
+import io
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from ae.config import Config, from_dict
+from ae.errors import InputError, TrainingError
+from ae.restore.load import RUN_WEIGHTS, Checkpoint, read_config
+from ae.restore.weights import write_weights
+from ae.runtime import devices
+from ae.runtime.files import write_text
+from ae.score.pictures import strip
+from ae.train.checkpoint import Checkpoints
+from ae.train.early_stopping import History
+
+CHECKPOINT_SECONDS = 180  # between two checkpoints within an epoch
+
+
+def differences(ours: Config, theirs: Config) -> list[str]:
+    """In which fields two configurations differ that training depends on.
+
+    Name and patience are not among them, and neither is the number of epochs, unless the schedule depends on it.
+    """
+    a, b = ours.to_dict(), theirs.to_dict()
+    free = ("name", "patience", "reference_split", *(["epochs"] if ours.schedule == "constant" else []))
+    return [f"{key} is {b[key]}, not {a[key]}" for key in a if a[key] != b[key] and key not in free]
+
+
+def begin_with(path: Path, config: Config, other: Path) -> None:
+    """Gives a run that has not begun the checkpoints of another one, where that has trained in the same way and less."""
+    history = other / "history.csv"
+    if path.exists() or not history.exists() or len(history.read_text().splitlines()) - 1 >= config.epochs:
+        return
+    if differences(config, read_config(other, config, any_name=True)):
+        return
+    temporary = path.with_name(f".{path.name}")  # a run that begins with half a checkpoint could not go on
+    shutil.rmtree(temporary, ignore_errors=True)
+    shutil.copytree(other / "checkpoints", temporary / "checkpoints")
+    temporary.rename(path)
+
+
+def read_checkpoint(path: Path, config: Config, template: Any, *, best: bool = False) -> tuple[Any, History]:
+    """(state, history) of the last or best checkpoint of a run directory.
+
+    Raises InputError where there is none, or where it is of another configuration.
+    """
+    if not (path / "checkpoints").is_dir():
+        raise InputError(f"{path} has no checkpoint yet")
+    checkpoints = Checkpoints(path / "checkpoints", read_only=True)
+    restored = checkpoints.restore(template, best=best)
+    checkpoints.close()
+    if restored is None:
+        raise InputError(f"{path} has no checkpoint yet")
+    state, record = restored
+    _check_record(path, config, record)
+    return state, tuple(record["history"])
+
+
+def _check_record(path: Path, config: Config, record: dict[str, Any]) -> None:
+    if different := differences(config, from_dict(record["config"], config)):
+        raise InputError(f"the checkpoints in {path} are of another run: {'; '.join(different)}")
+
+
+class Run:
+    """A run directory that is being written, as a context manager. Raises InputError where that cannot be.
+
+    `input_shape`: [H, W, C] of what the model sees. Of several processes the first writes; the others know of the directory
+    what it tells them.
+    """
+
+    def __init__(self, path: Path, config: Config, input_shape: tuple[int, ...], *, resume: bool) -> None:
+        self.path, self._config, self._input_shape = path, config, input_shape
+        self._checkpoints = self._open(resume) if devices.is_first() else None
+        self._writer: Any = None  # of TensorBoard
+        self._began = self._saved = time.perf_counter()
+
+    def _open(self, resume: bool) -> Checkpoints:
+        path, config = self.path, self._config
+        if (path / "config.json").exists():
+            if not resume:
+                raise InputError(f"{path} holds a run already: --resume goes on with it, or choose another --out")
+            if different := differences(config, read_config(path, config)):
+                raise InputError(f"{path} holds another run: {'; '.join(different)}. Choose another --out")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            write_text(path / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
+            return Checkpoints(path / "checkpoints")
+        except OSError as error:
+            raise InputError(f"cannot write to {path} ({error.strerror}): choose another --out") from error
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._checkpoints:
+            self._checkpoints.close()
+        if self._writer:
+            self._writer.close()
+
+    def restore(self, state: Any) -> tuple[Any, History]:
+        """State and history of the last whole checkpoint, or those of the beginning; on every device."""
+        restored = self._checkpoints.restore(state) if self._checkpoints else None
+        if restored:
+            _check_record(self.path, self._config, restored[1])
+            _write_history(self.path / "history.csv", restored[1]["history"])  # it may be a row behind, or ahead
+        state, record = restored or (state, {"elapsed": 0, "history": ()})
+        state = devices.replicate(devices.from_first(state))
+        record = json.loads(devices.text_from_first(json.dumps(record)))
+        self._began -= record["elapsed"]
+        return state, tuple(record["history"])
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds that the run has taken, those before an interruption counted."""
+        return time.perf_counter() - self._began
+
+    @property
+    def save_is_due(self) -> bool:
+        return time.perf_counter() - self._saved > CHECKPOINT_SECONDS
+
+    def save(self, state: Any, history: History) -> None:
+        """Write a checkpoint and, at the end of an epoch, the weights and the history.
+
+        Weights come first: a run that is killed in between writes the same again, and is never without its best.
+        """
+        self._saved = time.perf_counter()
+        if not self._checkpoints:
+            return
+        ended = int(state.sums["count"]) == 0
+        if ended:
+            self._write_weights(state.variables, history)
+        record = {"config": self._config.to_dict(), "history": history, "elapsed": self.elapsed}
+        # A step and the end of an epoch each count one, so that the last step of an epoch and its end have two numbers.
+        number = int(state.step) + len(history)
+        self._checkpoints.save(number, state, record, score=history[-1]["val_loss"] if ended else None)
+        if ended:
+            _write_history(self.path / "history.csv", history)
+
+    def _write_weights(self, variables: dict[str, Any], history: History) -> None:
+        *before, last = (row["val_loss"] for row in history)
+        result = {"preset": self._config.name, "epochs": len(history), "input_shape": list(self._input_shape)}
+        names: list[Checkpoint] = ["last", "best"] if all(last < loss for loss in before) else ["last"]
+        try:
+            for name in names:
+                write_weights(self.path / RUN_WEIGHTS[name], self._config, variables, result, np.float32)
+        except OSError as error:
+            raise TrainingError(
+                f"no weights can be written to {self.path} ({error.strerror}): make room, then go on with --resume"
+            ) from error
+
+    def log(self, history: History, pictures: tuple[jax.Array, jax.Array, jax.Array]) -> None:
+        """Prints the last epoch, and writes it to TensorBoard with (inputs, targets, outputs) of sample images."""
+        if not self._checkpoints:
+            return
+        row, task = history[-1], self._config.task
+        print(
+            f"epoch {row['epoch']:3}  loss {row['loss']:.4f}  {task.accuracy_name} {row['accuracy']:.4f}  "
+            f"{row['validation']}: loss {row['val_loss']:.4f}  {task.accuracy_name} {row['val_accuracy']:.4f}  "
+            f"{row['seconds']:.0f} s",
+            flush=True,
+        )
+        if self._writer is None:
+            from tensorboardX import SummaryWriter
+
+            self._writer = SummaryWriter(str(self.path / "tensorboard"), purge_step=row["epoch"])
+            self._writer.add_text("config", f"```\n{json.dumps(self._config.to_dict(), indent=2)}\n```")
+        for name in ("loss", "accuracy"):
+            self._writer.add_scalars(name, {"train": row[name], row["validation"]: row[f"val_{name}"]}, row["epoch"])
+        shown = (strip(*pictures) * 255).round().astype(np.uint8)
+        self._writer.add_image(" / ".join(task.labels), shown, row["epoch"], dataformats="HWC")
+        self._writer.flush()
+
+
+def _write_history(path: Path, history: History) -> None:
+    """Without the times, so that the same run writes the same file."""
+    text = io.StringIO()
+    columns = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "validation")
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    write_text(path, text.getvalue())

@@ -1,0 +1,168 @@
+"""Train variants of our presets for a few epochs each, and write the table of what was tried."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from studies.colours import cost_of_colour
+
+from ae.runtime import cli
+
+Preset = Literal["unet_denoiser", "chroma_unet"]
+TEMPERATURES = (0.2, 0.38, 0.6, 1.0)
+SATURATIONS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0)
+
+
+def variants(preset: Preset) -> dict[str, dict[str, Any]]:
+    """Changes of a preset, by what they are called."""
+    from vivid import PRESET as VIVID
+
+    from ae.models import ChromaUNet, UNet
+    from ae.tasks import Colorize
+
+    settings = {
+        "as released": {},
+        "learning rate 0.001": {"learning_rate": 1e-3},
+        "learning rate 0.004": {"learning_rate": 4e-3},
+        "constant learning rate": {"schedule": "constant"},
+        "batches of 128": {"batch_size": 128},
+        "averaged weights": {"ema_decay": 0.999},
+    }
+    if preset == "unet_denoiser":
+        return settings | {
+            "noise drawn once": {"new_noise_each_epoch": False},
+            "not residual": {"model": UNet((32, 64, 104))},
+            "wider at the top": {"model": UNet((40, 64, 80), residual=True)},
+            "four levels": {"model": UNet((32, 56, 80, 80), residual=True)},
+        }
+    return settings | {
+        "neither mirrored nor shifted": {"train_task": None},
+        "not shifted": {"train_task": Colorize(mirrored=True)},
+        "wider at the top": {"model": ChromaUNet((48, 80, 160))},
+        "wider at the bottom": {"model": ChromaUNet((32, 96, 192))},
+        "four levels": {"model": ChromaUNet((40, 80, 128, 160))},
+        "classes of chroma": {key: getattr(VIVID, key) for key in ("model", "train_task", "learning_rate")},
+    }
+
+
+class Trained(NamedTuple):
+    """A model that was trained, and what the table says of how."""
+
+    config: Any
+    variables: Any
+    epochs: int
+    seconds: float
+    val_loss: float
+    validation: Any  # the split
+
+
+def main(
+    presets: tuple[Preset, ...] = ("unet_denoiser", "chroma_unet"),
+    only: tuple[str, ...] = (),
+    in_full: tuple[str, ...] = (),
+    epochs: int = 3,
+    runs: Path = Path("runs/tried"),
+    out: Path = Path("results/variants.json"),
+    data_dir: Path | None = None,
+    limit: int | None = None,
+) -> None:
+    """Train variants of our presets, going on with what an earlier call left.
+
+    Args:
+        presets: Whose variants.
+        only: Those with these names alone; the table keeps the others' figures.
+        in_full: Train nothing, but compare these colorizers: names of weights in the package, or run directories.
+        epochs: How long to train each; the released ones train longer.
+        runs: Folder for the run directories.
+        out: File to write; the table beside it is written too.
+        data_dir: Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
+        limit: Use only so many images of each split.
+    """
+    import jax
+
+    from ae.report.studies import STUDIES
+    from ae.report.tables import write_tables
+    from ae.runtime.files import read_json, write_text
+
+    values = read_json(out) if out.exists() else {"presets": {}}
+    several = ((name, label, changes) for name in presets for label, changes in variants(name).items())
+    chosen = [(name, label, changes) for name, label, changes in several if not only or label in only]
+    models = compared(in_full, data_dir, limit) if in_full else trained(chosen, epochs, runs, data_dir, limit)
+    for name, label, model in models:
+        rows = values["presets"].setdefault(name, {})
+        rows |= {f"{label}{how}": row(read) for how, read in readings(model)}
+        values["commands"] = list(dict.fromkeys([*values.get("commands", ()), cli.command()]))
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_text(out, json.dumps(values, indent=2) + "\n")
+        jax.clear_caches()  # of a dozen models, the compiled programs are more mappings than Linux gives a process
+    write_tables(out.parent)
+    print(STUDIES[out.stem](values))
+
+
+def trained(
+    chosen: list[tuple[Preset, str, dict[str, Any]]], epochs: int, runs: Path, data_dir: Path | None, limit: int | None
+) -> Iterator[tuple[str, str, Trained]]:
+    """Trains variants for a few epochs: (preset, variant, model)."""
+    from ae import fit, load_data, override, preset
+
+    for name, label, changes in chosen:
+        print(f"\n{name}, {label}", flush=True)
+        config = override(preset(name), epochs=epochs, patience=epochs, limit=limit, **changes)
+        data = load_data(config, data_dir=data_dir)
+        state, history = fit(config, data, out=runs / f"{name}-{label.replace(' ', '-')}", resume=True)
+        last = history[-1]
+        about = len(history), last["seconds"], last["val_loss"]
+        yield name, label, Trained(config, state.variables, *about, data.validation)
+
+
+def compared(models: tuple[str, ...], data_dir: Path | None, limit: int | None) -> Iterator[tuple[str, str, Trained]]:
+    """Colorizers as their own training left them: ("in full", name, model)."""
+    from vivid import PRESET as VIVID
+
+    from ae import load_data, load_model, override
+    from ae.errors import InputError
+
+    for model in models:
+        print(f"\n{model}", flush=True)
+        own = VIVID if Path(model).name == VIVID.name else None
+        config, variables, result = load_model(model, preset=own)
+        data = load_data(override(config, limit=limit), data_dir=data_dir)
+        if "validation" not in result:
+            raise InputError(f"{model} has not been trained to its end: go on with --resume")
+        about = result["epochs"], result["wall_seconds"], result["validation"]["loss"]
+        yield "in full", config.name, Trained(config, variables, *about, data.validation)
+
+
+def readings(model: Trained) -> Iterator[tuple[str, Trained]]:
+    """Ways to read what was trained: classes of chroma at several temperatures."""
+    if not hasattr(model.config.model, "temperature"):
+        yield "", model
+        return
+    for temperature in TEMPERATURES:
+        config = replace(model.config, model=model.config.model.clone(temperature=temperature))
+        yield f", temperature {temperature:g}", model._replace(config=config)
+
+
+def row(model: Trained) -> dict[str, Any]:
+    """What the table says of a variant; of a colorizer also what colour costs, as its chroma is multiplied."""
+    from ae import predictor
+    from ae.score.flops import count, multiply_adds
+    from ae.tasks import Colorize
+
+    about = {
+        "parameters": count(model.variables),
+        "multiply_adds": multiply_adds(model.config.model, (*model.validation.images.shape[1:3], 1)),
+        "epochs": model.epochs,
+        "minutes": model.seconds / 60,
+        "validation": model.validation.name,
+    }
+    if not isinstance(model.config.task, Colorize):
+        return about | {"val_loss": model.val_loss}
+    curve = cost_of_colour(predictor(model.config), model.variables, model.validation, SATURATIONS)
+    return about | {"val_loss": curve["mse"][0], "colourfulness": curve["colourfulness"][0], "curve": curve}
+
+
+if __name__ == "__main__":
+    cli.run(main, interrupted="interrupted; the same command goes on from the last checkpoint")
