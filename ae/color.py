@@ -17,7 +17,7 @@ BT2020 = (0.2627, 0.6780, 0.0593)
 
 
 def luma(rgb: jax.Array, weights: tuple[float, float, float] = BT601, *, axis: int = -1) -> jax.Array:
-    """Luma of RGB images: [..., 3] -> [..., 1], in the range of the input. Raises InputError for other shapes.
+    """Compute the luma of RGB images: [..., 3] -> [..., 1], in the range of the input. Raises InputError for other shapes.
 
     `axis`, here and below: of the channels.
     """
@@ -28,7 +28,7 @@ def luma(rgb: jax.Array, weights: tuple[float, float, float] = BT601, *, axis: i
 
 
 def rgb_to_chroma(rgb: jax.Array, weights: tuple[float, float, float] = BT601, *, axis: int = -1) -> jax.Array:
-    """Chroma Cb, Cr [..., 2] in [-0.5, 0.5] of RGB [..., 3] in [0, 1]."""
+    """Compute chroma Cb, Cr [..., 2] in [-0.5, 0.5] of RGB [..., 3] in [0, 1]."""
     gray, (red, _, blue) = luma(rgb, weights, axis=axis), jnp.split(rgb, 3, axis)
     return jnp.concatenate([(blue - gray) / (2 * (1 - weights[2])), (red - gray) / (2 * (1 - weights[0]))], axis)
 
@@ -36,7 +36,7 @@ def rgb_to_chroma(rgb: jax.Array, weights: tuple[float, float, float] = BT601, *
 def ycbcr_to_rgb(
     luma: jax.Array, chroma: jax.Array, weights: tuple[float, float, float] = BT601, *, axis: int = -1
 ) -> jax.Array:
-    """RGB [..., 3] of luma [..., 1] in [0, 1] and chroma Cb, Cr [..., 2] in [-0.5, 0.5]; its luma is the given one.
+    """Compute RGB [..., 3] of luma [..., 1] in [0, 1] and chroma Cb, Cr [..., 2] in [-0.5, 0.5]; its luma is the given one.
 
     Where chroma is too strong for the luma, values are outside [0, 1]. Raises InputError for other shapes.
     """
@@ -45,13 +45,13 @@ def ycbcr_to_rgb(
 
 
 def _check_planes(luma: jax.Array, chroma: jax.Array, axis: int) -> None:
-    """Of other numbers of channels, RGB would have more than three without a word."""
+    """Raise InputError for other numbers of channels, of which RGB would silently have more than three."""
     if (luma.shape[axis], chroma.shape[axis]) != (1, 2):
         raise InputError(f"expected luma [..., 1] and chroma [..., 2], got {luma.shape} and {chroma.shape}")
 
 
 def _differences(chroma: jax.Array, weights: tuple[float, float, float], axis: int) -> list[jax.Array]:
-    """What chroma adds to luma in R, G and B."""
+    """Compute what chroma adds to luma in R, G and B."""
     red, green, blue = weights
     cb, cr = jnp.split(chroma, 2, axis)
     r, b = 2 * (1 - red) * cr, 2 * (1 - blue) * cb
@@ -61,7 +61,7 @@ def _differences(chroma: jax.Array, weights: tuple[float, float, float], axis: i
 def into_gamut(
     luma: jax.Array, chroma: jax.Array, weights: tuple[float, float, float] = BT601, *, axis: int = -1
 ) -> jax.Array:
-    """Chroma [..., 2], made weaker where RGB would leave [0, 1] otherwise: hue and luma [..., 1] stay.
+    """Weaken chroma [..., 2] where RGB would leave [0, 1] otherwise: hue and luma [..., 1] stay.
 
     White has none, even where luma was rounded to a little less: what little room that leaves would be a hue.
     Raises InputError for other shapes.
@@ -77,13 +77,13 @@ def into_gamut(
 
 
 def saturated(rgb: jax.Array, factor: float | jax.Array) -> jax.Array:
-    """RGB [..., 3] in [0, 1] with its chroma multiplied, as far as [0, 1] allows; luma and hue stay."""
+    """Multiply the chroma of RGB [..., 3] in [0, 1], as far as [0, 1] allows; luma and hue stay."""
     gray = luma(rgb)
     return ycbcr_to_rgb(gray, into_gamut(gray, factor * rgb_to_chroma(rgb)))
 
 
 def colourfulness(rgb: jax.Array) -> jax.Array:
-    """How colourful images are: RGB [..., H, W, 3] in [0, 1] -> [...]; gray is 0, vivid about 100.
+    """Compute how colourful images are: RGB [..., H, W, 3] in [0, 1] -> [...]; gray is 0, vivid about 100.
 
     From Hasler and Suesstrunk, "Measuring colourfulness in natural images" (2003), with its signed differences of channels:
     tools that take their absolute value give lower figures.
@@ -113,16 +113,16 @@ class Coding(NamedTuple):
         return 2**self.bits - 1 if self.full_range else 224 * self._unit
 
     def luma(self, codes: jax.Array) -> jax.Array:
-        """Integers -> luma in [0, 1]; what is blacker than black or whiter than white is cut."""
+        """Convert integers to luma in [0, 1]; what is blacker than black or whiter than white is cut."""
         if self.full_range:
             return jnp.float32(codes) / (2**self.bits - 1)
         return jnp.clip((jnp.float32(codes) / self._unit - 16) / 219, 0, 1)
 
     def chroma_codes(self, chroma: jax.Array) -> jax.Array:
-        """Cb or Cr in [-0.5, 0.5] -> integers."""
+        """Convert Cb or Cr in [-0.5, 0.5] to integers."""
         codes = jnp.round(chroma * self._chroma_scale) + 2 ** (self.bits - 1)
         return jnp.clip(codes, 0, 2**self.bits - 1).astype(jnp.uint8 if self.bits == 8 else jnp.uint16)
 
     def chroma(self, codes: jax.Array) -> jax.Array:
-        """Integers -> Cb or Cr in [-0.5, 0.5]."""
+        """Convert integers to Cb or Cr in [-0.5, 0.5]."""
         return (jnp.float32(codes) - 2 ** (self.bits - 1)) / self._chroma_scale

@@ -18,7 +18,7 @@ MOST_PSNR = 80.0  # dB; an error of 1e-4, far below what 8 bits can show
 
 
 def check_batches(output: jax.Array, target: jax.Array) -> None:
-    """Raises InputError where two batches would broadcast in silence ([B, H, W, 1] against [B, H, W, 3], say).
+    """Raise InputError where two batches would broadcast in silence ([B, H, W, 1] against [B, H, W, 3], say).
 
     Also where they are integers, whose differences wrap.
     """
@@ -29,13 +29,13 @@ def check_batches(output: jax.Array, target: jax.Array) -> None:
 
 
 def mse(output: jax.Array, target: jax.Array) -> jax.Array:
-    """Mean squared error of each image: [B, H, W, C] twice -> [B]."""
+    """Compute the mean squared error of each image: [B, H, W, C] twice -> [B]."""
     check_batches(output, target)
     return dm_pix.mse(output, target)
 
 
 def psnr(output: jax.Array, target: jax.Array) -> jax.Array:
-    """Peak signal-to-noise ratio of each image in dB, peak 1: [B, H, W, C] twice -> [B], at most 80.
+    """Compute the peak signal-to-noise ratio of each image in dB, peak 1: [B, H, W, C] twice -> [B], at most 80.
 
     Its mean over a data set is not the PSNR of the mean error (`pooled_psnr`): easy images weigh more in it. Without the
     limit, the few images that are gray anyway would decide about a colorizer, with the rounding errors of their zeros.
@@ -45,12 +45,12 @@ def psnr(output: jax.Array, target: jax.Array) -> jax.Array:
 
 
 def pooled_psnr(mean_squared_error: float | jax.Array) -> jax.Array:
-    """PSNR in dB, peak 1, of an error averaged over all pixels of a data set; at most 80."""
+    """Convert to PSNR in dB, peak 1, an error averaged over all pixels of a data set; at most 80."""
     return jnp.minimum(-10 * jnp.log10(mean_squared_error), MOST_PSNR)
 
 
 def ssim(output: jax.Array, target: jax.Array) -> jax.Array:
-    """Structural similarity of each image: [B, H, W, C] twice -> [B] in [-1, 1]; height and width at least 11.
+    """Compute the structural similarity of each image: [B, H, W, C] twice -> [B] in [-1, 1]; sides of at least 11.
 
     The form of Wang, Bovik, Sheikh and Simoncelli (2004): Gaussian window 11x11, sigma 1.5, only where it fits whole
     ("valid"), mean over the channels. scikit-image's default, a uniform 7x7 window, gives other figures.
@@ -60,7 +60,7 @@ def ssim(output: jax.Array, target: jax.Array) -> jax.Array:
 
 
 def binary_accuracy(output: jax.Array, target: jax.Array) -> jax.Array:
-    """Share of values with `target == (output > 0.5)`: [B, H, W, C] twice -> [B]. What Keras reports for one channel.
+    """Compute the share of values with `target == (output > 0.5)`, as Keras does for one channel: [B, H, W, C] twice -> [B].
 
     A target strictly between 0 and 1 never counts, so on gray images the best that can be reached is below 1.
     """
@@ -69,7 +69,7 @@ def binary_accuracy(output: jax.Array, target: jax.Array) -> jax.Array:
 
 
 def categorical_accuracy(output: jax.Array, target: jax.Array) -> jax.Array:
-    """Share of pixels whose largest channel is the target's: [B, H, W, C] twice -> [B]. What Keras reports for RGB.
+    """Compute the share of pixels whose largest channel is the target's, as Keras does for RGB: [B, H, W, C] twice -> [B].
 
     Ties go to the first channel, so a gray pixel counts as red.
     """
@@ -78,7 +78,7 @@ def categorical_accuracy(output: jax.Array, target: jax.Array) -> jax.Array:
 
 
 def histograms(frames: jax.Array) -> jax.Array:
-    """Distributions of the channels of each frame over 256 values: RGB [T, H, W, 3] in [0, 1] -> [T, 3, 256], sums 1."""
+    """Count the values of each frame's channels in 256 bins: RGB [T, H, W, 3] in [0, 1] -> [T, 3, 256], sums 1."""
     codes = jnp.round(255 * jnp.clip(frames, 0, 1)).astype(jnp.int32)
     values = jnp.moveaxis(codes, -1, 1).reshape(len(frames) * 3, -1)
     counts = jax.vmap(lambda row: jnp.bincount(row, length=256))(values)
@@ -86,13 +86,13 @@ def histograms(frames: jax.Array) -> jax.Array:
 
 
 def divergence(p: jax.Array, q: jax.Array) -> jax.Array:
-    """Jensen-Shannon divergence of distributions, natural logarithm: [..., N] twice -> [...] in [0, log 2]."""
+    """Compute the Jensen-Shannon divergence of distributions, natural logarithm: [..., N] twice -> [...] in [0, log 2]."""
     middle = (p + q) / 2
     return (jax.scipy.special.rel_entr(p, middle) + jax.scipy.special.rel_entr(q, middle)).sum(-1) / 2
 
 
 def cdc(frames: jax.Array) -> jax.Array:
-    """Colour distribution consistency of a clip, RGB [T, H, W, 3] in [0, 1] with T > 4: lower is steadier, 0 a still.
+    """Compute a clip's colour distribution consistency, RGB [T, H, W, 3] in [0, 1], T > 4: lower is steadier, 0 a still.
 
     Mean divergence of the channels' histograms of frames 1, 2 and 4 apart, from Liu et al., "Temporally consistent video
     colorization" (2021). A gray clip scores as well as a perfect one: it belongs beside a measure of colour.
@@ -102,7 +102,7 @@ def cdc(frames: jax.Array) -> jax.Array:
 
 
 def flicker_sums(before: jax.Array, after: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """For pairs of frames, RGB [T, H, W, 3] in [0, 1]: chroma's change where luma stays, and what to divide its sum by.
+    """Sum chroma's change where luma stays, and its weights, over pairs of frames, RGB [T, H, W, 3] in [0, 1].
 
     [T] twice, in steps of 8 bits a pixel; both are 0 where the scene changes.
     """
@@ -113,7 +113,7 @@ def flicker_sums(before: jax.Array, after: jax.Array) -> tuple[jax.Array, jax.Ar
 
 
 def chroma_flicker(frames: jax.Array) -> jax.Array:
-    """How much chroma changes from frame to frame where luma does not, in steps of 8 bits: RGB [T, H, W, 3] in [0, 1].
+    """Compute chroma's change between frames where luma stays, in steps of 8 bits: RGB [T, H, W, 3] in [0, 1] -> scalar.
 
     Pixels count less the more their luma changes, and pairs of frames across a cut not at all: what moves is no flicker.
     0 for a still, and for a gray clip too.
@@ -123,12 +123,12 @@ def chroma_flicker(frames: jax.Array) -> jax.Array:
 
 
 def masked_sums(values: dict[str, jax.Array], mask: jax.Array) -> dict[str, jax.Array]:
-    """Sums of per-image values [B] over the images with mask [B] set, and their number as `count`."""
+    """Sum per-image values [B] over the images with mask [B] set, and their number as `count`."""
     sums = {name: jnp.where(mask, value, 0).sum() for name, value in values.items()}
     return sums | {"count": mask.sum(dtype=jnp.int32)}
 
 
 def means(sums: dict[str, jax.Array]) -> dict[str, float]:
-    """The mean of each summed value, as Python floats."""
+    """Divide each sum by `count`, as Python floats."""
     count = int(sums["count"])
     return {name: float(value) / count for name, value in sums.items() if name != "count"}

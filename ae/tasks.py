@@ -17,7 +17,7 @@ from ae.errors import InputError
 
 @dataclass(frozen=True)
 class Task:
-    """What the training loop asks of a task. Images are float [H, W, C] in [0, 1], batches [B, H, W, C]."""
+    """What to learn: examples, loss and accuracy. Images are float [H, W, C] in [0, 1], batches [B, H, W, C]."""
 
     labels: ClassVar[tuple[str, str, str]] = ("input", "target", "output")
     """What pictures call the three images."""
@@ -27,21 +27,21 @@ class Task:
     """Names of methods that score a batch as `accuracy` does, which tables show as well."""
 
     def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Makes one example: clean image [H, W, C] -> (input, target). All randomness comes from `key`."""
+        """Make one example: clean image [H, W, C] -> (input, target). All randomness comes from `key`."""
         raise NotImplementedError
 
     def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
-        """The loss of each image of a batch: [B, H, W, C] twice -> [B]. Mean squared error unless a task says otherwise."""
+        """Compute the loss of each image: [B, H, W, C] twice -> [B]. Mean squared error unless a task says otherwise."""
         return metrics.mse(output, target)
 
     def accuracy(self, output: jax.Array, target: jax.Array) -> jax.Array:
-        """The accuracy of each image of a batch: [B, H, W, C] twice -> [B]."""
+        """Compute the accuracy of each image: [B, H, W, C] twice -> [B]."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Denoise(Task):
-    """Takes Gaussian noise away: clip(image + sigma * N(0, 1), 0, 1) -> image."""
+    """Denoising of Gaussian noise: clip(image + sigma * N(0, 1), 0, 1) -> image."""
 
     sigma: float = 0.3  # standard deviation of the noise, for images in [0, 1]
     least_sigma: float | None = None  # of noise whose level is drawn for each image, evenly from here to `sigma`
@@ -82,7 +82,7 @@ CLOSEST = 1e-7  # to 0 and 1, for logarithms
 
 @dataclass(frozen=True)
 class Colorize(Task):
-    """Gives colour back: luma [H, W, 1] (BT.601) -> RGB [H, W, 3]."""
+    """Colorizing: luma [H, W, 1] (BT.601) -> RGB [H, W, 3]."""
 
     mirrored: bool = False  # left and right exchanged in half of the images, by chance
     shift: int = 0  # up to so many pixels up, down, left and right, by chance; what comes in mirrors the edge
@@ -105,5 +105,5 @@ class Colorize(Task):
         return metrics.categorical_accuracy(output, target)
 
     def colourfulness(self, output: jax.Array, target: jax.Array) -> jax.Array:
-        """How colourful each output is, whatever the target (see `ae.color.colourfulness`)."""
+        """Compute how colourful each output is, whatever the target (see `ae.color.colourfulness`)."""
         return colourfulness(jnp.clip(output, 0, 1))

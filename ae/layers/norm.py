@@ -16,7 +16,7 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool, weights: jax.Array | None = None) -> jax.Array:
-        """Normalizes x [..., C]. `weights` [...] sum to one and say how much each row counts; equally by default."""
+        """Normalize x [..., C]. `weights` [...] sum to one and say how much each row counts; equally by default."""
         zeros, ones = (lambda: jnp.zeros(x.shape[-1])), (lambda: jnp.ones(x.shape[-1]))
         running_mean = self.variable("batch_stats", "mean", zeros)
         running_var = self.variable("batch_stats", "var", ones)
@@ -35,7 +35,7 @@ class BatchNorm(nn.Module):
 
 
 def _mean(x: jax.Array, weights: jax.Array | None) -> jax.Array:
-    """Added up, not multiplied as a product of matrices, which loses a digit on a CPU."""
+    """Compute the mean by adding up: a product of matrices loses a digit on a CPU."""
     if weights is None:
         return x.mean(tuple(range(x.ndim - 1)))
     return (weights[..., None] * x).sum(tuple(range(weights.ndim)))

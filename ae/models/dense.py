@@ -28,13 +28,13 @@ class DenseAE(nn.Module):
         return self.decode(self.encode(x))
 
     def encode(self, x: jax.Array) -> jax.Array:
-        """Images [B, 28, 28, 1] -> latents [B, latent]."""
+        """Encode images [B, 28, 28, 1] as latents [B, latent]."""
         if x.shape[1:] != self.input_shape:
             raise InputError(f"expected gray images [B, 28, 28, 1], got {x.shape}")
         return _dense_layers(self.encoder, x.reshape(len(x), -1))
 
     def decode(self, latents: jax.Array) -> jax.Array:
-        """Latents [B, latent] -> images [B, 28, 28, 1]."""
+        """Decode latents [B, latent] to images [B, 28, 28, 1]."""
         return nn.sigmoid(_dense_layers(self.decoder, latents)).reshape(-1, *self.input_shape)
 
 

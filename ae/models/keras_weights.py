@@ -23,7 +23,7 @@ VARIABLES = {
 
 
 def from_keras(model: nn.Module, arrays: Mapping[str, np.ndarray]) -> dict:
-    """Turns the variables of a Keras model into those of the same model here.
+    """Convert the variables of a Keras model into those of the same model here.
 
     `arrays` is keyed `NN.LayerClass/name`, NN counting the layers that have variables, for example `04.Conv2D/kernel`:
 

@@ -37,7 +37,7 @@ class PixelMLP(nn.Module):
         return self._layers(values, train, self._shares(level) if train else None)[level]
 
     def _shares(self, level: jax.Array) -> jax.Array:
-        """How many of the pixels [B, H, W] have each level, [levels]; counted as integers, as float32 loses digits."""
+        """Compute the share of pixels [B, H, W] with each level, [levels]; counted as integers, as float32 loses digits."""
         return jnp.bincount(level.ravel(), length=self.pixel_levels) / level.size
 
     def _layers(self, x: jax.Array, train: bool, weights: jax.Array | None = None) -> jax.Array:

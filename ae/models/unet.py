@@ -33,7 +33,7 @@ class UNet(nn.Module):
 
     @property
     def reach(self) -> int:
-        """Four convolutions on each level but the lowest, which has two; one at the end; and a pixel's place in its cell."""
+        """Count four convolutions on each level, two on the lowest, one at the end, and a pixel's place in its cell."""
         return 4 * (self.multiple - 1) + 2 * self.multiple + 1 + self.multiple - 1
 
     @nn.compact
@@ -69,13 +69,13 @@ class ChromaUNet(nn.Module):
         return ycbcr_to_rgb(x, chroma if train else into_gamut(x, chroma))
 
     def features(self, x: jax.Array, train: bool) -> jax.Array:
-        """What the U-Net makes of patches of 2x2 pixels: [B, H, W, 1] -> [B, H/2, W/2, widths[0]], rounded up."""
+        """Compute the U-Net's features of patches of 2x2 pixels: [B, H, W, 1] -> [B, H/2, W/2, widths[0]], rounded up."""
         patches = Conv(self.widths[0], (2, 2), (2, 2))(_padded(x, 2 ** len(self.widths)))
         return _levels(self.widths, patches, lambda x: BatchNorm(self.momentum)(x, train=train))
 
 
 def _levels(widths: tuple[int, ...], x: jax.Array, norm: Callable[[jax.Array], jax.Array] = lambda x: x) -> jax.Array:
-    """The levels of a U-Net: [B, H, W, C] -> [B, H, W, widths[0]]; layers of the module that calls it."""
+    """Apply the levels of a U-Net: [B, H, W, C] -> [B, H, W, widths[0]]; layers of the module that calls it."""
 
     def block(width: int, x: jax.Array) -> jax.Array:
         for _ in range(2):
@@ -94,7 +94,7 @@ def _levels(widths: tuple[int, ...], x: jax.Array, norm: Callable[[jax.Array], j
 
 
 def _padded(x: jax.Array, multiple: int) -> jax.Array:
-    """Images [B, H, W, C] with their last rows and columns repeated up to the next multiple; sizes may be symbolic."""
+    """Repeat the last rows and columns of images [B, H, W, C] up to the next multiple; sizes may be symbolic."""
     for axis in (1, 2):
         size = x.shape[axis]
         whole = -(-size // multiple) * multiple

@@ -5,7 +5,6 @@ from dataclasses import replace
 from ae import models, tasks
 from ae.config import Config
 
-# Ours: noise anew in each epoch, a learning rate that ends at nothing, and 5,000 training images held out to choose by.
 UNET_DENOISER = Config(
     name="unet_denoiser",
     model=models.UNet(widths=(32, 64, 104), residual=True),
@@ -21,13 +20,9 @@ UNET_DENOISER = Config(
     patience=9,
     new_noise_each_epoch=True,
 )
-
-
 UNET_DENOISER_BLIND = replace(  # knows no noise level
     UNET_DENOISER, name="unet_denoiser_blind", train_task=tasks.Denoise(sigma=0.6, least_sigma=0.0)
 )
-
-
 KERAS_IO_DENOISER = replace(
     UNET_DENOISER,
     name="keras_io_denoiser",
@@ -36,14 +31,10 @@ KERAS_IO_DENOISER = replace(
     epochs=20,
     patience=20,
 )
-
-
 DENSE_AE = tuple(  # which are to give back clean images too
     replace(UNET_DENOISER_BLIND, name=f"dense_ae_{latent}", model=models.DenseAE(latent), epochs=30, patience=30)
     for latent in (8, 16, 32, 64)
 )
-
-
 PHOTO_DENOISER = replace(  # for gray images, or each channel of others
     UNET_DENOISER,
     name="photo_denoiser",

@@ -13,11 +13,7 @@ PIXEL_MLP = Config(
     validation_split="test[:9000]",  # as in the reference: test images choose the epoch
     batch_size=256,
 )
-
-
 CONV_AE = replace(PIXEL_MLP, name="conv_ae", model=models.ConvAE())
-
-
 COLORIZER_AE = Config(name="colorizer_ae", model=models.ColorizerAE(), task=tasks.Colorize(), data="cifar100")
 
 

@@ -22,7 +22,7 @@ def _mesh() -> Mesh:
 
 
 def join_processes(coordinator: str | None = None, count: int | None = None, index: int | None = None) -> None:
-    """Makes this process one of several; by default as the cluster's environment says (Slurm, Open MPI, TPU pods).
+    """Make this process one of several; by default as the cluster's environment says (Slurm, Open MPI, TPU pods).
 
     `coordinator`: address and free port of the first process. Raises InputError where there is nothing to join.
     """
@@ -36,17 +36,17 @@ def join_processes(coordinator: str | None = None, count: int | None = None, ind
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes and prints."""
+    """Return whether this process is the one that writes and prints."""
     return jax.process_index() == 0
 
 
 def from_first(tree: Any) -> Any:
-    """The arrays of a tree as the first process has them."""
+    """Return the arrays of a tree as the first process has them."""
     return tree if jax.process_count() == 1 else multihost_utils.broadcast_one_to_all(tree)
 
 
 def text_from_first(text: str) -> str:
-    """A text as the first process has it."""
+    """Return a text as the first process has it."""
     if jax.process_count() == 1:
         return text
     data = np.frombuffer(text.encode(), np.uint8)
@@ -56,14 +56,14 @@ def text_from_first(text: str) -> str:
 
 
 def any_process(*flags: bool) -> list[bool]:
-    """For each flag, whether it is set in any process."""
+    """Return for each flag whether it is set in any process."""
     if jax.process_count() == 1:
         return list(flags)
     return multihost_utils.process_allgather(np.asarray(flags)).any(axis=0).tolist()
 
 
 def replicate(tree: Any) -> Any:
-    """The arrays of a tree, on every device; every process has to have the same."""
+    """Copy the arrays of a tree to every device; every process has to have the same."""
     sharding = NamedSharding(_mesh(), PartitionSpec())
     if jax.process_count() == 1:
         return jax.device_put(tree, sharding)
@@ -76,7 +76,7 @@ def replicate(tree: Any) -> Any:
 
 
 def split(tree: Any) -> Any:
-    """Inside a compiled function: splits the first axis of every array over the devices.
+    """Split the first axis of every array over the devices, inside a compiled function.
 
     Where it does not divide, as in the last batch of an epoch, every device computes the whole.
     """
@@ -86,12 +86,12 @@ def split(tree: Any) -> Any:
 
 
 def round_up(batch_size: int) -> int:
-    """The next batch size that divides over the devices."""
+    """Return the next batch size that divides over the devices."""
     return -(-batch_size // jax.device_count()) * jax.device_count()
 
 
 def check_batch_size(batch_size: int) -> None:
-    """Raises InputError where a batch does not divide over the devices."""
+    """Raise InputError where a batch does not divide over the devices."""
     if batch_size % jax.device_count():
         raise InputError(
             f"a batch of {batch_size} images does not divide over {jax.device_count()} devices: "

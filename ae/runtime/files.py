@@ -16,7 +16,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """A path to write to, which takes the given name when the block ends well; when it does not, nothing is left.
+    """Yield a path to write to, which takes the given name when the block ends well; when it does not, nothing is left.
 
     Where the name is a link, the file that it leads to is replaced.
     """
@@ -58,24 +58,24 @@ def with_word(path: Path, word: str) -> Path:
 
 
 def _real(path: Path) -> Path:
-    """The file that is meant, which a link leads to, be it there or not; relative as it was given where there is none."""
+    """Return the file that a link leads to, be it there or not; other paths as they were given."""
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def _temporary(path: Path) -> Path:
-    """A name beside that of a file; of too long a one the beginning is cut, as the end chooses the format."""
+    """Return a name beside that of a file, its beginning cut where it is too long, as the end chooses the format."""
     prefix = f".{os.getpid()}-"
     return path.with_name(prefix + path.name.encode()[-(LONGEST_NAME - len(prefix)) :].decode(errors="ignore"))
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text file whole or not at all."""
+    """Write a text file whole or not at all."""
     with written_whole(path) as temporary:
         temporary.write_text(text)
 
 
 def read_json(path: Path) -> Any:
-    """The values in a JSON file. Raises InputError where it is damaged."""
+    """Read the values in a JSON file. Raises InputError where it is damaged."""
     try:
         return json.loads(path.read_text())
     except ValueError as error:

@@ -10,7 +10,7 @@ from ae.runtime import devices
 
 @contextmanager
 def deferred_interrupts() -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM set the event: during a call the old state is gone and the new one not there yet.
+    """Yield an event that Ctrl-C and SIGTERM set: during a call the old state is gone and the new one not there yet.
 
     An exception from the handler could also get lost: Python goes on after those in callbacks of its garbage collector, and
     JAX has one. The second signal interrupts at once.

@@ -10,7 +10,7 @@ from ae.runtime import devices
 
 
 def paced(first: int, last: int, *, seconds: float = 1.0) -> Iterator[tuple[int, int]]:
-    """Yields consecutive ranges (start, stop) that cover first..last.
+    """Yield consecutive ranges (start, stop) that cover first..last.
 
     The time the caller spends on a range decides the size of the next, which aims at `seconds`; of several processes, the
     time of the first.
@@ -25,7 +25,7 @@ def paced(first: int, last: int, *, seconds: float = 1.0) -> Iterator[tuple[int,
 
 
 def bar(label: str, total: int | None, *, done: int = 0, unit: str = "img") -> tqdm:
-    """A progress bar in images, with images a second and the time left; in a log file, one line each half minute."""
+    """Return a progress bar in images, with images a second and the time left; in a log file, one line each half minute."""
     delay, interval = (0.5, 0.1) if sys.stderr.isatty() else (30, 30)
     return tqdm(
         desc=label,

@@ -17,7 +17,7 @@ _quickly: ContextVar[bool] = ContextVar("_quickly", default=False)
 
 @contextmanager
 def compiled_quickly() -> Iterator[None]:
-    """Convolutions that are traced in here are XLA's own on a CPU too, unless gradients are asked for.
+    """Make convolutions that are traced in here XLA's own on a CPU too, unless gradients are asked for.
 
     They compile many times faster, and run nearly as fast as long as they are in no loop of XLA's: for images and
     clips of any size, each of which is a program of its own.
@@ -31,7 +31,7 @@ def compiled_quickly() -> Iterator[None]:
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def conv(x: jax.Array, w: jax.Array, strides: Pair) -> jax.Array:
-    """Convolution with "same" padding: [B, H, W, I] and kernel [kh, kw, I, O] -> [B, ceil(H / sh), ceil(W / sw), O]."""
+    """Convolve with "same" padding: [B, H, W, I] and kernel [kh, kw, I, O] -> [B, ceil(H / sh), ceil(W / sw), O]."""
     return output_by_lax(x, w, strides) if _quickly.get() else output(x, w, strides)
 
 
@@ -49,7 +49,7 @@ conv.defvjp(_conv_forward, _conv_backward)
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def conv_transpose(x: jax.Array, w: jax.Array, strides: Pair) -> jax.Array:
-    """The transpose of `conv`: [B, H, W, I] and kernel [kh, kw, O, I] -> [B, H * sh, W * sw, O]."""
+    """Compute the transpose of `conv`: [B, H, W, I] and kernel [kh, kw, O, I] -> [B, H * sh, W * sw, O]."""
     product = input_gradient_by_lax if _quickly.get() else input_gradient
     return product(x, w, strides, _stretched(x, strides))
 
@@ -73,7 +73,7 @@ conv_transpose.defvjp(_conv_transpose_forward, _conv_transpose_backward)
 
 
 def _parameters(layer: nn.Module, x: jax.Array, shape: tuple[int, ...]) -> list[jax.Array]:
-    """The input, the kernel and the bias of a layer, of one dtype."""
+    """Return the input, the kernel and the bias of a layer, of one dtype."""
     kernel = layer.param("kernel", nn.initializers.glorot_uniform(), shape, jnp.float32)
     bias = layer.param("bias", nn.initializers.zeros_init(), (layer.features,), jnp.float32)
     return nn.dtypes.promote_dtype(x, kernel, bias)

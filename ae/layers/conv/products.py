@@ -50,7 +50,7 @@ def kernel_gradient(x: jax.Array, g: jax.Array, strides: Pair, kernel: Pair) -> 
 
 
 def _by_platform(a: jax.Array, b: jax.Array, cpu: Product, default: Product) -> jax.Array:
-    """Chosen when the program is lowered; tiles need to know how many they are, so symbolic sizes get the default."""
+    """Choose when the program is lowered; tiles need to know how many they are, so symbolic sizes get the default."""
     if any(map(is_symbolic_dim, a.shape)):
         return default(a, b)
     return lax.platform_dependent(a, b, cpu=_in_float32(cpu), default=default)
@@ -67,7 +67,7 @@ def kernel_gradient_by_lax(x: jax.Array, g: jax.Array, strides: Pair, kernel: Pa
 
 
 def _in_float32(product: Product) -> Product:
-    """bfloat16 is no faster on most CPUs, and sums of tiles would lose digits in it."""
+    """Compute in float32: bfloat16 is no faster on most CPUs, and sums of tiles would lose digits in it."""
 
     def wider(a: jax.Array, b: jax.Array) -> jax.Array:
         dtype = jnp.promote_types(a.dtype, jnp.float32)
@@ -118,12 +118,12 @@ def _kernel_gradient_on_cpu(x: jax.Array, g: jax.Array, strides: Pair, kernel: P
 
 
 def _mirrored(kernel: Pair, padding: Padding) -> Padding:
-    """The padding with which a convolution of stride one is turned back."""
+    """Return the padding of the convolution that gives the gradient of one of stride one."""
     return [(k - 1 - low, k - 1 - high) for k, (low, high) in zip(kernel, padding, strict=True)]
 
 
 def _output_by_shifts(x: jax.Array, w: jax.Array, padding: Padding) -> jax.Array:
-    """One product with kh * kw * O columns, where the plain one has O; then each tap's share goes to its place."""
+    """Compute one product with kh * kw * O columns, where the plain one has O; then each tap's share goes to its place."""
     columns = matrix(x) @ w.transpose(2, 0, 1, 3).reshape(x.shape[3], -1)
     columns = columns.reshape(*x.shape[:3], *w.shape[:2], w.shape[3])
 

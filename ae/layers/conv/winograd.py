@@ -17,7 +17,7 @@ from ae.layers.conv.tiles import Grid, Padding, Pair, matrix, overlapped, to_til
 
 
 class _Axis(NamedTuple):
-    """How one axis is computed, tile by tile: outputs = A^T ((G kernel) * (B^T inputs))."""
+    """One axis, computed tile by tile: outputs = A^T ((G kernel) * (B^T inputs))."""
 
     low: int  # zeros before the input
     stride: int
@@ -122,7 +122,7 @@ def _transformed_kernel(w: jax.Array, axes: Axes) -> Grid:
 
 
 def _products(first: Grid, second: Grid, contract: Pair) -> Grid:
-    """The matrix product of each pair; images are matrices [pixels, channels]."""
+    """Compute the matrix product of each pair; images are matrices [pixels, channels]."""
 
     def product(a: jax.Array, b: jax.Array) -> jax.Array:
         c = lax.dot_general(matrix(a), matrix(b), (((contract[0],), (contract[1],)), ((), ())))
@@ -132,14 +132,14 @@ def _products(first: Grid, second: Grid, contract: Pair) -> Grid:
 
 
 def _combine_grid(matrices: list[np.ndarray], grid: Grid) -> Grid:
-    """rows @ grid @ columns.T, where each element of the grid is an array."""
+    """Compute rows @ grid @ columns.T, where each element of the grid is an array."""
     rows, columns = matrices
     grid = [[_combine(row, column) for column in zip(*grid, strict=True)] for row in rows]
     return [[_combine(column, row) for column in columns] for row in grid]
 
 
 def _combine(factors: np.ndarray, arrays: Sequence[jax.Array]) -> jax.Array:
-    """The sum of factors * arrays without those by zero; XLA drops the products by one. One factor is positive."""
+    """Sum factors * arrays without those by zero; XLA drops the products by one. One factor is positive."""
     added = [float(factor) * array for factor, array in zip(factors, arrays, strict=True) if factor > 0]
     taken = [float(-factor) * array for factor, array in zip(factors, arrays, strict=True) if factor < 0]
     total = sum(added[1:], start=added[0])
@@ -147,7 +147,7 @@ def _combine(factors: np.ndarray, arrays: Sequence[jax.Array]) -> jax.Array:
 
 
 def _assembled(grid: Grid, matrices: list[np.ndarray], low: Pair, steps: Pair, size: Pair) -> jax.Array:
-    """The image of the tiles rows @ grid @ columns.T, the transpose of `to_tiles`: what tiles share is added."""
+    """Assemble the image of the tiles rows @ grid @ columns.T, the transpose of `to_tiles`: what tiles share is added."""
     rows, columns = matrices
     parts = [[_combine(column, line) for column in columns] for line in grid]
     # Lines before rows are combined: then XLA computes each once.
