@@ -10,8 +10,8 @@ from ae.presets.reference import COLORIZER_AE, PIXEL_MLP
 def on_sample(config: Config) -> Config:
     """Return the same run on the data that comes with the dependencies: no download, no look at test data before the end."""
     data = {"mnist": "sample-digits", "cifar100": "sample-photos"}.get(config.data, config.data)
-    splits = {"train_split": "train", "validation_split": "validation", "test_split": "test", "reference_split": None}
-    return replace(config, data=data, **splits)
+    on_data = replace(config, data=data, reference_split=None)
+    return replace(on_data, train_split="train", validation_split="validation", test_split="test")
 
 
 PIXEL_MLP_QUICK = replace(
