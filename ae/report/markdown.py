@@ -20,10 +20,11 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in (head, ["---"] * len(head), *body))
 
 
-def fill_file(readme: Path, source: Path, tables: str) -> None:
-    """Puts tables into a file that shows them."""
-    if readme.exists() and (filled := fill(readme.read_text(), source, tables)) != readme.read_text():
-        write_text(readme, filled)
+def fill_pages(source: Path, tables: str) -> None:
+    """Put tables into the pages that show them: README.md and docs/*.md of the working folder."""
+    for page in (*Path().glob("README.md"), *Path("docs").glob("*.md")):
+        if (filled := fill(page.read_text(), source, tables)) != page.read_text():
+            write_text(page, filled)
 
 
 def fill(text: str, source: Path, tables: str) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ae.report.markdown import Row, columns, fill_file
+from ae.report.markdown import Row, columns, fill_pages
+from ae.report.overview import overview
 from ae.report.reference import REPORTED
 from ae.report.studies import studies
 from ae.runtime.files import read_json, write_text
@@ -161,8 +162,8 @@ first epoch whose loss, on the images it is chosen on, is at most what the refer
 """
 
 
-def write_tables(folder: Path, readme: Path = Path("README.md")) -> str:
-    """Writes `README.md` in a folder of results, and the table in the main README if that shows this folder; returns it."""
+def write_tables(folder: Path) -> str:
+    """Write `README.md` in a folder of results and the overview in the pages that show this folder; return all tables."""
     results = read_results(folder)
     tables = table(results)
     pictures = "".join(
@@ -172,5 +173,5 @@ def write_tables(folder: Path, readme: Path = Path("README.md")) -> str:
     )
     grids = "".join(f"\n![{path.stem}]({path.name})\n" for path in sorted(folder.glob("side_by_side_*.png")))
     write_text(folder / "README.md", PREAMBLE + tables + grids + studies(folder) + pictures)
-    fill_file(readme, folder, tables)
+    fill_pages(folder, overview(results))
     return tables

@@ -1,11 +1,10 @@
 """Measurements of speed as Markdown tables, and the texts that show them."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ae.report.markdown import fill_file, markdown
+from ae.report.markdown import fill_pages, markdown
 
 
 def train_table(values: dict[str, Any]) -> str:
@@ -71,11 +70,7 @@ BENCHMARKS = {
 }
 
 
-def write_benchmark(
-    path: Path, texts: Sequence[Path] = (Path("README.md"), Path("ae/layers/conv/__init__.py"))
-) -> None:
-    """Writes the table of a benchmark's file into the texts that show it."""
+def write_benchmark(path: Path) -> None:
+    """Write the table of a benchmark's file into the pages that show it."""
     if path.stem in BENCHMARKS:
-        table = BENCHMARKS[path.stem](json.loads(path.read_text()))
-        for text in texts:
-            fill_file(text, path, table)
+        fill_pages(path, BENCHMARKS[path.stem](json.loads(path.read_text())))

@@ -66,7 +66,7 @@ def write_chart(
 
 def write(out: Path, name: str, values: dict[str, Any]) -> None:
     """Writes a study's figures, and the tables that show them."""
-    from ae.report.markdown import fill_file
+    from ae.report.markdown import fill_pages
     from ae.report.studies import STUDIES
     from ae.report.tables import write_tables
     from ae.runtime.files import write_text
@@ -74,5 +74,5 @@ def write(out: Path, name: str, values: dict[str, Any]) -> None:
     write_text(out / f"{name}.json", json.dumps(values, indent=2) + "\n")
     table = STUDIES[name](values)
     write_tables(out)
-    fill_file(Path("README.md"), out / f"{name}.json", table)
+    fill_pages(out / f"{name}.json", table)
     print(table)
