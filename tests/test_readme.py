@@ -1,8 +1,7 @@
-"""Every command in the README is run: here, shortened where it is long, or by the test that is named for it."""
+"""Every command and example of the guides is run: here, shortened where it is long, or by the test that is named for it."""
 
 import os
 import re
-import runpy
 import socket
 import subprocess
 
@@ -13,14 +12,14 @@ from clips import luma_frames, make_clip
 from conftest import ROOT, python, refused
 from PIL import Image
 
-TEXT = (ROOT / "README.md").read_text()
-COMMANDS = [
-    line.partition("#")[0].strip()
-    for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
-    for line in block.splitlines()
-    if "scripts/" in line
-]
-EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+README = (ROOT / "README.md").read_text()
+PAGES = dict.fromkeys(re.findall(r"\]\((docs/\w+\.md|CONTRIBUTING\.md)\)", README))  # as a reader follows them
+TEXT = "".join([README, *((ROOT / page).read_text() for page in PAGES)])
+BLOCKS = re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
+LINES = dict.fromkeys(line.partition(" #")[0].strip() for block in BLOCKS for line in block.splitlines())
+COMMANDS = [line for line in LINES if "scripts/" in line]
+EXAMPLES = list(dict.fromkeys(re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)))
+FILES = {example.partition("\n")[0].removeprefix("# "): example for example in EXAMPLES if example.startswith("# my_")}
 
 ONE_EPOCH = ("--limit", "16", "--epochs", "1")
 TRAINING = {
@@ -42,14 +41,17 @@ IMAGES = {
     "python scripts/colorize.py film.mkv frames/%06d.png": (),
     "python scripts/colorize.py frames/ again.mkv --fps 24000/1001": (),
     "python scripts/denoise.py noisy.png clean.png": (),
+    "python scripts/denoise.py noisy.png clean.png --sigma 0.1": (),
 }
 OWN = {
     "python scripts/train.py my_model.py --data sample": ("--limit", "16", "--epochs", "2"),
+    "python scripts/train.py my_task.py --data sample": ONE_EPOCH,
     "python scripts/evaluate.py runs/residual-sample-digits --preset my_model.py": (),
     "python scripts/denoise.py noisy.png clean.png --model runs/residual-sample-digits --preset my_model.py": (),
 }
 ELSEWHERE = {
     "python scripts/reproduce.py --quick": ".ci/run",
+    "python scripts/docs.py": "test_the_site_has_every_guide",
     "python scripts/evaluate.py chroma_unet": "test_released_weights_score_what_the_tables_say",
     "python scripts/variants.py": "test_variants_make_a_table",
     "python scripts/train.py scripts/vivid.py": "test_colour_by_classes_trains",
@@ -75,6 +77,11 @@ def test_every_command_is_run():
     tests = "".join(path.read_text() for path in (ROOT / "tests").glob("*.py")) + "def .ci/run("
     for name in ELSEWHERE.values():
         assert f"def {name}(" in tests
+
+
+def test_every_other_command_is_one_of_the_checks_or_of_the_setup():
+    known = BLOCKS[0] + (ROOT / ".ci/run").read_text() + (ROOT / "results/RELIABILITY.md").read_text()
+    assert [line for line in LINES if "scripts/" not in line and "peers/" not in line and line not in known] == []
 
 
 @pytest.fixture
@@ -120,17 +127,19 @@ def test_images_and_clips(follow, tmp_path):
 
 
 def test_a_model_and_a_task_in_a_file_of_ones_own(follow, call, tmp_path):
-    (example,) = [block for block in EXAMPLES if "PRESET = " in block]
-    (tmp_path / "my_model.py").write_text(example)
+    for name, example in FILES.items():
+        (tmp_path / name).write_text(example)
     iio.imwrite(tmp_path / "noisy.png", np.random.default_rng(0).integers(0, 256, (20, 30), np.uint8))
-    said = [done.stdout for _, done in follow(OWN)]
-    assert "epoch   2" in said[0]
-    assert "residual" in said[1]
+    said = {line: done.stdout for line, done in follow(OWN)}
+    assert all(f"python scripts/train.py {name} --data sample" in said for name in FILES)
+    assert "epoch   2" in said["python scripts/train.py my_model.py --data sample"]
+    scores = said["python scripts/evaluate.py runs/residual-sample-digits --preset my_model.py"]
+    assert "residual" in scores
     assert iio.imread(tmp_path / "clean.png").shape == (20, 30)
     refused(call("evaluate.py", "runs/residual-sample-digits", status=2), "name the file", "--preset")
     call("export.py", "runs/residual-sample-digits", "mine.safetensors", "--preset", "my_model.py")
     scored = call("evaluate.py", "mine.safetensors", "--data", "sample", "--preset", "my_model.py")
-    assert scored.stdout.splitlines()[-2] == said[1].splitlines()[-2]
+    assert scored.stdout.splitlines()[-2] == scores.splitlines()[-2]
 
 
 SMALL = "from ae import models, preset; PRESET = preset('colorizer_ae_quick', model=models.ChromaUNet(widths=(4, 8)))"
@@ -168,22 +177,23 @@ def test_slurm_says_what_there_is_to_join():
     assert [text.splitlines()[-1] for text in said] == ["2", "2"]
 
 
-def test_python(tmp_path, monkeypatch):
-    (example,) = [block for block in EXAMPLES if "fit(" in block]
-    (tmp_path / "example.py").write_text(example.replace("epochs=3", "epochs=1, limit=32"))
+@pytest.mark.parametrize("example", [example for example in EXAMPLES if example not in FILES.values()])
+def test_examples_run(example, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    runpy.run_path("example.py")
+    frames, noisy = luma_frames(3, 24, 32), np.random.default_rng(0).random((20, 30), np.float32)
+    values = {"frames": frames, "noisy": noisy}
+    exec(example.replace("epochs=3", "epochs=1, limit=32"), values)
+    if "rgb" in values:
+        assert (values["rgb"].shape, values["rgb"].dtype) == ((*frames.shape, 3), frames.dtype)
+    if "clean" in values:
+        assert np.std(values["clean"]) < np.std(noisy)
 
 
-def test_colorizing_from_python():
-    (example,) = [block for block in EXAMPLES if "Colorizer" in block]
-    frames = luma_frames(3, 24, 32)
-    values = {"frames": frames}
-    exec(example, values)
-    assert values["rgb"].shape == (*frames.shape, 3)
-    assert values["rgb"].dtype == frames.dtype
-
-
-def test_every_script_is_in_the_readme():
+def test_every_script_is_in_the_guides():
     named = set(re.findall(r"scripts/(\w+\.py)", TEXT))
     assert named == {path.name for path in (ROOT / "scripts").glob("*.py")}
+
+
+def test_files_that_the_guides_name_exist():
+    named = set(re.findall(r"`((?:ae|scripts|tests|docs|results)/[\w/.]+)`", TEXT))
+    assert sorted(name for name in named if "NAME" not in name and not (ROOT / name).exists()) == []

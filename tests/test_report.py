@@ -14,6 +14,7 @@ from ae.presets import PRESETS
 from ae.report import result as results
 from ae.report import tables
 from ae.report.markdown import fill
+from ae.report.overview import overview
 from ae.report.reference import reported
 from ae.report.studies import STUDIES
 from ae.score.baselines import baselines
@@ -132,13 +133,16 @@ def test_tables_begin_with_what_the_reference_does(result, tmp_path):
     assert titles == ["Denoising mnist", "Colorizing cifar100", "Denoising the luma of cifar100"]
 
 
-def test_tables_fill_the_readme_that_shows_the_folder(result, tmp_path):
-    out, readme = tmp_path / "results", tmp_path / "README.md"
+def test_tables_fill_the_pages_that_show_the_folder(result, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    out, pages = Path("results"), (Path("README.md"), Path("docs/guide.md"))
     results.publish(result, pictures=tmp_path, out=out)
-    text = f"before\n<!-- table: {out.as_posix()} -->\nold\n<!-- end -->\nafter\n"
-    readme.write_text(text)
-    table = tables.write_tables(out, readme)
-    assert readme.read_text() == text.replace("old\n", table)
+    text = "before\n<!-- table: results -->\nold\n<!-- end -->\nafter\n"
+    pages[1].parent.mkdir()
+    for page in pages:
+        page.write_text(text)
+    table = tables.write_tables(out)
+    assert [page.read_text() for page in pages] == 2 * [text.replace("old\n", overview(tables.read_results(out)))]
     assert table in (out / "README.md").read_text()
     assert fill("no marker", out, table) == "no marker"
     assert sorted(path.name for path in out.iterdir()) == [
@@ -178,7 +182,7 @@ def test_quick_denoisers_beat_their_noisy_input():
 
 
 @pytest.mark.parametrize(
-    "text", [ROOT / "README.md", ROOT / "ae/layers/conv/__init__.py", *ROOT.glob("results/**/README.md")], ids=str
+    "text", [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("results/**/README.md")], ids=str
 )
 def test_committed_tables_equal_the_json(text):
     content = text.read_text()
@@ -188,7 +192,7 @@ def test_committed_tables_equal_the_json(text):
         if source.suffix == ".json":
             table = {**BENCHMARKS, **STUDIES}[source.stem](json.loads((ROOT / source).read_text()))
         else:
-            table = tables.table(tables.read_results(ROOT / source))
+            table = overview(tables.read_results(ROOT / source))
         assert fill(content, source, table) == content
     if text.name == "README.md" and text.parent != ROOT:
         assert tables.table(tables.read_results(text.parent)) in content

@@ -21,6 +21,7 @@ class DenseAE(nn.Module):
     input_shape = (28, 28, 1)
 
     def setup(self) -> None:
+        """Define the layers of both halves."""
         self.encoder = [dense(width) for width in (*self.widths, self.latent)]
         self.decoder = [dense(width) for width in (*reversed(self.widths), 28 * 28)]
 

@@ -148,16 +148,22 @@ def _number(name: str, scores: dict[str, Any], spread: dict[str, Any] | None = N
 
 PREAMBLE = """# Results
 
-Written by the command that each JSON file names. PSNR has peak 1: "pooled" is that of the mean error, "mean" the mean over
-the images, each at most 80 dB. SSIM has a Gaussian window (11x11, sigma 1.5). Binary accuracy cannot count pixels strictly
-between 0 and 1; categorical accuracy is the share of pixels whose largest channel is right. Loss and accuracy are given on
-the images that the reference reports on. It chooses its epoch on them, and so do our presets that reproduce it; what each
-was chosen on is in the table. The best loss is the lowest of the epochs, on those images; everything else is of the last
-weights. The training loss is what is trained with: of keras_io_denoiser cross entropy, in its row and its curve, of all
-others the loss. Where there is a ±, scores are the mean over the seeds that the JSON file names, and their standard
-deviation; all else, pictures, and the weights in the package are of the first. Minutes are wall-clock time, with whatever
-else the machine was doing, and not all machines were equally fast; those to the reference's loss count till the end of the
-first epoch whose loss, on the images it is chosen on, is at most what the reference reports for its best model.
+Scripts write this page from the JSON files beside it. Each JSON file names the command, the seeds and the hardware.
+
+- **loss, accuracy**: on the images that the reference reports on; for `test[:9000]`, the first 9,000 test images. The other scores
+  are on all test images.
+- **MSE, PSNR, SSIM**: for pixels in [0, 1]. "PSNR pooled" is the PSNR of the mean error, "PSNR mean" the mean of the images' PSNR;
+  each is at most 80 dB. SSIM uses a Gaussian window (11x11, sigma 1.5).
+- **binary accuracy**: the share of pixels whose output, rounded to 0 or 1, equals the clean value. Pixels strictly between 0 and 1
+  never count as right. **categorical accuracy**: the share of pixels whose largest colour channel is the right one.
+- **best loss**: the lowest of all epochs, on the images that the run was chosen on. All other scores are those of the last weights.
+- **chosen on**: the images that early stopping looks at. The reference uses test images; so do the presets that reproduce it.
+- **training loss**: the loss that is minimised. For `keras_io_denoiser` it is cross entropy, for all others the mean squared error.
+- **minutes**: wall-clock time, on machines of different speed that may have had other work.
+- **to the reference's loss**: minutes until the end of the first epoch whose validation loss is at most what the reference reports
+  for its best model.
+- **±**: mean and standard deviation over several seeds. All else in the row, the pictures and the released weights are of the
+  first seed.
 
 """
 

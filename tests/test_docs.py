@@ -1,0 +1,105 @@
+"""The guides, the site that is built of them, and the tour."""
+
+import json
+import re
+import subprocess
+from html.parser import HTMLParser
+from urllib.parse import unquote
+
+import matplotlib
+import pytest
+from conftest import ROOT, python
+
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted(ROOT.glob("docs/*.md")),
+    *sorted(ROOT.glob("results/**/*.md")),
+)
+
+
+def prose(page):
+    return re.sub(r"```.*?```|`[^`\n]+`", "", page.read_text(), flags=re.DOTALL)
+
+
+def anchors(page):
+    """As GitHub makes them: lower case, hyphens for spaces, no other signs."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {"".join(c for c in heading.lower().replace(" ", "-") if c.isalnum() or c in "-_") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files_and_headings(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        file, _, anchor = link.partition("#")
+        if not file.startswith("http"):
+            target = page.parent / file if file else page
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), link
+
+
+def test_the_readme_is_short_and_links_every_guide():
+    readme = (ROOT / "README.md").read_text()
+    assert len(readme.encode()) <= 9 * 1024
+    for guide in (ROOT / "docs").iterdir():
+        assert f"](docs/{guide.name})" in readme
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    out = tmp_path_factory.mktemp("docs") / "site"
+    subprocess.run(python(ROOT / "scripts/docs.py", "--out", out), check=True)
+    return out
+
+
+class Page(HTMLParser):
+    """The links and the anchors of a page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.links, self.ids = [], set()
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.links += [attrs[name] for name in ("href", "src") if attrs.get(name)]
+        self.ids |= {attrs[name] for name in ("id", "name") if attrs.get(name)}
+
+
+def test_the_site_has_every_guide(site):
+    index = Page(site / "index.html").links
+    assert {f"docs/{guide.stem}.html" for guide in (ROOT / "docs").glob("*.md")} <= set(index)
+    assert {"CONTRIBUTING.html", "results/README.html", "api/ae.html"} <= set(index)
+    assert "<table>" in (site / "results/README.html").read_text()
+
+
+def test_links_of_the_site_lead_to_files_and_anchors(site):
+    pages = {path: Page(path) for path in site.rglob("*.html")}
+    broken = []
+    for path, page in pages.items():
+        for link in page.links:
+            file, _, anchor = unquote(link).partition("#")
+            target = (path.parent / file).resolve() if file else path
+            if not re.match(r"\w+:", link) and not (
+                target.exists() and (not anchor or target not in pages or anchor in pages[target].ids)
+            ):
+                broken.append(f"{path.relative_to(site)}: {link}")
+    assert broken == []
+
+
+@pytest.mark.slow
+def test_the_tour(tmp_path, monkeypatch, capsys):
+    """Its cells in order, with one short epoch in place of two minutes' worth; they have been committed without outputs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(matplotlib.rcParams, "backend", "agg")
+    cells = json.loads((ROOT / "docs/tour.ipynb").read_text())["cells"]
+    cells = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert not any(cell["outputs"] or cell["execution_count"] for cell in cells)
+    code, found = re.subn(r"(?m)^EPOCHS, IMAGES = \d+, \d+", "EPOCHS, IMAGES = 1, 64", "\n".join("".join(cell["source"]) for cell in cells))
+    assert found == 1
+    values = {}
+    exec(code, values)
+    assert "epoch   1" in capsys.readouterr().out
+    assert values["coloured"].shape == values["photo"].shape
+    assert abs(values["denoised"] - values["photo"]).mean() < abs(values["noisy"] - values["photo"]).mean() / 2
+    assert abs(values["outputs"] - values["clean"]).mean() < abs(values["noisy_digits"] - values["clean"]).mean()
