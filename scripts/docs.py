@@ -3,6 +3,7 @@
 import posixpath
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def targets(path: str, tokens: list[Any]) -> list[str]:
 
 
 def title(tokens: list[Any]) -> str:
-    return next(inline.content for token, inline in zip(tokens, tokens[1:], strict=False) if token.tag == "h1")
+    return next(inline.content for token, inline in pairwise(tokens) if token.tag == "h1")
 
 
 def html_name(path: str) -> str:
@@ -91,7 +92,7 @@ def render(path: str, tokens: list[Any], titles: dict[str, str]) -> str:
         file, mark, anchor = token.attrs[attribute].partition("#")
         name = posixpath.normpath(posixpath.join(posixpath.dirname(path), file))
         token.attrs[attribute] = relative(path, name) + mark + anchor
-    for heading, inline in zip(tokens, tokens[1:], strict=False):
+    for heading, inline in pairwise(tokens):
         if heading.type == "heading_open":
             heading.attrs["id"] = slug(inline.content)
     navigation = "".join(f'<a href="{relative(path, page)}">{name}</a>' for page, name in titles.items())

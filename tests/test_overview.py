@@ -18,7 +18,9 @@ def test_a_row_for_each_model_with_the_figures_of_its_file():
     assert [row[2] for row in rows] == [f"`{name}`" for name in SHOWN]
     assert [int(row[3].replace(",", "")) for row in rows] == [result["parameters"] for result in RESULTS]
     for row, result in zip(rows, RESULTS, strict=True):
-        losses = [seed["compared"]["mse"] for seed in result.get("by_seed", ())] or [result["compared"]["mse"]]
+        losses = [seed["reference_split"]["mse"] for seed in result.get("by_seed", ())] or [
+            result["reference_split"]["mse"]
+        ]
         assert float(row[4]) == pytest.approx(sum(losses) / len(losses), abs=5.1e-5)
 
 
@@ -34,7 +36,7 @@ def test_models_that_the_reference_lacks_stand_beside_its_best():
 @pytest.mark.parametrize("result", RESULTS, ids=SHOWN)
 def test_no_baseline_that_sees_the_input_alone_is_better(result):
     fair = [name for name in result["baselines"] if "clean image" not in name and "true" not in name]
-    best = min(fair, key=lambda name: result["baselines"][name]["compared"]["mse"])
+    best = min(fair, key=lambda name: result["baselines"][name]["reference_split"]["mse"])
     assert best == SIMPLE[result["config"]["task"]["class"]]
 
 

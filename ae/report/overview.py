@@ -27,14 +27,14 @@ def _row(result: dict[str, Any]) -> Row:
         "model": f"`{result['preset']}`",
         "parameters": f"{result['parameters']:,}",
         "MSE": _mean(result),
-        "simple baseline": f"{result['baselines'][baseline]['compared']['mse']:.4f} ({baseline})",
+        "simple baseline": f"{result['baselines'][baseline]['reference_split']['mse']:.4f} ({baseline})",
         "reference": _reference(result),
     }
 
 
 def _mean(result: dict[str, Any]) -> str:
     spread = result.get("spread")
-    return f"{spread['compared']['mse']['mean'] if spread else result['compared']['mse']:.4f}"
+    return f"{spread['reference_split']['mse']['mean'] if spread else result['reference_split']['mse']:.4f}"
 
 
 def _reference(result: dict[str, Any]) -> str:

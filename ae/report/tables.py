@@ -150,20 +150,24 @@ PREAMBLE = """# Results
 
 Scripts write this page from the JSON files beside it. Each JSON file names the command, the seeds and the hardware.
 
-- **loss, accuracy**: on the images that the reference reports on; for `test[:9000]`, the first 9,000 test images. The other scores
-  are on all test images.
-- **MSE, PSNR, SSIM**: for pixels in [0, 1]. "PSNR pooled" is the PSNR of the mean error, "PSNR mean" the mean of the images' PSNR;
-  each is at most 80 dB. SSIM uses a Gaussian window (11x11, sigma 1.5).
-- **binary accuracy**: the share of pixels whose output, rounded to 0 or 1, equals the clean value. Pixels strictly between 0 and 1
-  never count as right. **categorical accuracy**: the share of pixels whose largest colour channel is the right one.
-- **best loss**: the lowest of all epochs, on the images that the run was chosen on. All other scores are those of the last weights.
-- **chosen on**: the images that early stopping looks at. The reference uses test images; so do the presets that reproduce it.
-- **training loss**: the loss that is minimised. For `keras_io_denoiser` it is cross entropy, for all others the mean squared error.
+- **loss, accuracy**: on the images that the reference reports on; for `test[:9000]`, the first 9,000 test images. The
+  other scores are on all test images.
+- **MSE, PSNR, SSIM**: for pixels in [0, 1]. "PSNR pooled" is the PSNR of the mean error, "PSNR mean" the mean of the
+  images' PSNR; each is at most 80 dB. SSIM uses a Gaussian window (11x11, sigma 1.5).
+- **binary accuracy**: the share of pixels whose output, rounded to 0 or 1, equals the clean value. Pixels strictly
+  between 0 and 1 never count as right. **categorical accuracy**: the share of pixels whose largest colour channel is
+  the right one.
+- **best loss**: the lowest of all epochs, on the images that the run was chosen on. All other scores are those of the
+  last weights.
+- **chosen on**: the images that early stopping looks at. The reference uses test images; so do the presets that
+  reproduce it.
+- **training loss**: the loss that is minimised. For `keras_io_denoiser` it is cross entropy, for all others the mean
+  squared error.
 - **minutes**: wall-clock time, on machines of different speed that may have had other work.
-- **to the reference's loss**: minutes until the end of the first epoch whose validation loss is at most what the reference reports
-  for its best model.
-- **±**: mean and standard deviation over several seeds. All else in the row, the pictures and the released weights are of the
-  first seed.
+- **to the reference's loss**: minutes until the end of the first epoch whose validation loss is at most what the
+  reference reports for its best model.
+- **±**: mean and standard deviation over several seeds. All else in the row, the pictures and the released weights are
+  of the first seed.
 
 """
 
