@@ -10,6 +10,8 @@ import matplotlib
 import pytest
 from conftest import ROOT, python
 
+from ae.restore.weights import load_pretrained, pretrained_names
+
 PAGES = (
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
@@ -104,3 +106,13 @@ def test_the_tour(tmp_path, monkeypatch, capsys):
     assert values["coloured"].shape == values["photo"].shape
     assert abs(values["denoised"] - values["photo"]).mean() < abs(values["noisy"] - values["photo"]).mean() / 2
     assert abs(values["outputs"] - values["clean"]).mean() < abs(values["noisy_digits"] - values["clean"]).mean()
+
+
+@pytest.mark.parametrize("name", pretrained_names())
+def test_the_guide_to_data_says_what_each_released_weight_has_learnt_from(name):
+    config = load_pretrained(name).config
+    (row,) = re.findall(rf"^\| `{name}` \|.*$", (ROOT / "docs/data.md").read_text(), re.MULTILINE)
+    assert {"mnist": "MNIST", "cifar100": "CIFAR-100"}[config.data] in row
+    assert f"`{config.train_split}`" in row
+    assert f"`{config.validation_split}`" in row
+    assert ("luma" in row) == getattr(config.task, "gray", False)
