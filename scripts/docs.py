@@ -38,12 +38,11 @@ def main(out: Path = Path("build/site")) -> None:
         out: Folder for the site.
     """
     pages = dict(read_pages("README.md"))
-    titles = {path: title(tokens) for path, tokens in pages.items()} | {"api/ae.html": "API"}
     for path, tokens in pages.items():
         for target in targets(path, tokens):
             if target not in pages:
                 write(out / target, (ROOT / target).read_bytes())
-        write(out / html_name(path), render(path, tokens, titles).encode())
+        write(out / html_name(path), render(path, tokens).encode())
     write_api(out / "api")
     print(out / "index.html")
 
@@ -87,7 +86,13 @@ def html_name(path: str) -> str:
     return "index.html" if path == "README.md" else re.sub(r"\.md$", ".html", path)
 
 
-def render(path: str, tokens: list[Any], titles: dict[str, str]) -> str:
+def navigation() -> dict[str, str]:
+    """The names of the pages that every page leads to: the list of guides in the README."""
+    guides = re.findall(r"^- \[(.+)\]\((\S+\.md)\)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    return {"README.md": "ae", **{path: name for name, path in guides}, "api/ae.html": "API"}
+
+
+def render(path: str, tokens: list[Any]) -> str:
     for token, attribute in links(tokens):
         file, mark, anchor = token.attrs[attribute].partition("#")
         name = posixpath.normpath(posixpath.join(posixpath.dirname(path), file))
@@ -95,9 +100,9 @@ def render(path: str, tokens: list[Any], titles: dict[str, str]) -> str:
     for heading, inline in pairwise(tokens):
         if heading.type == "heading_open":
             heading.attrs["id"] = slug(inline.content)
-    navigation = "".join(f'<a href="{relative(path, page)}">{name}</a>' for page, name in titles.items())
+    above = "".join(f'<a href="{relative(path, page)}">{name}</a>' for page, name in navigation().items())
     body = parser().renderer.render(tokens, parser().options, {})
-    return TEMPLATE.format(title=titles[path], links=navigation, body=body)
+    return TEMPLATE.format(title=title(tokens), links=above, body=body)
 
 
 def relative(page: str, target: str) -> str:
