@@ -3,37 +3,23 @@
 Names are imported when they are first used, so that `import ae` costs nothing.
 """
 
+import ast
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
-_HOMES = {
-    "config": ("Config", "override"),
-    "data": ("Data", "Split", "load_data"),
-    "errors": ("InputError", "TrainingError"),
-    "layers.conv": ("Conv", "ConvTranspose"),
-    "models": ("PixelMLP", "ConvAE", "ColorizerAE", "UNet", "ChromaUNet", "DenseAE", "KerasIODenoiser"),
-    "models.keras_weights": ("from_keras",),
-    "presets": ("PRESETS", "preset", "on_sample"),
-    "restore.colorize": ("Colorizer",),
-    "restore.denoise": ("Denoiser",),
-    "restore.export": ("export_program",),
-    "restore.load": ("load_model",),
-    "restore.weights": ("load_pretrained", "read_weights"),
-    "score.evaluate": ("evaluate", "measure", "predictor"),
-    "tasks": ("Task", "Denoise", "Colorize"),
-    "train.early_stopping": ("EarlyStop",),
-    "train.loop": ("fit",),
-    "train.optimizer": ("keras_adam",),
-    "train.step": ("TrainState", "train_step"),
+# One list of names, for type checkers too: the stub, as in scientific Python's SPEC 1.
+_STUB = ast.parse(Path(__file__).with_suffix(".pyi").read_text("utf-8"))
+_HOME = {
+    name.name: f"ae.{home.module}" for home in _STUB.body if isinstance(home, ast.ImportFrom) for name in home.names
 }
-_HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'ae' has no attribute {name!r}")
-    return getattr(import_module(f"ae.{_HOME[name]}"), name)
+    return getattr(import_module(_HOME[name]), name)
 
 
 def __dir__() -> list[str]:

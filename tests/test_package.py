@@ -48,6 +48,17 @@ def test_public_names_are_there():
         ae.nonesuch  # noqa: B018
 
 
+@pytest.mark.slow
+def test_public_names_have_types_for_whoever_imports_them(tmp_path):
+    user = tmp_path / "user.py"
+    user.write_text("\n".join(["import ae", *(f"reveal_type(ae.{name})" for name in ae.__all__), "ae.nonesuch"]))
+    done = subprocess.run(python("-m", "mypy", user), cwd=ROOT, text=True, capture_output=True)
+    *revealed, missing = [line for line in done.stdout.splitlines() if "user.py:" in line]
+    assert len(revealed) == len(ae.__all__), done.stdout
+    assert not [line for line in revealed if line.endswith('"Any"')]
+    assert 'error: Module has no attribute "nonesuch"' in missing
+
+
 OFFLINE = """
 import socket, sys
 def refuse(*args): raise OSError("no network here")
@@ -68,6 +79,7 @@ def test_a_wheel_trains_from_a_read_only_place_without_network(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(site)
     assert {path.name for path in site.iterdir() if not path.name.endswith(".dist-info")} == {"ae"}
+    assert (site / "ae/py.typed").exists()
     for path in (site, *site.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
     before = sorted(site.rglob("*"))
