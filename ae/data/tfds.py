@@ -20,8 +20,13 @@ from ae.runtime import progress
 from ae.runtime.files import written_whole
 
 
+def data_folder(data_dir: str | Path | None) -> Path:
+    """Return the folder of data sets: the given one, else TFDS_DATA_DIR, else ~/tensorflow_datasets."""
+    return Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+
+
 def load_tfds(name: str, sources: set[str], data_dir: str | Path | None) -> tuple[str, dict[str, np.ndarray]]:
-    root = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    root = data_folder(data_dir)
     directory = _find(name, root) or _download(name, root)
     info = (directory / "dataset_info.json").read_text()
     if (file_format := json.loads(info).get("fileFormat", "tfrecord")) != "array_record":

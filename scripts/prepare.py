@@ -1,0 +1,37 @@
+"""Prepare a set of photographs: benchmarks of denoising, and photographs to train on."""
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ae.runtime import cli
+
+
+def main(
+    name: tyro.conf.Positional[str],
+    given: Annotated[Path | None, tyro.conf.arg(name="from", metavar="ZIP|DIR")] = None,
+    data_dir: Path | None = None,
+) -> None:
+    """Prepare a set of photographs as DATA_DIR/NAME, whole or not at all.
+
+    Args:
+        name: bsds500, tiny_imagenet or imagenet_samples (to train on), set12, bsd68, cbsd68, kodak24, mcmaster or polyu
+            (benchmarks).
+        given: A zip or a folder of the repository that holds them; without it, a zip is downloaded from GitHub.
+        data_dir: Folder of data sets (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
+    """
+    from ae.data.sets import SOURCES, prepare_set
+    from ae.data.tfds import data_folder
+    from ae.errors import InputError
+
+    if name not in SOURCES:
+        raise InputError(f"unknown set {name!r}; there are {', '.join(SOURCES)}")
+    source = SOURCES[name]
+    print(f"{source.title}: https://github.com/{source.repository}\n{source.licence}", flush=True)
+    folder = prepare_set(name, source, data_folder(data_dir), given=given)
+    print(f"{folder}: {source.images:,} images")
+
+
+if __name__ == "__main__":
+    cli.run(main)
