@@ -51,6 +51,8 @@ OWN = {
 }
 ELSEWHERE = {
     "python scripts/reproduce.py --quick": ".ci/run",
+    "python scripts/prepare.py kodak24": "test_a_set_is_the_wanted_files_of_its_repository",
+    "python scripts/prepare.py bsds500 --from BSDS500.zip": "test_a_set_is_the_wanted_files_of_its_repository",
     "python scripts/docs.py": "test_the_site_has_every_guide",
     "python scripts/evaluate.py chroma_unet": "test_released_weights_score_what_the_tables_say",
     "python scripts/variants.py": "test_variants_make_a_table",

@@ -1,9 +1,10 @@
 import hashlib
+import re
 import zipfile
 from pathlib import Path, PurePosixPath
 
 import pytest
-from conftest import refused
+from conftest import ROOT, refused
 
 from ae.data import sets
 from ae.data.sets import CBSD68, SOURCES, TINY_IMAGENET_CLASSES, prepare_set
@@ -122,3 +123,10 @@ def test_what_is_scored_is_not_among_what_is_trained_on():
     assert not [number for number in CBSD68 if bsds(PurePosixPath(f"BSDS500/data/images/test/{number}.jpg"))]
     assert all(samples(PurePosixPath(f"{c}_name.JPEG")).startswith("train/") for c in TINY_IMAGENET_CLASSES)
     assert samples(PurePosixPath("n01440764_tench.JPEG")).startswith("test/")
+
+
+def test_the_guide_names_every_set():
+    rows = re.findall(
+        r"^\| (`.*?`) \| ", (ROOT / "docs/data.md").read_text().partition("## Photographs")[2], re.MULTILINE
+    )
+    assert set(re.findall(r"`(\w+)`", " ".join(rows))) == set(SOURCES)
