@@ -1,22 +1,25 @@
 """Train a preset, and score and picture what came of it."""
 
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
-from ae.runtime import cli
+from ae.errors import InputError
+from ae.runtime import arguments, cli
+
+PRESETS = Path(__file__).with_name("presets.txt")  # to import them takes a second
 
 
 def main(
-    preset: tyro.conf.Positional[str],
-    data: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
+    preset: Any,
+    config: tyro.conf.AvoidSubcommands[Annotated[Any, tyro.conf.arg(name="")]],
     data_dir: Path | None = None,
     out: Path | None = None,
     resume: bool = False,
-    epochs: int | None = None,
-    limit: int | None = None,
-    seed: int | None = None,
     distributed: bool = False,
     coordinator: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None,
     processes: int | None = None,
@@ -24,24 +27,23 @@ def main(
 ) -> None:
     """Train a preset, on all devices of this machine or of several processes.
 
+    Data "sample" needs no download. A preset learns from its train-task, where it has one, and is scored by its task: a
+    changed --task.FIELD then changes the scores alone.
+
     Args:
-        preset: Name of a preset (pixel_mlp, conv_ae, colorizer_ae, or one of them with _quick; unet_denoiser, chroma_unet,
-            ...: an unknown name lists them), or a file that defines one: my_model.py:PRESET.
-        data: Another data set; "sample" needs no download.
+        preset: The configuration that the command line names.
+        config: The same with the fields that it changes.
         data_dir: Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
         out: Run directory to write (default: runs/PRESET, or runs/PRESET-DATA with other data than the preset's).
         resume: Go on from the last checkpoint in the run directory.
-        epochs: Train for so many epochs at most.
-        limit: Use only so many images of each split.
-        seed: Seed of weights, order and training noise.
         distributed: This is one of several processes, which the cluster's environment describes (Slurm, Open MPI, TPU
             pods); every one of them is started with the same command.
         coordinator: Elsewhere: address and free port of the first process, the same for all.
         processes: Elsewhere: how many processes there are.
         process: Elsewhere: which of them this is, from 0.
     """
-    from ae import fit, load_data, on_sample, override
-    from ae.presets import load_preset
+    from ae import fit, load_data
+    from ae.presets.shell import check, sampled
     from ae.report.result import finish
     from ae.report.summary import summary
     from ae.report.tables import table
@@ -49,13 +51,13 @@ def main(
 
     if distributed or coordinator or processes is not None or process is not None:
         devices.join_processes(coordinator, processes, process)
-    plain = load_preset(preset)
-    config = on_sample(plain) if data == "sample" else override(plain, data=data or plain.data)
-    given = {"epochs": epochs, "limit": limit, "seed": seed}
-    config = override(config, **{key: value for key, value in given.items() if value is not None})
-    out = out or Path("runs") / (config.name if config.data == plain.data else f"{config.name}-{config.data}")
+    if config.data == "sample":
+        config = sampled(config, preset)
+    out = out or Path("runs") / (config.name if config.data == preset.data else f"{config.name}-{config.data}")
 
     loaded = load_data(config, data_dir=data_dir)
+    if (config.model, config.task, config.train_task) != (preset.model, preset.task, preset.train_task):
+        check(config, loaded.train.images)
     if devices.is_first():
         print(summary(config, loaded))
     state, history = fit(config, loaded, out=out, resume=resume)
@@ -65,5 +67,19 @@ def main(
         print(f"{out}: {', '.join(path.name for path in sorted(out.iterdir()) if path.is_file())}")
 
 
+def parse(main: Callable[..., None], args: Sequence[str]) -> Callable[[], None]:
+    """Return `main` bound to a preset and its fields; without one, show the presets or ask for one."""
+    if any(not arg.startswith("-") for arg in args):
+        from ae.presets.shell import parse
+
+        return parse(main, args, prog=sys.argv[0])
+    if "--help" in args or "-h" in args:
+        try:
+            return arguments.parse(partial(main, None, None), args, prog=f"{sys.argv[0]} PRESET")
+        finally:
+            print(f"\nPresets (with one of them, --help shows its fields, which are options too):\n\n{PRESETS.read_text()}")
+    raise InputError("name a preset, or a file that defines one: my_model.py:PRESET; --help lists the presets")
+
+
 if __name__ == "__main__":
-    cli.run(main, interrupted="interrupted; the same command with --resume goes on from the last checkpoint")
+    cli.run(main, parse, interrupted="interrupted; the same command with --resume goes on from the last checkpoint")

@@ -1,6 +1,8 @@
 """Configurations by name, as small differences."""
 
-import runpy
+import sys
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from ae.config import Config, override
@@ -27,14 +29,26 @@ def preset(name: str, **changes: Any) -> Config:
 
 
 def load_preset(name: str) -> Config:
-    """A preset of the package by its name, or of a user's file: `my_model.py:TINY`, or `my_model.py` for its `PRESET`."""
+    """Return a preset by its name, or one of a user's file: `my_model.py:TINY`, or `my_model.py` for its `PRESET`.
+
+    Raises InputError for unknown names, and for files that cannot be read or have no such preset.
+    """
     file, _, variable = name.partition(":")
     if not file.endswith(".py"):
         return preset(name)
-    try:
-        found = runpy.run_path(file, run_name="preset").get(variable or "PRESET")
-    except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror}") from error
+    found = vars(_run_file(file)).get(variable or "PRESET")
     if not isinstance(found, Config):
         raise InputError(f"{file} has no Config named {variable or 'PRESET'}; write {file}:NAME")
     return found
+
+
+def _run_file(file: str) -> ModuleType:
+    """Run a file as a module that Python knows of, so that its comments can be found, and write no bytecode beside it."""
+    try:
+        source = Path(file).read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror}") from error
+    module = sys.modules[file] = ModuleType(file)
+    module.__file__ = file
+    exec(compile(source, file, "exec"), vars(module))
+    return module

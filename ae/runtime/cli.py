@@ -10,31 +10,32 @@ import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
+from typing import Any
 
 TUNABLES = "GLIBC_TUNABLES"
 
 
-def run(main: Callable[..., None] | dict[str, Callable[..., None]], *, interrupted: str = "interrupted") -> None:
-    """Parses the command line for `main`, or for one of several by name, and calls it; Ctrl-C prints `interrupted`."""
+def run(
+    main: Callable[..., None] | dict[str, Callable[..., None]],
+    parse: Callable[..., Callable[[], None]] | None = None,
+    *,
+    interrupted: str = "interrupted",
+) -> None:
+    """Parse the command line for `main`, or for one of several by name, and call it; Ctrl-C prints `interrupted`.
+
+    `parse(main, args)` returns the call to make: `ae.runtime.arguments.parse`, unless a script has its own.
+    """
     _use_huge_pages()
     sys.unraisablehook = _interrupt_again
     _keep_compiled_programs()
     _silence_libraries()
 
-    import tyro
-
     from ae.errors import InputError, TrainingError
+    from ae.runtime import arguments
     from ae.runtime.files import FULL
 
     try:
-        if isinstance(main, dict):
-            tyro.extras.subcommand_cli_from_dict(main)
-        else:
-            tyro.cli(main)
+        (parse or arguments.parse)(main, sys.argv[1:])()
     except (InputError, TrainingError) as error:
         sys.exit(_fail(f"error: {error}", 2))
     except OSError as error:
