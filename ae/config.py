@@ -23,7 +23,7 @@ PARTS = ("model", "task", "train_task")  # the fields that are objects
 class Config:
     """Settings of one run; everything that its result depends on, the data's content apart."""
 
-    name: str  # of the preset
+    name: str  # of the preset; the default of the run directory is runs/NAME
     model: nn.Module  # maps inputs [B, H, W, C] to outputs; fields must be numbers, strings, booleans or tuples of them
     task: Task  # makes (input, target) of a clean image, and scores outputs
     data: str  # "mnist", "cifar100", "sample-digits" or "sample-photos"
@@ -32,13 +32,11 @@ class Config:
     validation_split: str = "test"  # early stopping looks at it
     test_split: str = "test"  # scored once, at the end
     reference_split: str | None = None  # tables give the loss of every model on it; None: on the validation split
-    batch_size: int = 32
+    batch_size: int = 32  # images in a training step
     learning_rate: float = 1e-3  # of Adam
     schedule: str = "constant"  # of the learning rate, or "one-cycle": up to it, then down, within `epochs`
-    ema_decay: float = (
-        0.0  # decay of a running average of the weights, which then predicts; 0: the weights themselves do
-    )
-    epochs: int = 100  # at most
+    ema_decay: float = 0.0  # decay of a running average of the weights, which then predicts; 0: they themselves do
+    epochs: int = 100  # how many to train at most
     patience: int = 2  # stop when so many epochs in a row do not beat the best validation loss
     dtype: str = "float32"  # that the model computes in; "bfloat16" is for accelerators. Parameters are float32
     new_noise_each_epoch: bool = False  # draw noise anew in each epoch; otherwise once for each image

@@ -77,7 +77,9 @@ def parse(main: Callable[..., None], args: Sequence[str]) -> Callable[[], None]:
         try:
             return arguments.parse(partial(main, None, None), args, prog=f"{sys.argv[0]} PRESET")
         finally:
-            print(f"\nPresets (with one of them, --help shows its fields, which are options too):\n\n{PRESETS.read_text()}")
+            print(
+                f"\nPresets (with one of them, --help shows its fields, which are options too):\n\n{PRESETS.read_text()}"
+            )
     raise InputError("name a preset, or a file that defines one: my_model.py:PRESET; --help lists the presets")
 
 

@@ -64,7 +64,7 @@ class ColorizeByClass(Colorize):
     """`Colorize` whose loss is the cross entropy of classes of chroma, softly assigned, rare ones weighing more."""
 
     spread: float = STEP / 2  # standard deviation of the soft assignment
-    rebalancing: float = 0.5
+    rebalancing: float = 0.5  # 0: all classes weigh alike, 1: all pixels do
 
     accuracy_name: ClassVar = "class accuracy"
 

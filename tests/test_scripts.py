@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -25,6 +26,38 @@ def test_help_comes_at_once(run, script):
         if seconds < 2:
             break
     assert seconds < 2
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        ("colorize.py", [], "Missing from {}: INPUT OUTPUT"),
+        ("colorize.py", ["a", "b", "--modle", "c"], "unknown option --modle; near: --model, --codec"),
+        ("denoise.py", ["a", "b", "--sigma", "x"],
+         "--sigma: no type matching {{None}}|FLOAT could be instantiated from ['x']."),
+        ("export.py", ["a", "b", "--precision", "float8"],
+         "invalid choice 'float8' for argument '--precision'. Expected one of ('float16', 'float32')."),
+        ("study.py", ["noise", "--limt", "3"], "unknown option --limt; near: --limit"),
+        ("study.py", ["nois"], "Unrecognized options: nois"),
+        ("train.py", [], "name a preset, or a file that defines one: my_model.py:PRESET; --help lists the presets"),
+        ("train.py", ["conv_ae", "--xyz"], "unknown option --xyz; --help lists the options"),
+    ],
+)  # fmt: skip
+def test_wrong_options_are_one_line(call, script, arguments, message):
+    done = call(script, *arguments, status=2)
+    assert done.stderr == f"error: {message.format(ROOT / 'scripts' / script)}\n"
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])  # which tyro draws its boxes in
+def test_wrong_options_are_one_line_in_every_terminal(run, encoding):
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    missing = run("colorize.py", "a", status=2, env=environment)
+    assert re.fullmatch(r"error: Missing from \S+colorize.py: OUTPUT\n", missing.stderr)
+    wrong = run("evaluate.py", "a", "--split", "tset", status=2, env=environment)
+    assert (
+        wrong.stderr == "error: invalid choice 'tset' for argument '--split'. Expected one of ('validation', 'test').\n"
+    )
 
 
 def test_train_evaluate_resume(call, tmp_path):

@@ -15,8 +15,8 @@ class DenseAE(nn.Module):
     `encode` and `decode` are its two halves: `model.apply(variables, images, method="encode")`.
     """
 
-    latent: int = 32
-    widths: tuple[int, ...] = (512, 256)
+    latent: int = 32  # how many numbers an image is encoded as
+    widths: tuple[int, ...] = (512, 256)  # of the encoder's hidden layers; the decoder has them in reverse
 
     input_shape = (28, 28, 1)
 

@@ -12,7 +12,7 @@ class KerasIODenoiser(nn.Module):
     [B, H, W, 1] -> [B, H, W, 1]; height and width divisible by 4.
     """
 
-    width: int = 32
+    width: int = 32  # channels of every hidden layer
 
     input_shape = (28, 28, 1)
     reach, multiple = 16, 4

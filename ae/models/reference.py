@@ -19,10 +19,10 @@ class PixelMLP(nn.Module):
     which is split over the devices. Raises InputError for images of several channels.
     """
 
-    widths: tuple[int, ...] = (128, 256, 512, 512, 512, 512, 256, 128, 64)
+    widths: tuple[int, ...] = (128, 256, 512, 512, 512, 512, 256, 128, 64)  # of the hidden layers
     normed: tuple[bool, ...] = (True, True, True, False, False, True, True, False, True)  # BatchNorm after which layers
     momentum: float = 0.99  # of BatchNorm's running statistics
-    pixel_levels: int | None = None
+    pixel_levels: int | None = None  # round inputs to so many values, and compute each once
 
     input_shape = (28, 28, 1)  # what the reference feeds it; any height and width will do
     reach, multiple = 0, 1
@@ -51,8 +51,8 @@ class PixelMLP(nn.Module):
 class ConvAE(nn.Module):
     """Convolutional autoencoder, [B, H, W, 1] -> [B, H, W, 1]; height and width divisible by 4."""
 
-    encoder: tuple[int, int, int, int] = (128, 256, 512, 512)
-    decoder: tuple[int, int, int, int, int, int] = (512, 512, 256, 128, 128, 64)
+    encoder: tuple[int, int, int, int] = (128, 256, 512, 512)  # channels of its layers
+    decoder: tuple[int, int, int, int, int, int] = (512, 512, 256, 128, 128, 64)  # channels of its layers
     momentum: float = 0.99  # of BatchNorm's running statistics
 
     input_shape = (28, 28, 1)
@@ -82,9 +82,9 @@ class ConvAE(nn.Module):
 class ColorizerAE(nn.Module):
     """Colorizer with one dense latent vector, gray [B, 32, 32, 1] -> RGB [B, 32, 32, 3]."""
 
-    encoder: tuple[int, ...] = (64, 128, 256)
-    latent: int = 256
-    decoder: tuple[int, ...] = (256, 128, 64)
+    encoder: tuple[int, ...] = (64, 128, 256)  # channels of its layers
+    latent: int = 256  # how many numbers an image is encoded as
+    decoder: tuple[int, ...] = (256, 128, 64)  # channels of its layers
 
     input_shape = (32, 32, 1)
 

@@ -22,7 +22,7 @@ class UNet(nn.Module):
     """
 
     widths: tuple[int, ...] = (32, 64, 128)  # of the levels, each half as high and wide as the one before
-    outputs: int = 1
+    outputs: int = 1  # channels of the output
     residual: bool = False  # compute what to add to the input
 
     input_shape = (32, 32, 1)

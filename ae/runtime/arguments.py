@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from functools import partial, wraps
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 
 import tyro
 
@@ -66,6 +66,11 @@ def _options(parser: Parser, args: Sequence[str]) -> set[str]:
 
 def _one_line(box: str) -> str:
     """Return the first part of a box of tyro's, without descriptions of options, which are indented most."""
-    lines = takewhile(lambda line: "──" not in line, box.splitlines()[1:])
-    words = [line.strip("│ ") for line in lines if not line.startswith("│" + " " * 9)]
-    return " ".join(words).removeprefix("Error parsing ").partition(" Got errors:")[0]
+    lines = [re.sub("[│╰╯]", " ", line) for line in box.splitlines()[1:]]  # without the title
+    part = takewhile(_is_text, dropwhile(lambda line: not _is_text(line), lines))
+    words = " ".join(line.strip() for line in part if not line.startswith(" " * 10))
+    return words.removeprefix("Error parsing ").partition(" Got errors:")[0]
+
+
+def _is_text(line: str) -> bool:
+    return bool(line.strip(" ─-"))  # not a rule
