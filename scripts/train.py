@@ -70,15 +70,16 @@ def main(
 def parse(main: Callable[..., None], args: Sequence[str]) -> Callable[[], None]:
     """Return `main` bound to a preset and its fields; without one, show the presets or ask for one."""
     if any(not arg.startswith("-") for arg in args):
-        from ae.presets.shell import parse
+        from ae.presets import shell
 
-        return parse(main, args, prog=sys.argv[0])
+        return shell.parse(main, args, prog=sys.argv[0])
     if "--help" in args or "-h" in args:
         try:
             return arguments.parse(partial(main, None, None), args, prog=f"{sys.argv[0]} PRESET")
         finally:
             print(
-                f"\nPresets (with one of them, --help shows its fields, which are options too):\n\n{PRESETS.read_text()}"
+                f"\nPresets; PRESET --help shows the fields of one, which are options too:\n\n{PRESETS.read_text()}",
+                end="",
             )
     raise InputError("name a preset, or a file that defines one: my_model.py:PRESET; --help lists the presets")
 

@@ -184,11 +184,11 @@ def test_the_preset_has_to_be_named():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": PixelMLP(widths=(4, 4))}, "PixelMLP(widths=(4, 4)) cannot learn Denoise from such images: "),
-        ({"model": UNet(())}, "UNet(widths=()) cannot learn Denoise"),
-        ({"model": UNet((4, -4))}, "UNet(widths=(4, -4)) cannot learn Denoise"),
+        ({"model": PixelMLP(widths=(4, 4))}, "PixelMLP(widths=(4, 4)) cannot do Denoise on such images: "),
+        ({"model": UNet(())}, "UNet(widths=()) cannot do Denoise"),
+        ({"model": UNet((4, -4))}, "UNet(widths=(4, -4)) cannot do Denoise"),
         ({"model": UNet((4, 4), outputs=3)}, "got (1, 28, 28, 3) and (1, 28, 28, 1)"),
-        ({"train_task": Colorize(shift=-3)}, "cannot learn Colorize(shift=-3) from such images: "),
+        ({"train_task": Colorize(shift=-3)}, "cannot do Colorize(shift=-3) on such images: "),
     ],
 )
 def test_models_and_tasks_that_cannot_learn_are_refused_before_training(changes, message):
@@ -198,6 +198,13 @@ def test_models_and_tasks_that_cannot_learn_are_refused_before_training(changes,
         check(override(PRESETS["unet_denoiser"], **changes), images)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_what_a_model_returns_in_training_is_for_its_training_task_alone():
+    vivid = load_preset(str(ROOT / "scripts/vivid.py"))  # classes in training, colours else
+    check(vivid, np.zeros((1, 32, 32, 3), np.uint8))
+    with pytest.raises(InputError, match="equal shapes"):
+        check(override(vivid, train_task=Colorize()), np.zeros((1, 32, 32, 3), np.uint8))
 
 
 def test_sample_data_keeps_what_is_asked_for():

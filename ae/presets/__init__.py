@@ -22,7 +22,7 @@ PRESETS = {config.name: config for config in REFERENCE + OURS + QUICK}
 
 
 def preset(name: str, **changes: Any) -> Config:
-    """The preset of that name with some fields changed. Raises InputError for unknown names and fields."""
+    """Return the preset of that name with some fields changed. Raises InputError for unknown names and fields."""
     if name not in PRESETS:
         raise InputError(f"unknown preset {name!r}; there are {', '.join(PRESETS)}, or name a file: my_model.py:PRESET")
     return override(PRESETS[name], **changes)

@@ -54,21 +54,21 @@ def sampled(config: Config, preset: Config) -> Config:
 
 
 def check(config: Config, images: np.ndarray) -> None:
-    """Raise InputError where models or tasks with such fields cannot learn from images [N, H, W, C]; computes nothing."""
+    """Raise InputError where the model or a task cannot do with images [N, H, W, C]; computes nothing."""
 
-    def loss(image: jax.Array, task: Task) -> jax.Array:
+    def loss(image: jax.Array, task: Task, train: bool) -> jax.Array:
         inputs, target = task(jax.random.key(0), image / 255)
-        output, _ = config.model.init_with_output(jax.random.key(0), inputs[None], train=True)
+        output, _ = config.model.init_with_output(jax.random.key(0), inputs[None], train=train)
         return task.loss(output, target[None])
 
-    for task in (config.task, config.training_task):
+    for task, train in ((config.training_task, True), (config.task, False)):
         try:
-            jax.eval_shape(partial(loss, task=task), images[0])
+            jax.eval_shape(partial(loss, task=task, train=train), images[0])
         except InputError:
             raise
         except Exception as error:  # a layer's: there are many kinds
             reason = str(error).partition("\n")[0]
-            raise InputError(f"{_call(config.model)} cannot learn {_call(task)} from such images: {reason}") from error
+            raise InputError(f"{_call(config.model)} cannot do {_call(task)} on such images: {reason}") from error
 
 
 def listing() -> str:
