@@ -33,7 +33,7 @@ def main(
     from ae.presets import QUICK, REFERENCE
     from ae.report.result import finish, publish
     from ae.report.summary import summary
-    from ae.report.tables import write_tables
+    from ae.report.page import write_tables
     from ae.train.run import begin_with
 
     if quick:
