@@ -10,7 +10,7 @@ SHOWN = ("pixel_mlp", "conv_ae", "conv_ae_14", "keras_io_denoiser", "unet_denois
          "photo_denoiser")  # fmt: skip
 SIMPLE = {"Denoise": "best affine map of the whole image", "Colorize": "mean colour of each gray level"}
 DATA = {"mnist": "MNIST", "cifar100": "CIFAR-100"}
-COLUMNS = dict.fromkeys(("task", "data", "model", "parameters", "MSE", "simple baseline", "reference")) | {"MSE": 4}
+COLUMNS = dict.fromkeys(("model", "task", "data", "parameters", "MSE", "simple baseline", "reference")) | {"MSE": 4}
 
 
 def overview(results: Sequence[dict[str, Any]]) -> str:
@@ -22,9 +22,9 @@ def overview(results: Sequence[dict[str, Any]]) -> str:
 def _row(result: dict[str, Any]) -> Row:
     task, baseline = result["config"]["task"], SIMPLE[result["config"]["task"]["class"]]
     return {
+        "model": f"`{result['preset']}`",
         "task": f"denoising, sigma {task['sigma']:g}" if task["class"] == "Denoise" else "colorizing",
         "data": ("luma of " if task.get("gray") else "") + DATA[result["data"]["name"]],
-        "model": f"`{result['preset']}`",
         "parameters": result["parameters"],
         "MSE": _mean(result),
         "simple baseline": f"{result['baselines'][baseline]['reference_split']['mse']:.4f} ({baseline})",

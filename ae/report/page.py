@@ -50,9 +50,10 @@ def _measured(path: Path) -> str:
     values = read_json(path)
     if "columns" not in values:
         return ""
-    commands = "\n".join(f"`{made['command']}`" for made in values["made_with"])
-    pictures = "".join(f"![{made.stem}]({made.name})\n" for made in sorted(path.parent.glob(f"{path.stem}*.[pj][np]g")))
-    return f"\n{commands}\n\n{to_markdown(values)}\n{pictures}"
+    commands = "\n".join(f"`{entry['command']}`" for entry in values["made_with"])
+    made = sorted(path.parent.glob(f"{path.stem}*.[pj][np]g"))
+    pictures = "".join(f"![{picture.stem}]({picture.name})\n" for picture in made)
+    return f"\n{commands}\n\n{to_markdown(values)}" + (f"\n{pictures}" if pictures else "")
 
 
 def _pictures(result: dict[str, Any]) -> str:
