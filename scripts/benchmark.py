@@ -27,7 +27,7 @@ def train(
     """Measure the images a second of training steps (forward, backward, Adam; float32), ours and the peers' in turns.
 
     Args:
-        peers: Whom to compare with; each is run in an environment of its own (see README.md).
+        peers: Whom to compare with; each is run in an environment of its own (see docs/speed.md).
         models: What to train.
         started: Presets whose training is started, with and without the compilation cache.
         compiled: Presets whose epoch is compiled.
@@ -48,7 +48,9 @@ def train(
     pythons = {"torch": torch_python, "keras": keras_python}
     for peer in peers:
         if not pythons[peer].exists():
-            raise InputError(f"{pythons[peer]} does not exist: README.md says how to make it, or give --{peer}-python")
+            raise InputError(
+                f"{pythons[peer]} does not exist: docs/speed.md says how to make it, or give --{peer}-python"
+            )
     starts = starts_table(start_seconds(started), compile_seconds(compiled))
     save(out.with_stem(f"{out.stem}_starts"), starts, [preset(name) for name in {*started, *compiled}])
     rows, details, versions = [], {}, {}
