@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from benchmarks.models import LAYERS, benchmark_config
 
+from ae.report.markdown import Table
 from ae.runtime import cli
 
 Peer = Literal["torch", "keras"]
@@ -117,7 +118,7 @@ def video(
 
 def save(
     out: Path,
-    table: Any,
+    table: Table,
     configs: Sequence[Any],
     versions: dict[str, str] | None = None,
     details: dict[str, Any] | None = None,

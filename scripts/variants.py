@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from studies.colours import cost_of_colour
 
+from ae.report.markdown import Table, rows_of, tabulate
 from ae.runtime import cli
 
 Preset = Literal["unet_denoiser", "chroma_unet"]
@@ -82,7 +83,6 @@ def main(
     import jax
 
     from ae.report.made_with import made_with
-    from ae.report.markdown import rows_of
     from ae.report.page import read_measured, write_measured, write_tables
 
     earlier = read_measured(out)
@@ -173,22 +173,13 @@ def measured(name: str, what: str, model: Trained) -> tuple[dict[str, Any], dict
 
 
 COLUMNS = {
-    "variant of": None,
-    "what": None,
-    "parameters": None,
-    "multiply-adds, M": 1,
-    "epochs": None,
-    "minutes": 1,
-    "validation loss": 5,
-    "colourfulness": 1,
-    "loss of the first, as colourful": 5,
-}
+    "variant of": None, "what": None, "parameters": None, "multiply-adds, M": 1, "epochs": None, "minutes": 1,
+    "validation loss": 5, "colourfulness": 1, "loss of the first, as colourful": 5,
+}  # fmt: skip
 
 
-def variants_table(rows: Sequence[dict[str, Any]], details: dict[str, dict[str, Any]]) -> Any:
+def variants_table(rows: Sequence[dict[str, Any]], details: dict[str, dict[str, Any]]) -> Table:
     """Return the table of variants, with what the colour of each costs the first variant of its preset."""
-    from ae.report.markdown import tabulate
-
     firsts = {row["variant of"]: row for row in reversed(rows)}
     names = list(dict.fromkeys(row["variant of"] for row in rows))
     compared = [

@@ -30,27 +30,14 @@ def _order(result: dict[str, Any]) -> tuple[bool, bool, str, float]:
 
 
 SCORES = {  # by name: heading and digits
-    "loss": ("loss", 4),
-    "accuracy": ("accuracy", 4),
-    "mse": ("MSE", 5),
-    "psnr_pooled": ("PSNR pooled", 2),
-    "psnr_mean": ("PSNR mean", 2),
-    "ssim": ("SSIM", 3),
-    "colourfulness": ("colourfulness", 1),
-}
+    "loss": ("loss", 4), "accuracy": ("accuracy", 4), "mse": ("MSE", 5), "psnr_pooled": ("PSNR pooled", 2),
+    "psnr_mean": ("PSNR mean", 2), "ssim": ("SSIM", 3), "colourfulness": ("colourfulness", 1),
+}  # fmt: skip
 COMPARED = {"loss", "accuracy"}  # on the split that the reference reports on; all others on the test split
 COLUMNS: dict[str, int | None] = {
-    "": None,
-    "parameters": None,
-    "multiply-adds, M": 1,
-    "epochs": None,
-    "best loss": None,
-    "minutes": 1,
-    "to the reference's loss": 1,
-    "chosen on": None,
-    "training loss": 4,
-    **dict(SCORES.values()),
-}
+    "": None, "parameters": None, "multiply-adds, M": 1, "epochs": None, "best loss": None, "minutes": 1,
+    "to the reference's loss": 1, "chosen on": None, "training loss": 4, **dict(SCORES.values()),
+}  # fmt: skip
 
 
 def scores_table(rows: dict[str, dict[str, float]], accuracy_name: str) -> str:

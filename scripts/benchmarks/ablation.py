@@ -2,11 +2,12 @@
 
 import statistics
 from collections.abc import Sequence
-from typing import Any
 
 from benchmarks.models import benchmark_config
 from benchmarks.steps import compiled_steps
 from benchmarks.workers import median_ratio, take_turns
+
+from ae.report.markdown import Table, tabulate
 
 PRODUCTS = ("output", "input_gradient", "kernel_gradient")
 
@@ -40,10 +41,8 @@ def without_parts(name: str, only: Sequence[str], rounds: int, seconds: float) -
     return take_turns(timers, config.batch_size, rounds, seconds)
 
 
-def ablation_table(rates: dict[str, dict[str, list[float]]]) -> Any:
+def ablation_table(rates: dict[str, dict[str, list[float]]]) -> Table:
     """Return the table of medians by part and model; shares are the median of the rounds' shares."""
-    from ae.report.markdown import tabulate
-
     digits = {"": None} | {column: number for name in rates for column, number in ((name, 1), (share(name), 2))}
     rows = [
         {"": part}

@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks.workers import Timer, Worker, median_ratio, most_memory, whole_turns
 
 from ae.errors import InputError
+from ae.report.markdown import Table, tabulate
 
 
 def measure(
@@ -37,14 +38,12 @@ def measure(
     return about | {"presets": measured}, said["versions"]
 
 
-def speed_table(measured: dict[str, Any]) -> Any:
+def speed_table(measured: dict[str, Any]) -> Table:
     """Return the table of frames a second by preset of x264: medians, and the median of the rounds' ratios.
 
     `measured`: `clip`, `frames`, `size` (height, width), `model`, and for each of `presets` the `rounds` of each
     program and the `share` of the time that each stage takes.
     """
-    from ae.report.markdown import tabulate
-
     first = next(iter(measured["presets"].values()))
     others = [name for name in first["rounds"] if name != "ae"]
     digits = {"x264": None} | dict.fromkeys(first["rounds"], 1)
@@ -64,10 +63,8 @@ def speed_table(measured: dict[str, Any]) -> Any:
     return tabulate(title, digits, rows)
 
 
-def memory_table(clip: str, megabytes: dict[int, float]) -> Any:
+def memory_table(clip: str, megabytes: dict[int, float]) -> Table:
     """Return the table of memory by the number of frames."""
-    from ae.report.markdown import tabulate
-
     rows = [{"frames": count, "MB": value} for count, value in megabytes.items()]
     title = f"The most memory that colorizing {clip} holds at a time, the clip repeated up to so many frames."
     return tabulate(title, {"frames": None, "MB": 0}, rows)

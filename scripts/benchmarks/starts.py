@@ -8,24 +8,19 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmarks.steps import example
 
 from ae.errors import InputError
+from ae.report.markdown import Table, tabulate
 
 COLUMNS = {
-    "preset": None,
-    "seconds to compile an epoch": 1,
-    "from start to first step": 1,
-    "with the compilation cache": 1,
-}
+    "preset": None, "seconds to compile an epoch": 1, "from start to first step": 1, "with the compilation cache": 1,
+}  # fmt: skip
 
 
-def starts_table(started: dict[str, dict[str, float]], compiled: dict[str, float]) -> Any:
+def starts_table(started: dict[str, dict[str, float]], compiled: dict[str, float]) -> Table:
     """Return the table of `start_seconds` and `compile_seconds` by preset."""
-    from ae.report.markdown import tabulate
-
     rows = [
         {"preset": name, "seconds to compile an epoch": compiled.get(name)} | started.get(name, {})
         for name in dict.fromkeys([*compiled, *started])

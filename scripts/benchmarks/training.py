@@ -13,25 +13,16 @@ from benchmarks.steps import SIDE, compiled_steps, example, matrix_product
 from benchmarks.workers import Timer, Worker, median_ratio, take_turns
 
 from ae.errors import InputError
+from ae.report.markdown import Table, tabulate
 
 COLUMNS = {
-    "model": None,
-    "batch": None,
-    "parameters": None,
-    "GFLOP an image": 3,
-    "run by": None,
-    "images/s": 1,
-    "GFLOP/s": 0,
-    "of matrix product, %": 0,
-    "ratio": 2,
-    "whole epoch, %": 1,
-}
+    "model": None, "batch": None, "parameters": None, "GFLOP an image": 3, "run by": None, "images/s": 1, "GFLOP/s": 0,
+    "of matrix product, %": 0, "ratio": 2, "whole epoch, %": 1,
+}  # fmt: skip
 
 
-def training_table(rows: Sequence[dict[str, Any]]) -> Any:
+def training_table(rows: Sequence[dict[str, Any]]) -> Table:
     """Return the table of speeds by model and program."""
-    from ae.report.markdown import tabulate
-
     return tabulate("Training steps: forward, backward and Adam, in float32; all programs in turns.", COLUMNS, rows)
 
 

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import tyro
 from studies.common import SHOWN_WIDTH, Limit, Model, Out, write_study
 
+from ae.report.markdown import Table, tabulate
+
 SHOWN_FRAMES = 4  # of a clip
 
 
@@ -40,10 +42,8 @@ def clips(
 COLUMNS = {"clip": None, "method": None, "PSNR pooled": 2, "colourfulness": 1, "CDC": 4, "chroma flicker": 2}
 
 
-def clips_table(scores: dict[str, dict[str, dict[str, float]]]) -> Any:
+def clips_table(scores: dict[str, dict[str, dict[str, float]]]) -> Table:
     """Return the table of scores by clip and method."""
-    from ae.report.markdown import tabulate
-
     rows = [
         {"clip": clip, "method": method} | row for clip, methods in scores.items() for method, row in methods.items()
     ]

@@ -6,6 +6,8 @@ from typing import Any
 
 from studies.common import DataDir, Limit, Models, Out, load_test_data, splits, trained, write_chart, write_study
 
+from ae.report.markdown import Table, tabulate
+
 SATURATIONS = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
 
 
@@ -31,10 +33,8 @@ def colour(
     write_study(out, "study_colour", colour_table(title, SATURATIONS, costs), configs, details=splits(data))
 
 
-def colour_table(title: str, saturations: Sequence[float], costs: dict[str, dict[str, list[float]]]) -> Any:
+def colour_table(title: str, saturations: Sequence[float], costs: dict[str, dict[str, list[float]]]) -> Table:
     """Return the table of error and colourfulness (see `cost_of_colour`) by model and saturation."""
-    from ae.report.markdown import tabulate
-
     rows = [
         {"model": name, "chroma times": saturation, "MSE": mse, "colourfulness": colourfulness}
         for name, cost in costs.items()

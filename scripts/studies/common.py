@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from ae.report.markdown import Table
 from ae.runtime import cli
 
 SHOWN_WIDTH = 180  # of a photograph or a frame, in pixels
@@ -37,7 +38,7 @@ def trained(models: Sequence[str]) -> list[tuple[Any, Any]]:
     return [load_model(model)[:2] for model in models]
 
 
-def mse_of(predict: Any, variables: Any, task: Any, split: Any) -> float:
+def mse(predict: Any, variables: Any, task: Any, split: Any) -> float:
     """Return the mean squared error over a split."""
     from ae.score.evaluate import evaluate
 
@@ -60,7 +61,7 @@ def write_chart(out: Path, name: str, x: str, y: str, curves: dict[str, Any], *,
 def write_study(
     out: Path,
     name: str,
-    table: Any,
+    table: Table,
     configs: Sequence[Any],
     *,
     details: dict[str, Any] | None = None,

@@ -4,7 +4,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from studies.common import DataDir, Limit, Out, Runs, load_test_data, mse_of, splits, write_chart, write_study
+from studies.common import DataDir, Limit, Out, Runs, load_test_data, mse, splits, write_chart, write_study
+
+from ae.report.markdown import Table, tabulate
 
 
 def latents(
@@ -40,7 +42,7 @@ def latents(
         rows.append(
             {"latents": size}
             | {
-                f"{what}, {method}": mse_of(function, values, task, data.test)
+                f"{what}, {method}": mse(function, values, task, data.test)
                 for what, task in tasks.items()
                 for method, (function, values) in methods.items()
             }
@@ -58,10 +60,8 @@ def latents(
     write_study(out, "study_latents", table, configs, details=splits(data))
 
 
-def latents_table(measured: dict[str, str], rows: list[dict[str, Any]]) -> Any:
+def latents_table(measured: dict[str, str], rows: list[dict[str, Any]]) -> Table:
     """Return the table of errors by the number of latents."""
-    from ae.report.markdown import tabulate
-
     title = (
         f"What a few latent numbers hold of {measured['data']}, {measured['split']}: MSE of dense autoencoders, and of PCA "
         f"fitted on {measured['fitted on']}."

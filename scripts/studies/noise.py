@@ -4,18 +4,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from studies.common import (
-    DataDir,
-    Limit,
-    Models,
-    Out,
-    load_test_data,
-    mse_of,
-    splits,
-    trained,
-    write_chart,
-    write_study,
-)
+from studies.common import DataDir, Limit, Models, Out, load_test_data, mse, splits, trained, write_chart, write_study
+
+from ae.report.markdown import Table, tabulate
 
 CLASSICAL = ("noisy", "median", "non-local")
 METHOD = "PSNR pooled at sigma"  # heads the column of names, left of the noise levels
@@ -53,7 +44,7 @@ def noise(
     for config, variables in denoisers:
         methods[config.name] = predictor(config), lambda task, variables=variables: variables
     for name, (predict, fit) in methods.items():
-        errors[name] = [mse_of(predict, fit(task), task, data.test) for task in map(Denoise, sigmas)]
+        errors[name] = [mse(predict, fit(task), task, data.test) for task in map(Denoise, sigmas)]
     psnr = decibels(errors)
     curves = {name: (sigmas, row) for name, row in psnr.items()}
     write_chart(out, "study_noise", "standard deviation of the noise", "PSNR of the mean error, dB", curves)
@@ -82,10 +73,8 @@ def decibels(errors: dict[str, list[float]]) -> dict[str, list[float]]:
     return {name: [float(pooled_psnr(error)) for error in row] for name, row in errors.items()}
 
 
-def noise_table(measured: dict[str, Any], psnr: dict[str, list[float]]) -> Any:
+def noise_table(measured: dict[str, Any], psnr: dict[str, list[float]]) -> Table:
     """Return the table of PSNR by method and noise level."""
-    from ae.report.markdown import tabulate
-
     sigmas = [f"{sigma:g}" for sigma in measured["sigma"]]
     title = (
         f"Noise of other strengths on {measured['data']}, {measured['split']}: PSNR of the mean error in dB, with filters "

@@ -6,6 +6,8 @@ from typing import Any
 
 from studies.common import SHOWN_WIDTH, Limit, Model, Out, write_study
 
+from ae.report.markdown import Table, tabulate
+
 SIGMAS = (0.0, 0.02, 0.05, 0.1, 0.2)
 SHOWN_SIGMA = 0.1
 SHOWN = (slice(120, 240), slice(60, 240))  # of each photograph
@@ -50,10 +52,8 @@ def photos(
     write_study(out, "study_photos", photos_table(len(clean), scores), [denoiser.trained.config])
 
 
-def photos_table(count: int, scores: dict[str, dict[float, float]]) -> Any:
+def photos_table(count: int, scores: dict[str, dict[float, float]]) -> Table:
     """Return the table of PSNR by method and noise level."""
-    from ae.report.markdown import tabulate
-
     first = f"PSNR mean of {count} photographs at sigma"
     rows = [{first: name} | {f"{sigma:g}": value for sigma, value in row.items()} for name, row in scores.items()]
     title = "Noise taken from photographs: mean PSNR in dB."
@@ -114,10 +114,8 @@ def sizes(
     write_study(out, "study_sizes", sizes_table(loaded.config.name, len(photos), saturation, rows), [loaded.config])
 
 
-def sizes_table(model: str, count: int, saturation: float, scores: dict[str, dict[str, float]]) -> Any:
+def sizes_table(model: str, count: int, saturation: float, scores: dict[str, dict[str, float]]) -> Table:
     """Return the table of scores by the size at which the model sees photographs."""
-    from ae.report.markdown import tabulate
-
     first = f"{count} photographs, chroma x {saturation:g}"
     title = f"Photographs that {model} sees at several sizes."
     rows = [{first: name} | row for name, row in scores.items()]
