@@ -1,11 +1,12 @@
 """Measure speed, in turns on the same machine: training steps against PyTorch and Keras, clips with and without a model."""
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.models import LAYERS
+from benchmarks.models import LAYERS, benchmark_config
 
+from ae.report.markdown import Table
 from ae.runtime import cli
 
 Peer = Literal["torch", "keras"]
@@ -24,10 +25,10 @@ def train(
     keras_python: Path = Path("peers/keras/bin/python"),
     out: Path = Path("results/benchmark_train.json"),
 ) -> None:
-    """Images a second of training steps (forward, backward, Adam; float32), ours and the peers' in turns.
+    """Measure the images a second of training steps (forward, backward, Adam; float32), ours and the peers' in turns.
 
     Args:
-        peers: Whom to compare with; each is run in an environment of its own (see README.md).
+        peers: Whom to compare with; each is run in an environment of its own (see docs/speed.md).
         models: What to train.
         started: Presets whose training is started, with and without the compilation cache.
         compiled: Presets whose epoch is compiled.
@@ -35,34 +36,31 @@ def train(
         seconds: How long each timing takes, about; that of an epoch's overhead, which is small, forty times as long.
         torch_python: Python of PyTorch's environment.
         keras_python: Python of Keras' and TensorFlow's environment.
-        out: File to write; the table of a README that shows this file is written too.
+        out: File to write, and the pages that show its table. The seconds until training starts go into a second one,
+            with "_starts" in its name.
     """
-    from benchmarks.starts import compile_seconds, start_seconds
-    from benchmarks.tables import train_table
-    from benchmarks.training import compare
+    from benchmarks.starts import compile_seconds, start_seconds, starts_table
+    from benchmarks.training import compare, training_table
 
     from ae.errors import InputError
+    from ae.presets import preset
+    from ae.report.markdown import to_markdown
 
     pythons = {"torch": torch_python, "keras": keras_python}
     for peer in peers:
         if not pythons[peer].exists():
-            raise InputError(f"{pythons[peer]} does not exist: README.md says how to make it, or give --{peer}-python")
-    starts = {"start_seconds": start_seconds(started), "compile_seconds": compile_seconds(compiled)}
-    values = conditions(rounds) | starts | {"models": {}}
+            raise InputError(
+                f"{pythons[peer]} does not exist: docs/speed.md says how to make it, or give --{peer}-python"
+            )
+    starts = starts_table(start_seconds(started), compile_seconds(compiled))
+    save(out.with_stem(f"{out.stem}_starts"), starts, [preset(name) for name in {*started, *compiled}])
+    rows, details, versions = [], {}, {}
     for name in models:
         print(f"\n{name}", flush=True)
-        row, versions = compare(name, {peer: pythons[peer] for peer in peers}, rounds, seconds)
-        values["models"][name] = row
-        values["versions"] |= versions
-        print(train_table({**values, "models": {name: row}}))
-    save(values, out)
-
-
-def conditions(rounds: int) -> dict[str, Any]:
-    """What a measurement was made with."""
-    from ae.report.made_with import made_with
-
-    return made_with(cli.command()) | {"rounds": rounds}
+        measured, details[name], more = compare(name, {peer: pythons[peer] for peer in peers}, rounds, seconds)
+        rows, versions = [*rows, *measured], versions | more
+        print(to_markdown(training_table(measured)))
+    save(out, training_table(rows), [benchmark_config(name) for name in models], versions, details)
 
 
 def ablation(
@@ -72,21 +70,19 @@ def ablation(
     seconds: float = 2.0,
     out: Path = Path("results/benchmark_ablation.json"),
 ) -> None:
-    """Images a second of training steps on a CPU without one part at a time, or with what did not pay.
+    """Measure the images a second of training steps on a CPU without one part at a time, or with what did not pay.
 
     Args:
         models: What to train.
         only: What to do without or otherwise; all by default.
         rounds: How often each is timed; medians count.
         seconds: How long each timing takes, about.
-        out: File to write; the tables that show it are written too.
+        out: File to write, and the pages that show its table.
     """
-    from benchmarks.ablation import without_parts
-    from benchmarks.tables import ablation_table
+    from benchmarks.ablation import ablation_table, without_parts
 
-    values = conditions(rounds) | {"models": {name: without_parts(name, only, rounds, seconds) for name in models}}
-    print(ablation_table(values))
-    save(values, out)
+    rates = {name: without_parts(name, only, rounds, seconds) for name in models}
+    save(out, ablation_table(rates), [benchmark_config(name) for name in models], details=rates)
 
 
 def video(
@@ -98,7 +94,7 @@ def video(
     memory_frames: tuple[int, ...] = (200, 2000),
     out: Path = Path("results/benchmark_video.json"),
 ) -> None:
-    """Frames a second of a clip that is colorized, against the same decoding and encoding without a model in between.
+    """Measure the frames a second of colorizing a clip, against the same decoding and encoding without a model in between.
 
     Args:
         clip: Clip in 4:2:0; 1280x720, if figures are to be compared.
@@ -107,29 +103,37 @@ def video(
         rounds: How often each is timed, in turns; medians count.
         torch_python: Python of an environment with PyTorch and this package, to run the same pipeline with PyTorch's model.
         memory_frames: Lengths of clips, the given one repeated, of which the memory that they take is measured.
-        out: File to write; the table of a README that shows this file is written too.
+        out: File to write, and the pages that show its table. The memory goes into a second one, with "_memory" in its name.
     """
-    from benchmarks.clips import measure
-    from benchmarks.tables import video_table
+    from benchmarks.clips import measure, memory_table, peak_megabytes, speed_table
 
-    values = conditions(rounds)
-    measured = measure(clip, model, presets, rounds, torch_python, memory_frames)
-    values["versions"] |= measured.pop("versions")
-    values |= measured
-    print(video_table(values))
-    save(values, out)
+    from ae import load_model
+
+    config = load_model(model).config
+    details, versions = measure(clip, model, presets, rounds, torch_python)
+    save(out, speed_table(details), [config], versions, details)
+    memory = {count: peak_megabytes(clip, count, model) for count in memory_frames}
+    save(out.with_stem(f"{out.stem}_memory"), memory_table(clip.name, memory), [config])
 
 
-def save(values: dict[str, Any], out: Path) -> None:
-    """Writes the file, and the tables that show it."""
-    from benchmarks.tables import write_benchmark
+def save(
+    out: Path,
+    table: Table,
+    configs: Sequence[Any],
+    versions: dict[str, str] | None = None,
+    details: dict[str, Any] | None = None,
+) -> None:
+    """Write a benchmark's table, whose title then names the hardware, and the pages that show it.
 
-    from ae.runtime.files import write_text
+    `versions`: of the peers' packages.
+    """
+    from ae.report.made_with import made_with
+    from ae.report.page import write_measured
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_text(out, json.dumps(values, indent=2) + "\n")
-    write_benchmark(out)
-    print(out)
+    made = made_with(cli.command(), *configs)
+    made["versions"] |= versions or {}
+    named = table | {"title": f"{table['title']} Measured on {made['hardware']}."}
+    print(f"{write_measured(out, named, [made], details)}{out}")
 
 
 if __name__ == "__main__":

@@ -31,9 +31,9 @@ def main(
 
     from ae import fit, load_data, override, preset
     from ae.presets import QUICK, REFERENCE
+    from ae.report.page import write_tables
     from ae.report.result import finish, publish
     from ae.report.summary import summary
-    from ae.report.tables import write_tables
     from ae.train.run import begin_with
 
     if quick:

@@ -1,4 +1,4 @@
-"""What one row of a table does not show: noise of other strengths, what a few latent numbers hold, what colour costs."""
+"""Measure what one row of a table does not show: noise of other strengths, few latent numbers, the cost of colour."""
 
 from studies.clips import clips
 from studies.colours import colour

@@ -1,13 +1,13 @@
 """Train variants of our presets for a few epochs each, and write the table of what was tried."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from studies.colours import cost_of_colour
 
+from ae.report.markdown import Table, rows_of, tabulate
 from ae.runtime import cli
 
 Preset = Literal["unet_denoiser", "chroma_unet"]
@@ -16,7 +16,7 @@ SATURATIONS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0)
 
 
 def variants(preset: Preset) -> dict[str, dict[str, Any]]:
-    """Changes of a preset, by what they are called."""
+    """Return changes of a preset, by name."""
     from vivid import PRESET as VIVID
 
     from ae.models import ChromaUNet, UNet
@@ -48,7 +48,7 @@ def variants(preset: Preset) -> dict[str, dict[str, Any]]:
 
 
 class Trained(NamedTuple):
-    """A model that was trained, and what the table says of how."""
+    """A trained model, and what the table says of its training."""
 
     config: Any
     variables: Any
@@ -76,35 +76,39 @@ def main(
         in_full: Train nothing, but compare these colorizers: names of weights in the package, or run directories.
         epochs: How long to train each; the released ones train longer.
         runs: Folder for the run directories.
-        out: File to write; the table beside it is written too.
+        out: File to write; README.md beside it and the pages that show its table are written too.
         data_dir: Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
         limit: Use only so many images of each split.
     """
     import jax
 
-    from ae.report.studies import STUDIES
-    from ae.report.tables import write_tables
-    from ae.runtime.files import read_json, write_text
+    from ae.report.made_with import made_with
+    from ae.report.page import read_measured, write_measured, write_tables
 
-    values = read_json(out) if out.exists() else {"presets": {}}
+    earlier = read_measured(out)
+    rows = {(row["variant of"], row["what"]): row for row in rows_of(earlier)} if earlier else {}
+    details, made = earlier.get("details", {}), {entry["command"]: entry for entry in earlier.get("made_with", ())}
     several = ((name, label, changes) for name in presets for label, changes in variants(name).items())
     chosen = [(name, label, changes) for name, label, changes in several if not only or label in only]
     models = compared(in_full, data_dir, limit) if in_full else trained(chosen, epochs, runs, data_dir, limit)
+    configs, text = [], ""
     for name, label, model in models:
-        rows = values["presets"].setdefault(name, {})
-        rows |= {f"{label}{how}": row(read) for how, read in readings(model)}
-        values["commands"] = list(dict.fromkeys([*values.get("commands", ()), cli.command()]))
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_text(out, json.dumps(values, indent=2) + "\n")
+        for how, read in readings(model):
+            what = f"{label}{how}"
+            rows[name, what], details.setdefault(name, {})[what] = measured(name, what, read)
+        configs.append(model.config)
+        made[cli.command()] = made_with(cli.command(), *configs)
+        table = variants_table(list(rows.values()), details)
+        text = write_measured(out, table, list(made.values()), details)
         jax.clear_caches()  # of a dozen models, the compiled programs are more mappings than Linux gives a process
     write_tables(out.parent)
-    print(STUDIES[out.stem](values))
+    print(text)
 
 
 def trained(
     chosen: list[tuple[Preset, str, dict[str, Any]]], epochs: int, runs: Path, data_dir: Path | None, limit: int | None
 ) -> Iterator[tuple[str, str, Trained]]:
-    """Trains variants for a few epochs: (preset, variant, model)."""
+    """Train variants for a few epochs: yield (preset, variant, model)."""
     from ae import fit, load_data, override, preset
 
     for name, label, changes in chosen:
@@ -118,7 +122,7 @@ def trained(
 
 
 def compared(models: tuple[str, ...], data_dir: Path | None, limit: int | None) -> Iterator[tuple[str, str, Trained]]:
-    """Colorizers as their own training left them: ("in full", name, model)."""
+    """Yield colorizers as their own training left them: ("in full", name, model)."""
     from vivid import PRESET as VIVID
 
     from ae import load_data, load_model, override
@@ -136,7 +140,7 @@ def compared(models: tuple[str, ...], data_dir: Path | None, limit: int | None) 
 
 
 def readings(model: Trained) -> Iterator[tuple[str, Trained]]:
-    """Ways to read what was trained: classes of chroma at several temperatures."""
+    """Yield (name, model) of each way to read a trained model: classes of chroma at several temperatures."""
     if not hasattr(model.config.model, "temperature"):
         yield "", model
         return
@@ -145,23 +149,56 @@ def readings(model: Trained) -> Iterator[tuple[str, Trained]]:
         yield f", temperature {temperature:g}", model._replace(config=config)
 
 
-def row(model: Trained) -> dict[str, Any]:
-    """What the table says of a variant; of a colorizer also what colour costs, as its chroma is multiplied."""
+def measured(name: str, what: str, model: Trained) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the table's row of a variant, and its details: of a colorizer also what colour costs (`cost_of_colour`)."""
     from ae import predictor
     from ae.score.flops import count, multiply_adds
     from ae.tasks import Colorize
 
-    about = {
+    row = {
+        "variant of": name,
+        "what": what,
         "parameters": count(model.variables),
-        "multiply_adds": multiply_adds(model.config.model, (*model.validation.images.shape[1:3], 1)),
+        "multiply-adds, M": multiply_adds(model.config.model, (*model.validation.images.shape[1:3], 1)) / 1e6,
         "epochs": model.epochs,
         "minutes": model.seconds / 60,
-        "validation": model.validation.name,
+        "validation loss": model.val_loss,
     }
+    details = {"validation": model.validation.name}
     if not isinstance(model.config.task, Colorize):
-        return about | {"val_loss": model.val_loss}
+        return row, details
     curve = cost_of_colour(predictor(model.config), model.variables, model.validation, SATURATIONS)
-    return about | {"val_loss": curve["mse"][0], "colourfulness": curve["colourfulness"][0], "curve": curve}
+    scores = {"validation loss": curve["mse"][0], "colourfulness": curve["colourfulness"][0]}
+    return row | scores, details | {"curve": curve}
+
+
+COLUMNS = {
+    "variant of": None, "what": None, "parameters": None, "multiply-adds, M": 1, "epochs": None, "minutes": 1,
+    "validation loss": 5, "colourfulness": 1, "loss of the first, as colourful": 5,
+}  # fmt: skip
+
+
+def variants_table(rows: Sequence[dict[str, Any]], details: dict[str, dict[str, Any]]) -> Table:
+    """Return the table of variants, with what the colour of each costs the first variant of its preset."""
+    firsts = {row["variant of"]: row for row in reversed(rows)}
+    names = list(dict.fromkeys(row["variant of"] for row in rows))
+    compared = [
+        row | {"loss of the first, as colourful": as_colourful(row, firsts[name], details[name])}
+        for name in names
+        for row in rows
+        if row["variant of"] == name
+    ]
+    return tabulate("Variants of our presets after a few epochs, and colorizers trained in full.", COLUMNS, compared)
+
+
+def as_colourful(row: dict[str, Any], first: dict[str, Any], details: dict[str, Any]) -> float | None:
+    """Return the error of the first variant with its chroma multiplied until it is as colourful, if that was measured."""
+    import numpy as np
+
+    curve = details[first["what"]].get("curve")
+    if row is first or not curve or not curve["colourfulness"][0] <= row["colourfulness"] <= curve["colourfulness"][-1]:
+        return None
+    return float(np.interp(row["colourfulness"], curve["colourfulness"], curve["mse"]))
 
 
 if __name__ == "__main__":

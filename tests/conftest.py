@@ -1,5 +1,4 @@
 import atexit
-import json
 import os
 import runpy
 import shutil
@@ -17,7 +16,8 @@ import pytest
 
 from ae.config import Config
 from ae.data import Data, Split
-from ae.report.markdown import markdown
+from ae.report.markdown import tabulate
+from ae.report.page import write_measured
 from ae.runtime import cli
 from ae.score import baselines
 from ae.tasks import Denoise
@@ -225,7 +225,7 @@ def optimized():
 def pytest_addoption(parser):
     parser.addoption("--faults", type=int, default=1, help="how often each fault of a process is tried")
     parser.addoption("--inputs", type=int, default=20, help="how many damaged files of each kind are tried")
-    parser.addoption("--record", type=Path, help="folder for reliability.json and RELIABILITY.md (with -n 0)")
+    parser.addoption("--record", type=Path, help="folder for reliability.json (with -n 0)")
 
 
 TALLIES = pytest.StashKey()
@@ -251,15 +251,6 @@ def pytest_sessionfinish(session):
             {"fault": fault, "promise": promise, "tried": tried, "held": held}
             for (fault, promise), (tried, held) in tallies.items()
         ]
-        values = {"command": f"pytest {' '.join(session.config.invocation_params.args)}", "faults": rows}
-        (folder / "reliability.json").write_text(json.dumps(values, indent=2) + "\n")
-        (folder / "RELIABILITY.md").write_text(reliability(values))
-
-
-def reliability(values):
-    """The table of faults."""
-    head = ["fault", "promise", "tried", "held"]
-    table = markdown([head, *([str(row[key]) for key in head] for row in values["faults"])])
-    return (
-        f"# Reliability\n\nWhat was done to it, and how often what was promised held: `{values['command']}`.\n\n{table}"
-    )
+        title = "Faults that were tried, and how often what is promised held."
+        made_with = {"command": f"pytest {' '.join(session.config.invocation_params.args)}"}
+        write_measured(folder / "reliability.json", tabulate(title, dict.fromkeys(rows[0]), rows), [made_with])

@@ -1,17 +1,20 @@
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import flax.linen as nn
 import jax
 import pytest
-from benchmarks import models, tables, training, workers
+from benchmarks import ablation, models, starts, training, workers
 from clips import colorizer, luma_frames, make_clip
 from conftest import ROOT
 
 from ae.errors import InputError
+from ae.report.markdown import rows_of, to_markdown
 from ae.restore.weights import write_weights
-from ae.score.flops import count
+from ae.score.flops import count, multiply_adds_by_layer
 
 
 @pytest.mark.parametrize("name", ["conv_ae", "colorizer_ae", "unet", "pixel_mlp"])
@@ -33,10 +36,23 @@ def params_as_zeros(params):
     return jax.tree.map(lambda leaf: jax.numpy.zeros(leaf.shape), params)
 
 
+class Small(nn.Module):
+    """A convolution of 3x3 and stride 2 with 4 features, then a dense layer with 5: counted by hand."""
+
+    input_shape = (8, 8, 3)
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        return nn.Dense(5)(nn.Conv(4, (3, 3), 2)(x).reshape(len(x), -1))
+
+
 def test_work_is_counted_as_the_direct_algorithm_does_it():
-    """Three products of each layer; ConvAE's are 1,158 million multiplications and additions an image."""
-    assert models.gflop(models.LAYERS["conv_ae"], models.benchmark_config("conv_ae")) == pytest.approx(3.473, abs=5e-3)
-    assert models.gflop((("dense", 5),), models.benchmark_config("unet")) == 2 * 2 * 32 * 32 * 5 / 1e9
+    """Two products of the first layer, three of each other; ConvAE's are 3,471 million operations an image."""
+    first, second = 4 * 4 * 4 * 3 * 3 * 3, 4 * 4 * 4 * 5
+    assert multiply_adds_by_layer(Small(), Small.input_shape) == [first, second]
+    config = replace(models.benchmark_config("conv_ae"), model=Small())
+    assert models.gflop(config) == 2 * (2 * first + 3 * second) / 1e9
+    assert models.gflop(models.benchmark_config("conv_ae")) == pytest.approx(3.473, abs=5e-3)
 
 
 def test_medians_and_ratios_are_of_the_rounds():
@@ -46,12 +62,33 @@ def test_medians_and_ratios_are_of_the_rounds():
         "torch, eager": [15.0, 20.0, 16.0],
         "torch, compiled": [10.0, 11.0, 90.0],
     }
-    row = training.summarize(rates, 2.0, {"torch": ["torch, eager", "torch, compiled"]})
-    assert row["images_per_second"]["torch, eager"] == 16
-    assert row["ratio_torch"] == 2  # in the rounds 2, 1 and 2.5
-    assert row["ratio"] == {"ae": 1, "torch, eager": 2, "torch, compiled": 20 / 11}
-    assert row["gflop_per_second"]["ae"] == 60
-    assert row["share_of_matrix_product"]["ae"] == pytest.approx(60 / (10 * 2 * 2048**3 / 1e9))
+    about = {"batch": 8, "parameters": 12, "GFLOP an image": 2.0}
+    ours, eager, compiled = training.speeds("small", about, rates, 0.01)
+    assert ours == about | {
+        "model": "small",
+        "run by": "ae",
+        "images/s": 30,
+        "GFLOP/s": 60,
+        "of matrix product, %": pytest.approx(100 * 60 / (10 * 2 * 2048**3 / 1e9)),
+        "whole epoch, %": 1,
+    }
+    assert (eager["images/s"], eager["ratio"]) == (16, 2)  # in the rounds 2, 1 and 2.5
+    assert compiled["ratio"] == 20 / 11
+    text = to_markdown(training.training_table([ours, eager, compiled]))
+    assert "| small | 8 | 12 | 2.000 | ae | 30.0 | 60 |" in text
+    assert "|  |  |  |  | torch, compiled | 11.0 | 22 |" in text
+
+
+def test_parts_of_the_convolutions_are_shares_of_all():
+    rates = {"unet": {"all": [10.0, 20.0, 40.0], "without tiles": [5.0, 20.0, 30.0]}}
+    table = ablation.ablation_table(rates)
+    assert table["columns"] == ["", "unet", "unet, share"]
+    assert table["rows"] == [["all", 20, None], ["without tiles", 20, 0.75]]
+
+
+def test_seconds_until_training_starts_are_by_preset():
+    started = {"b": {"from start to first step": 6.24, "with the compilation cache": 2.3}}
+    assert starts.starts_table(started, {"a": 2.8})["rows"] == [["a", 2.8, None, None], ["b", None, 6.24, 2.3]]
 
 
 WORKER = """
@@ -99,14 +136,16 @@ def test_clips_are_timed_with_and_without_a_model(call, tmp_path):
     options = ("--clip", "clip.mp4", "--model", "model.safetensors", "--rounds", "2", "--memory-frames", "30")
     call("benchmark.py", "video", *options, "--out", "results/benchmark_video.json")
     values = json.loads((tmp_path / "results/benchmark_video.json").read_text())
-    assert values["frames"] == 20
-    assert values["size"] == [48, 64]
-    for row in values["presets"].values():
-        assert set(row["rounds"]) == {"without a model", "ae"}
-        assert all(len(rates) == 2 and min(rates) > 0 for rates in row["rounds"].values())
-        assert sum(row["share"].values()) == pytest.approx(1)
-    assert 100 < values["peak_megabytes"]["30"] < 4000
-    assert "clip.mp4, 64x48, 20 frames" in tables.video_table(values)
+    assert values["title"].startswith("Frames a second of clip.mp4, 64x48, 20 frames")
+    for row in rows_of(values):
+        rounds = values["details"]["presets"][row["x264"]]["rounds"]
+        assert set(rounds) == {"without a model", "ae"}
+        assert all(len(rates) == 2 and min(rates) > 0 for rates in rounds.values())
+        assert row["ae"] == pytest.approx(sum(rounds["ae"]) / 2)
+        assert sum(row[f"{stage}, %"] for stage in ("decoding", "model", "encoding")) == pytest.approx(100)
+    ((frames, megabytes),) = json.loads((tmp_path / "results/benchmark_video_memory.json").read_text())["rows"]
+    assert frames == 30
+    assert 100 < megabytes < 4000
 
 
 @pytest.fixture
@@ -122,13 +161,18 @@ SHORTEST = ("--models", "pixel_mlp", "--rounds", "1", "--seconds", "0.01")
 def test_training_is_timed(call, tmp_path):
     call("benchmark.py", "train", *SHORTEST, "--started", "--compiled", "pixel_mlp_quick", "--out", "bench.json")
     values = json.loads((tmp_path / "bench.json").read_text())
-    assert values["models"]["pixel_mlp"]["images_per_second"]["ae"] > 0
-    assert list(values["compile_seconds"]) == ["pixel_mlp_quick"]
+    (row,) = rows_of(values)
+    assert (row["model"], row["run by"]) == ("pixel_mlp", "ae")
+    assert row["images/s"] > 0
+    (start,) = rows_of(json.loads((tmp_path / "bench_starts.json").read_text()))
+    assert start["preset"] == "pixel_mlp_quick"
+    assert start["seconds to compile an epoch"] > 0
 
 
 @pytest.mark.usefixtures("small_batches")
 def test_parts_of_the_convolutions_are_timed(call, tmp_path):
     call("benchmark.py", "ablation", *SHORTEST, "--only", "a call for each step", "--out", "ablation.json")
-    row = json.loads((tmp_path / "ablation.json").read_text())["models"]["pixel_mlp"]
-    assert row["ratio"]["all"] == 1
-    assert list(row["ratio"]) == ["all", "a call for each step"]
+    values = json.loads((tmp_path / "ablation.json").read_text())
+    assert [row[""] for row in rows_of(values)] == ["all", "a call for each step"]
+    assert values["made_with"][0]["dtype"] == ["float32"]
+    assert not (tmp_path / "README.md").exists()

@@ -1,6 +1,6 @@
 """Faults, each tried again and again: what was promised, and how often it held.
 
-CI tries a few of each. In earnest, eleven minutes, and writing results/reliability.json and results/RELIABILITY.md:
+CI tries a few of each. In earnest, eleven minutes, and writing results/reliability.json and the pages that show it:
 `pytest tests/test_faults.py -n 0 --faults 50 --inputs 1000 --record results`.
 """
 
@@ -18,13 +18,14 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 from clips import colorizer, luma_frames, make_clip
-from conftest import ROOT, TINY, equal_trees, killed, python, reliability, says, slow_training, tiny_data
+from conftest import ROOT, TINY, equal_trees, killed, python, says, slow_training, tiny_data
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ae.data import load_data
 from ae.errors import InputError
 from ae.presets import load_preset
+from ae.report.markdown import rows_of
 from ae.restore.weights import read_weights, write_weights
 from ae.train.checkpoint import Checkpoints
 from ae.train.loop import fit
@@ -350,6 +351,5 @@ def test_compiled_programs_that_were_cut_short(tmp_path, weights):
 
 
 def test_the_record_is_of_promises_that_held():
-    values = json.loads((ROOT / "results/reliability.json").read_text())
-    assert (ROOT / "results/RELIABILITY.md").read_text() == reliability(values)
-    assert all(row["held"] == row["tried"] > 0 for row in values["faults"])
+    rows = rows_of(json.loads((ROOT / "results/reliability.json").read_text()))
+    assert all(row["held"] == row["tried"] > 0 for row in rows)

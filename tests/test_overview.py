@@ -14,8 +14,8 @@ def cells(line):
 
 def test_a_row_for_each_model_with_the_figures_of_its_file():
     head, _, *rows = map(cells, overview(RESULTS).splitlines())
-    assert head == ["task", "data", "model", "parameters", "MSE", "simple baseline", "reference"]
-    assert [row[2] for row in rows] == [f"`{name}`" for name in SHOWN]
+    assert head == ["model", "task", "data", "parameters", "MSE", "simple baseline", "reference"]
+    assert [row[0] for row in rows] == [f"`{name}`" for name in SHOWN]
     assert [int(row[3].replace(",", "")) for row in rows] == [result["parameters"] for result in RESULTS]
     for row, result in zip(rows, RESULTS, strict=True):
         losses = [seed["reference_split"]["mse"] for seed in result.get("by_seed", ())] or [

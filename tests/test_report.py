@@ -1,11 +1,10 @@
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
-from benchmarks.tables import BENCHMARKS
 from conftest import ROOT
 from PIL import Image
 
@@ -13,10 +12,10 @@ from ae.errors import InputError
 from ae.presets import PRESETS
 from ae.report import result as results
 from ae.report import tables
-from ae.report.markdown import fill
+from ae.report.made_with import made_with
 from ae.report.overview import overview
+from ae.report.page import write_tables
 from ae.report.reference import reported
-from ae.report.studies import STUDIES
 from ae.score.baselines import baselines
 from ae.train.loop import fit
 
@@ -37,8 +36,19 @@ def test_a_result_says_what_was_measured_and_how(result, tiny, tmp_path):
     assert result["validation"]["loss"] == pytest.approx(result["val_loss_by_epoch"][-1], rel=1e-5)
     assert result["baselines"]["noisy input"]["test"]["mse"] == pytest.approx(0.07, abs=0.03)
     assert {"hardware", "versions", "command", "wall_seconds"} <= set(result)
+    assert (result["devices"], result["dtype"]) == (["cpu"], ["float32"])
     assert (tmp_path / "curves.png").exists()
     assert (tmp_path / "grid.png").exists()
+
+
+def test_precision_and_flags_stand_in_what_results_were_made_with(tiny, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=false")
+    with jax.default_matmul_precision("bfloat16"):
+        made = made_with("python scripts/study.py noise", tiny, replace(tiny, dtype="bfloat16"))
+    assert made["dtype"] == ["bfloat16", "float32"]
+    assert made["matmul_precision"] == "bfloat16"
+    assert made["xla_flags"] == "--xla_cpu_enable_fast_math=false"
+    assert made_with("")["matmul_precision"] == "default"
 
 
 def test_a_picture_that_fails_costs_no_scores(tiny, data, tmp_path, monkeypatch, capsys):
@@ -141,10 +151,9 @@ def test_tables_fill_the_pages_that_show_the_folder(result, tmp_path, monkeypatc
     pages[1].parent.mkdir()
     for page in pages:
         page.write_text(text)
-    table = tables.write_tables(out)
+    table = write_tables(out)
     assert [page.read_text() for page in pages] == 2 * [text.replace("old\n", overview(tables.read_results(out)))]
     assert table in (out / "README.md").read_text()
-    assert fill("no marker", out, table) == "no marker"
     assert sorted(path.name for path in out.iterdir()) == [
         "README.md",
         "tiny.json",
@@ -179,20 +188,3 @@ def test_quick_denoisers_beat_their_noisy_input():
         for picture in ("curves.png", "grid.png"):
             image = np.asarray(Image.open(folder / f"{result['preset']}_{picture}").convert("L"))
             assert image.std() > 20
-
-
-@pytest.mark.parametrize(
-    "text", [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("results/**/README.md")], ids=str
-)
-def test_committed_tables_equal_the_json(text):
-    content = text.read_text()
-    sources = re.findall(r"<!-- table: (\S+) -->", content)
-    assert sources or text != ROOT / "README.md"
-    for source in map(Path, sources):
-        if source.suffix == ".json":
-            table = {**BENCHMARKS, **STUDIES}[source.stem](json.loads((ROOT / source).read_text()))
-        else:
-            table = overview(tables.read_results(ROOT / source))
-        assert fill(content, source, table) == content
-    if text.name == "README.md" and text.parent != ROOT:
-        assert tables.table(tables.read_results(text.parent)) in content

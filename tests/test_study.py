@@ -10,6 +10,7 @@ import pytest
 from clips import colorizer, luma_frames, make_clip
 from conftest import ROOT
 from PIL import Image
+from variants import variants_table
 from vivid import PRESET as VIVID
 from vivid import ClassUNet
 
@@ -18,6 +19,7 @@ from ae.color import luma
 from ae.config import override
 from ae.models import ChromaUNet, ColorizerAE, UNet
 from ae.presets import PRESETS
+from ae.report.markdown import rows_of
 from ae.restore.weights import write_weights
 from ae.score.flops import count
 
@@ -54,7 +56,7 @@ def untrained(tmp_path):
 
 def test_noise(study, untrained, tmp_path):
     values = study("noise", "--models", untrained("keras_io_denoiser"), "--sigmas", "0.1", "0.3")
-    psnr = values["psnr_pooled"]
+    psnr = {name: row for name, *row in values["rows"]}
     assert set(psnr) == {
         "noisy input", "median filter, 3x3", "non-local means (scikit-image)", "keras_io_denoiser",
     }  # fmt: skip
@@ -62,14 +64,17 @@ def test_noise(study, untrained, tmp_path):
     assert psnr["non-local means (scikit-image)"][1] > psnr["median filter, 3x3"][1] - 1
     assert f"| noisy input | {psnr['noisy input'][0]:.2f} |" in (tmp_path / "results/README.md").read_text()
     again = study("noise", "--models", untrained("dense_ae_8"), "--sigmas", "0.1", "0.3")
-    assert {**psnr, "dense_ae_8": again["psnr_pooled"]["dense_ae_8"]} == again["psnr_pooled"]
-    assert len(again["commands"]) == 2
+    assert [*values["rows"], again["rows"][-1]] == again["rows"]
+    assert again["rows"][-1][0] == "dense_ae_8"
+    assert again["rows"][-1][1] == pytest.approx(-10 * np.log10(again["details"]["mse"]["dense_ae_8"][0]), rel=1e-5)
+    assert len({made["command"] for made in again["made_with"]}) == 2
 
 
 def test_latents(study, untrained, tmp_path):
     untrained("dense_ae_8")
     values = study("latents", "--models", "dense_ae_8.safetensors", "--runs", ".")
-    (row,) = values["mse"].values()
+    (row,) = rows_of(values)
+    assert row["latents"] == 8
     assert row["reconstruction, PCA"] < row["denoising, PCA"] < row["denoising, autoencoder"]
     walk = np.asarray(Image.open(tmp_path / "results/study_latents_walks.png").convert("L"))
     assert walk.std() > 10
@@ -77,9 +82,11 @@ def test_latents(study, untrained, tmp_path):
 
 def test_colour(study, untrained):
     values = study("colour", "--models", untrained("chroma_unet"))
-    (row,) = values["models"].values()
-    assert row["colourfulness"] == sorted(row["colourfulness"])
-    assert len(row["mse"]) == len(values["saturation"])
+    rows = rows_of(values)
+    assert {row["model"] for row in rows} == {"chroma_unet"}
+    for column in ("chroma times", "colourfulness"):
+        assert [row[column] for row in rows] == sorted(row[column] for row in rows)
+    assert len(rows) == 9
 
 
 def test_variants_make_a_table(call, tmp_path, tfds_dir, decoded, monkeypatch):
@@ -88,22 +95,41 @@ def test_variants_make_a_table(call, tmp_path, tfds_dir, decoded, monkeypatch):
     chosen = ("--presets", "unet_denoiser", "--epochs", "1", "--limit", "32", "--data-dir", str(tfds_dir))
     for only in ("as released", "averaged weights"):  # the second call keeps the first one's figures
         done = call("variants.py", *chosen, "--only", only, "--out", "results/variants.json")
-    tried = json.loads((tmp_path / "results/variants.json").read_text())["presets"]["unet_denoiser"]
-    assert list(tried) == ["as released", "averaged weights"]
-    row = tried["as released"]
+    values = json.loads((tmp_path / "results/variants.json").read_text())
+    row, other = rows_of(values)
+    assert [row["what"], other["what"]] == ["as released", "averaged weights"]
+    assert len(values["made_with"]) == 2
     variables = jax.eval_shape(config.model.init, jax.random.key(0), jnp.zeros((1, *config.model.input_shape)))
     assert (row["parameters"], row["epochs"]) == (count(variables), 1)
-    text = f"| as released | {count(variables):,} | {row['multiply_adds'] / 1e6:.1f} M |"
+    text = f"| as released | {count(variables):,} | {row['multiply-adds, M']:.1f} |"
     assert text in done.stdout
     assert text in (tmp_path / "results/README.md").read_text()
+
+
+def test_colour_costs_the_first_variant_what_its_curve_says():
+    """Between two measured points of the curve: halfway."""
+    details = {"chroma_unet": {"plain": {"curve": {"colourfulness": [10.0, 20.0], "mse": [0.006, 0.008]}}, "vivid": {}}}
+    rows = [
+        {"variant of": "chroma_unet", "what": "plain", "colourfulness": 10.0},
+        {"variant of": "unet_denoiser", "what": "as released"},
+        *({"variant of": "chroma_unet", "what": "vivid", "colourfulness": value} for value in (15.0, 25.0)),
+    ]
+    details["unet_denoiser"] = {"as released": {}}
+    table = rows_of(variants_table(rows, details))
+    assert [row["variant of"] for row in table] == 3 * ["chroma_unet"] + ["unet_denoiser"]
+    costs = [row["loss of the first, as colourful"] for row in table]
+    assert costs == [None, pytest.approx(0.007), None, None]
 
 
 def test_models_trained_in_full_are_compared(call, tmp_path, tfds_dir, decoded, untrained):
     options = ("--data-dir", str(tfds_dir), "--limit", "8", "--out", "results/variants.json")
     call("variants.py", "--in-full", "chroma_unet", *options)
-    row = json.loads((tmp_path / "results/variants.json").read_text())["presets"]["in full"]["chroma_unet"]
-    assert row["epochs"] == PRESETS["chroma_unet"].epochs
-    assert row["curve"]["colourfulness"] == sorted(row["curve"]["colourfulness"])
+    values = json.loads((tmp_path / "results/variants.json").read_text())
+    (row,) = rows_of(values)
+    assert (row["variant of"], row["what"], row["epochs"]) == ("in full", "chroma_unet", PRESETS["chroma_unet"].epochs)
+    curve = values["details"]["in full"]["chroma_unet"]["curve"]["colourfulness"]
+    assert curve == sorted(curve)
+    assert curve[0] == row["colourfulness"]
     refused = call("variants.py", "--in-full", untrained("chroma_unet"), *options, status=2)
     assert "has not been trained to its end" in refused.stderr
 
@@ -123,12 +149,13 @@ def test_clips(call, tmp_path, untrained):
     write_weights(tmp_path / "ours.safetensors", config, variables, {"epochs": 0}, "float32")
     models = ("--model", "ours.safetensors", "--reference", untrained("colorizer_ae"))
     call("study.py", "clips", "clip.mp4", *models, "--out", "results")
-    rows = json.loads((tmp_path / "results/study_clips.json").read_text())["clips"]["clip.mp4"]
+    values = json.loads((tmp_path / "results/study_clips.json").read_text())
+    rows = {row["method"]: row for row in rows_of(values)}
     assert list(rows) == ["gray", "colorizer_ae, 32x32", "test", "test, chroma x 1.5", "truth"]
-    assert rows["gray"]["psnr_pooled"] == rows["truth"]["psnr_pooled"] == 80
+    assert rows["gray"]["PSNR pooled"] == rows["truth"]["PSNR pooled"] == 80
     assert rows["gray"]["colourfulness"] == pytest.approx(0, abs=1e-3)
     assert rows["test"]["colourfulness"] < rows["test, chroma x 1.5"]["colourfulness"]
-    assert rows["test"]["psnr_pooled"] < 80
+    assert rows["test"]["PSNR pooled"] < 80
     assert Image.open(tmp_path / "results/study_clips_clip.jpg").width > 240
     assert "| clip.mp4 | gray | 80.00 |" in (tmp_path / "results/README.md").read_text()
 
@@ -137,17 +164,20 @@ def test_sizes(call, tmp_path):
     config, variables, _ = colorizer().trained
     write_weights(tmp_path / "ours.safetensors", config, variables, {"epochs": 0}, "float32")
     call("study.py", "sizes", "--model", "ours.safetensors", "--limit", "1")
-    rows = json.loads((tmp_path / "results/study_sizes.json").read_text())["methods"]
-    assert rows["truth"]["PSNR"] == 80
-    assert rows["gray"]["colourfulness"] == pytest.approx(0, abs=1e-3)
-    assert rows["1800 pixels"]["colourfulness"] > 1
-    assert f"| 1800 pixels | {rows['1800 pixels']['PSNR']:.2f} |" in (tmp_path / "results/README.md").read_text()
+    values = json.loads((tmp_path / "results/study_sizes.json").read_text())
+    assert values["columns"] == ["1 photographs, chroma x 1", "PSNR mean", "colourfulness"]
+    rows = {name: scores for name, *scores in values["rows"]}
+    assert rows["truth"][0] == 80
+    assert rows["gray"][1] == pytest.approx(0, abs=1e-3)
+    assert rows["1800 pixels"][1] > 1
+    assert f"| 1800 pixels | {rows['1800 pixels'][0]:.2f} |" in (tmp_path / "results/README.md").read_text()
     assert Image.open(tmp_path / "results/study_sizes.jpg").width > 200
 
 
 def test_photos(call, tmp_path):
     call("study.py", "photos", "--sigmas", "0", "0.1", "--limit", "1")
-    psnr = json.loads((tmp_path / "results/study_photos.json").read_text())["psnr_mean"]
+    values = json.loads((tmp_path / "results/study_photos.json").read_text())
+    psnr = {name: row for name, *row in values["rows"]}
     assert psnr["noisy"][0] == 80
     assert psnr["photo_denoiser"][1] > psnr["noisy"][1] + 7
     assert (

@@ -18,27 +18,27 @@ BLUE, ORANGE, GRAY = "#2369bd", "#e07b1f", "#777777"
 
 
 def save_grid(path: Path, task: Task, title: str, pictures: tuple[ArrayLike, ArrayLike, ArrayLike]) -> None:
-    """Writes (inputs, targets, outputs), each [N, H, W, C] in [0, 1], as three labelled rows."""
+    """Write (inputs, targets, outputs), each [N, H, W, C] in [0, 1], as three labelled rows."""
     rows = dict(zip(task.labels, pictures, strict=True))
     names = list(rows) if task.labels[0] == "gray" else [task.labels[1], task.labels[0], task.labels[2]]
     save_rows(path, {name: rows[name] for name in names}, title)
 
 
 def save_strip(path: Path, *rows: ArrayLike) -> None:
-    """Writes rows of images, each [N, H, W, 1 or 3] in [0, 1], pixel for pixel in 8 bits."""
+    """Write rows of images, each [N, H, W, 1 or 3] in [0, 1], pixel for pixel in 8 bits."""
     with written_whole(path) as temporary:
         Image.fromarray(np.round(strip(*rows) * 255).astype(np.uint8)).save(temporary, "png", optimize=True)
 
 
 def read_strip(path: Path) -> list[np.ndarray]:
-    """What `save_strip` wrote of three rows of square images: each [N, H, W, 3] in [0, 1]."""
+    """Read what `save_strip` wrote of three rows of square images: each [N, H, W, 3] in [0, 1]."""
     pixels = np.asarray(Image.open(path)) / np.float32(255)
     size = len(pixels) // 3
     return [np.stack(np.split(row, row.shape[1] // size, axis=1)) for row in np.split(pixels, 3)]
 
 
 def save_rows(path: Path, rows: Mapping[str, ArrayLike], title: str = "") -> None:
-    """Writes labelled rows of images, each [N, H, W, 1 or 3] in [0, 1]."""
+    """Write labelled rows of images, each [N, H, W, 1 or 3] in [0, 1]."""
     count, height, width = np.shape(next(iter(rows.values())))[:3]
     inches = max(1.05, width / DPI)  # of an image: small ones are enlarged, large ones keep their pixels
     labels = 0.1 * max(map(len, rows)) + 0.2
@@ -60,7 +60,7 @@ def save_rows(path: Path, rows: Mapping[str, ArrayLike], title: str = "") -> Non
 def save_lines(
     path: Path, x: str, y: str, curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, log: bool = False
 ) -> None:
-    """Writes a chart of named curves (xs, ys) with the names of its axes; `log`: of y."""
+    """Write a chart of named curves (xs, ys) with the names of its axes; `log` makes the axis of y logarithmic."""
     figure = _figure(figsize=(7, 4.4))
     axes = figure.add_subplot()
     for name, (xs, ys) in curves.items():
@@ -79,9 +79,9 @@ def save_curves(
     reference: dict[str, Any] | None = None,
     baseline: dict[str, float] | None = None,
 ) -> None:
-    """Writes loss and accuracy over the epochs, for training and validation.
+    """Write curves of loss and accuracy over the epochs, for training and validation.
 
-    `reference`: what the reference reports on the same data. `baseline`: name -> validation loss.
+    `reference`: the figures of the reference on the same data. `baseline`: name -> validation loss.
     """
     figure = _figure(figsize=(10, 3.8))
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
@@ -90,7 +90,7 @@ def save_curves(
             label = label if color == BLUE else f"validation on {label}"
             axes.plot(range(1, len(values) + 1), values, "o-", color=color, markersize=4, label=label)
         if name == "loss":
-            _add_rivals(axes, reference, baseline)
+            _add_references(axes, reference, baseline)
         axes.set(xlabel="epoch", title="loss" if name == "loss" else task.accuracy_name)
         axes.grid(alpha=0.3)
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -99,15 +99,15 @@ def save_curves(
     _save(figure, path)
 
 
-def _add_rivals(axes: Any, reference: dict[str, Any] | None, baseline: dict[str, float] | None) -> None:
-    """What the losses are to be compared with; on a logarithmic axis, since they fall by orders of magnitude."""
+def _add_references(axes: Any, reference: dict[str, Any] | None, baseline: dict[str, float] | None) -> None:
+    """Add losses to compare with; the axis is logarithmic, since losses fall by orders of magnitude."""
     from matplotlib.ticker import LogLocator, NullLocator
 
     if reference:
         losses, label = reference["val_loss_by_epoch"], f"reference, on {reference['validation']}"
         axes.plot(range(1, len(losses) + 1), losses, "--", color=GRAY, label=label)
-    for style, (rival, loss) in zip((":", "-."), (baseline or {}).items(), strict=False):
-        axes.axhline(loss, color=GRAY, linestyle=style, label=rival)
+    for style, (name, loss) in zip((":", "-."), (baseline or {}).items(), strict=False):
+        axes.axhline(loss, color=GRAY, linestyle=style, label=name)
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
     axes.yaxis.set_major_formatter("{x:.3g}")
@@ -121,7 +121,7 @@ def _figure(figsize: tuple[float, float]) -> Any:
 
 
 def _save(figure: Any, path: Path, **settings: Any) -> None:
-    """Writes the file whole or not at all: PNG, or JPEG where its name says so."""
+    """Write the file whole or not at all: PNG, or JPEG where its name says so."""
     jpeg = path.suffix == ".jpg"
     settings |= {"format": "jpeg" if jpeg else "png", "pil_kwargs": {"quality": 85} if jpeg else {"optimize": True}}
     with written_whole(path) as temporary:

@@ -1,4 +1,4 @@
-"""What the reference reports: two Keras notebooks, denoising MNIST and colorizing CIFAR-100."""
+"""Figures that the reference reports: two Keras notebooks, denoising MNIST and colorizing CIFAR-100."""
 
 from typing import Any
 
@@ -46,5 +46,5 @@ REPORTED: dict[str, dict[str, Any]] = {
 
 
 def reported(preset: str) -> dict[str, Any]:
-    """The reference's figures for a preset or another form of it; empty where the reference has no such model."""
+    """Return the reference's figures for a preset or another form of it; empty where the reference has no such model."""
     return next((figures for name, figures in REPORTED.items() if preset.startswith(name)), {})

@@ -32,7 +32,7 @@ PICTURES = ("curves.png", "grid.png", "images.png")  # of a run
 
 
 def result(config: Config, data: Data, state: TrainState, history: History, *, command: str) -> dict[str, Any]:
-    """All that there is to say of a finished run, with the baselines of its task, as JSON values.
+    """Return the result of a finished run and the scores of its task's baselines, as JSON values.
 
     `train` and `validation` are of the last epoch, whose weights stay. Where test and validation are one split, it is
     scored once.
@@ -60,12 +60,12 @@ def result(config: Config, data: Data, state: TrainState, history: History, *, c
         "wall_seconds": round(last["seconds"], 1),
         "seconds_by_epoch": [round(row["seconds"], 1) for row in history],
         "val_loss_by_epoch": [row["val_loss"] for row in history],
-        **made_with(command),
+        **made_with(command, config),
     }
 
 
 def split_reports(config: Config, data: Data, predict: Predict, variables: Any) -> dict[str, dict[str, Any]]:
-    """Scores on the validation and the test split and on what the reference reports on, each with the split's name.
+    """Return scores on the validation split, the test split and the reference's, each with the split's name.
 
     A split with two parts is scored once.
     """
@@ -79,7 +79,7 @@ def split_reports(config: Config, data: Data, predict: Predict, variables: Any) 
 
 
 def baseline_reports(config: Config, data: Data) -> dict[str, dict[str, Any]]:
-    """The scores of each baseline of the task, and the parameters that were fitted where they are few."""
+    """Return the scores of each baseline of the task, and the parameters that were fitted where they are few."""
     reports = {}
     for name, task, predict, variables in fitted(config.task, data.train):
         reports[name] = split_reports(replace(config, task=task), data, predict, variables)
@@ -89,7 +89,7 @@ def baseline_reports(config: Config, data: Data) -> dict[str, dict[str, Any]]:
 
 
 def example_input(config: Config, data: Data) -> jax.Array:
-    """[1, H, W, C]"""
+    """Return one input of the model, [1, H, W, C]."""
     return examples(config.task, jax.random.key(0), jnp.asarray(data.train.images[:1]), jnp.arange(1))[0]
 
 
@@ -114,20 +114,21 @@ def finish(
 
 
 def _draw(folder: Path, config: Config, data: Data, history: History, values: dict[str, Any], shown: Any) -> None:
-    """Writes the pictures of a run; `shown`: (inputs, targets, outputs) of test images."""
+    """Write the pictures of a run; `shown`: (inputs, targets, outputs) of test images."""
     theirs = values["reference"] if values["reference"].get("data") == data.name else None
-    rivals = {name: scores["validation"]["loss"] for name, scores in values["baselines"].items()}
+    baselines = {name: scores["validation"]["loss"] for name, scores in values["baselines"].items()}
     title = f"{config.name} on {data.name} {data.version}"
-    figures.save_curves(folder / "curves.png", config.task, title, history, theirs, rivals)
+    figures.save_curves(folder / "curves.png", config.task, title, history, theirs, baselines)
     title = f"{type(config.model).__name__} ({config.name}) on {data.name}: images 10 to 18 of {data.test.name}"
     figures.save_grid(folder / "grid.png", config.task, title, shown)
     figures.save_strip(folder / "images.png", *shown)
 
 
 def publish(result: dict[str, Any], *, pictures: Path, out: Path) -> None:
-    """Writes a preset's result and pictures to `out`, named after it.
+    """Write a preset's result and pictures to `out`, named after it.
 
-    What is there of other seeds and the same configuration counts in mean and spread; the pictures are the least seed's.
+    Results of other seeds and the same configuration that are there already count in mean and spread; the pictures are
+    those of the least seed. Raises InputError where `out` cannot be written or holds a damaged result.
     """
     path = out / f"{result['preset']}.json"
     try:
@@ -143,13 +144,13 @@ def publish(result: dict[str, Any], *, pictures: Path, out: Path) -> None:
 
 
 def _published(config: dict[str, Any], path: Path) -> list[dict[str, Any]]:
-    """The result in a file, in a list that is empty where there is none or one of another configuration."""
+    """Return the result in a file, in a list that is empty where there is none or one of another configuration."""
     earlier = [read_json(path)] if path.exists() else []
     return [values for values in earlier if _but_for_seed(values["config"]) == _but_for_seed(config)]
 
 
 def _but_for_seed(config: dict[str, Any]) -> dict[str, Any]:
-    """A configuration's values with the fields that it lacks, which were added since."""
+    """Return a configuration's values with the fields that it lacks, which were added since."""
     return DEFAULTS | renamed(config) | {"seed": None}
 
 
@@ -157,7 +158,7 @@ SPLITS = ("train", "validation", "test", "reference_split")
 
 
 def over_seeds(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The least seed's result, and where there are several, the scores of each with mean and standard deviation.
+    """Return the least seed's result, and where there are several, the scores of each with mean and standard deviation.
 
     Of two results with one seed the later counts.
     """

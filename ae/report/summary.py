@@ -1,4 +1,4 @@
-"""What a run is about to do, as text."""
+"""A run's model and data as text, before it begins."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from ae.score.flops import calls_of_layers, count
 
 
 def summary(config: Config, data: Data) -> str:
-    """The model's layers in the order of their calls, with the output's shape and the parameters, and the data.
+    """Return the model's layers in the order of their calls, with the output's shape and the parameters, and the data.
 
     Parameters count BatchNorm's statistics, as Keras does.
     """

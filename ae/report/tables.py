@@ -1,25 +1,26 @@
-"""Results as Markdown tables. No figure is ever typed into one."""
+"""Results of training as tables. No figure is ever typed into one."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ae.report.markdown import Row, columns, fill_pages
-from ae.report.overview import overview
+from ae.report.markdown import Cell, Row, Table, tabulate, to_markdown
 from ae.report.reference import REPORTED
-from ae.report.studies import studies
-from ae.runtime.files import read_json, write_text
+from ae.runtime.files import read_json
 
 
 def describe_model(config: dict[str, Any]) -> str:
-    """The model as Python would write it; of a configuration as JSON values."""
+    """Return the model of a configuration, which is given as JSON values, as Python would write it."""
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in config["model"].items()}
     name = values.pop("class")
     return f"{name}({', '.join(f'{key}={value!r}' for key, value in values.items())})"
 
 
 def read_results(folder: Path) -> list[dict[str, Any]]:
-    """The results in a folder: digits, colours, then what the reference does not do; best last."""
+    """Return the results of training in a folder: digits, colours, then what the reference does not do; best last.
+
+    Raises InputError where a JSON file in it is damaged.
+    """
     files = [read_json(path) for path in sorted(folder.glob("*.json"))]
     return sorted((values for values in files if "preset" in values), key=_order)
 
@@ -28,17 +29,25 @@ def _order(result: dict[str, Any]) -> tuple[bool, bool, str, float]:
     return _is_gray(result), _task(result)["class"] != "Denoise", _group(result), -result["reference_split"]["loss"]
 
 
-SCORES = {"mse": "MSE", "psnr_pooled": "PSNR pooled", "psnr_mean": "PSNR mean", "ssim": "SSIM",
-          "colourfulness": "colourfulness"}  # fmt: skip
-DIGITS = {"loss": 4, "accuracy": 4, "mse": 5, "psnr_pooled": 2, "psnr_mean": 2, "ssim": 3, "colourfulness": 1}
-COLUMNS = ("", "parameters", "multiply-adds", "epochs", "best loss", "minutes", "to the reference's loss", "chosen on",
-           "training loss", "loss", "accuracy", *SCORES.values())  # fmt: skip
+SCORES = {  # by name: heading and digits
+    "loss": ("loss", 4), "accuracy": ("accuracy", 4), "mse": ("MSE", 5), "psnr_pooled": ("PSNR pooled", 2),
+    "psnr_mean": ("PSNR mean", 2), "ssim": ("SSIM", 3), "colourfulness": ("colourfulness", 1),
+}  # fmt: skip
+COMPARED = {"loss", "accuracy"}  # on the split that the reference reports on; all others on the test split
+COLUMNS: dict[str, int | None] = {
+    "": None, "parameters": None, "multiply-adds, M": 1, "epochs": None, "best loss": None, "minutes": 1,
+    "to the reference's loss": 1, "chosen on": None, "training loss": 4, **dict(SCORES.values()),
+}  # fmt: skip
 
 
 def scores_table(rows: dict[str, dict[str, float]], accuracy_name: str) -> str:
-    """Scores (see `ae.score.evaluate.measure`) by name, as a Markdown table."""
-    cells = [{"": name, **_cells(("loss", "accuracy"), row), **_cells(SCORES, row)} for name, row in rows.items()]
-    return columns(cells, COLUMNS).replace("accuracy", accuracy_name, 1)
+    """Return scores (see `ae.score.evaluate.measure`) by name, as a Markdown table."""
+    shown = SCORES | {"accuracy": (accuracy_name, 4)}
+    cells = [
+        {"": name} | {heading: row[key] for key, (heading, _) in shown.items() if key in row}
+        for name, row in rows.items()
+    ]
+    return to_markdown(tabulate("", {"": None, **dict(shown.values())}, cells))
 
 
 def _task(result: dict[str, Any]) -> dict[str, Any]:
@@ -53,22 +62,27 @@ DOING = {"Denoise": "Denoising", "Colorize": "Colorizing"}
 
 
 def _group(result: dict[str, Any]) -> str:
-    """What a table is of: a task and a data set."""
+    """Return the task and the data set of a result."""
     task, images = _task(result)["class"], "the luma of " if _is_gray(result) else ""
     return f"{DOING.get(task, task)} {images}{result['data']['name']}"
 
 
 def table(results: Sequence[dict[str, Any]]) -> str:
-    """One Markdown table a task and data set: its baselines, then each model, and the reference's figures below ours."""
-    tables = []
-    for group in dict.fromkeys(map(_group, results)):
-        members = [result for result in results if _group(result) == group]
-        compared, test = members[0]["reference_split"]["split"], members[0]["test"]["split"]
-        accuracy = members[0]["accuracy_name"]
-        title = f"{group}: loss and {accuracy} on {compared}, the scores after them on {test}.\n\n"
-        models = (row for result in members for row in (_model_row(result), *_reference_row(result)))
-        tables.append(title + columns([*_baseline_rows(members), *models], COLUMNS))
-    return "\n".join(tables)
+    """Return a Markdown table of each task and data set: baselines, then each model with the reference's figures below."""
+    return "\n".join(map(to_markdown, tables(results)))
+
+
+def tables(results: Sequence[dict[str, Any]]) -> list[Table]:
+    """Return a table of each task and data set."""
+    groups = {group: [result for result in results if _group(result) == group] for group in map(_group, results)}
+    return [_group_table(group, members) for group, members in groups.items()]
+
+
+def _group_table(group: str, results: Sequence[dict[str, Any]]) -> Table:
+    compared, test = results[0]["reference_split"]["split"], results[0]["test"]["split"]
+    title = f"{group}: loss and {results[0]['accuracy_name']} on {compared}, the scores after them on {test}."
+    models = (row for result in results for row in (_model_row(result), *_reference_row(result)))
+    return tabulate(title, COLUMNS, [*_baseline_rows(results), *models])
 
 
 def _baseline_rows(results: Sequence[dict[str, Any]]) -> list[Row]:
@@ -77,7 +91,7 @@ def _baseline_rows(results: Sequence[dict[str, Any]]) -> list[Row]:
 
 
 def _fitted(name: str, scores: dict[str, Any]) -> str:
-    """A baseline's name, with the parameters that were fitted."""
+    """Return a baseline's name, with the parameters that were fitted."""
     return ", ".join([name, *(f"{key} {value:g}" for key, value in scores.get("fitted", {}).items())])
 
 
@@ -85,14 +99,14 @@ def _model_row(result: dict[str, Any]) -> Row:
     spread = result.get("spread", {})
     return {
         "": f"**{result['preset']}**",
-        "parameters": f"{result['parameters']:,}",
-        "multiply-adds": f"{result['multiply_adds'] / 1e6:.1f} M",
+        "parameters": result["parameters"],
+        "multiply-adds, M": result["multiply_adds"] / 1e6,
         "epochs": f"{result['epochs']}{', stopped early' if result['stopped_early'] else ''}",
         "best loss": _best(result["val_loss_by_epoch"]),
-        "minutes": f"{result['wall_seconds'] / 60:.1f}",
+        "minutes": result["wall_seconds"] / 60,
         "to the reference's loss": _minutes_to_the_references_loss(result),
         "chosen on": result["validation"]["split"],
-        "training loss": _number("loss", result["train"], spread.get("train")),
+        "training loss": _cell("loss", result["train"], spread.get("train")),
         **_scores(result, spread),
     }
 
@@ -101,18 +115,18 @@ def _best(losses: Sequence[float]) -> str:
     return f"{min(losses):.4f} in epoch {losses.index(min(losses)) + 1}"
 
 
-def _minutes_to_the_references_loss(result: dict[str, Any]) -> str:
-    """After which epoch's minutes the validation loss was at most what the reference reports for its best model."""
+def _minutes_to_the_references_loss(result: dict[str, Any]) -> float | None:
+    """Return the minutes to the end of the first epoch whose loss is at most the lowest of the reference's, if one is."""
     same = (result["data"]["name"], _task(result)["class"])
     losses = [figures["val_loss"] for figures in REPORTED.values() if (figures["data"], figures["task"]) == same]
     epochs = zip(result["seconds_by_epoch"], result["val_loss_by_epoch"], strict=True)
     reached = (seconds for seconds, loss in epochs if losses and round(loss, 4) <= min(losses))
     seconds = next(reached, None)
-    return f"{seconds / 60:.1f}" if seconds else ""
+    return seconds / 60 if seconds else None
 
 
 def _reference_row(result: dict[str, Any]) -> list[Row]:
-    """The reference's figures, if it has any; where ours are on other data, the row says so."""
+    """Return the reference's figures, if it has any; where ours are on other data, the row says so."""
     theirs, ours = result["reference"], result["data"]["name"]
     if not theirs:
         return []
@@ -122,66 +136,23 @@ def _reference_row(result: dict[str, Any]) -> list[Row]:
             "epochs": f"{theirs['epoch']} of {theirs['epochs']}",
             "best loss": _best(theirs["val_loss_by_epoch"]),
             "chosen on": theirs["validation"],
-            "training loss": f"{theirs['loss']:.4f}",
-            "loss": f"{theirs['val_loss']:.4f}",
-            "accuracy": f"{theirs['val_accuracy']:.4f}",
+            "training loss": theirs["loss"],
+            "loss": theirs["val_loss"],
+            "accuracy": theirs["val_accuracy"],
         }
     ]
 
 
 def _scores(result: dict[str, Any], spread: dict[str, Any] | None = None) -> Row:
+    """Return scores on the two splits; `spread` has mean and standard deviation of each, where there are several seeds."""
     spread = spread or {}
-    compared = _cells(("loss", "accuracy"), result["reference_split"], spread.get("reference_split"))
-    return compared | _cells(SCORES, result["test"], spread.get("test"))
+    compared = _cells(COMPARED, result["reference_split"], spread.get("reference_split"))
+    return compared | _cells(SCORES.keys() - COMPARED, result["test"], spread.get("test"))
 
 
-def _cells(names: Iterable[str], scores: dict[str, Any], spread: dict[str, Any] | None = None) -> Row:
-    return {SCORES.get(name, name): _number(name, scores, spread) for name in names if name in scores}
+def _cells(names: Iterable[str], scores: dict[str, Any], spread: dict[str, Any] | None) -> dict[str, Cell]:
+    return {SCORES[name][0]: _cell(name, scores, spread) for name in names if name in scores}
 
 
-def _number(name: str, scores: dict[str, Any], spread: dict[str, Any] | None = None) -> str:
-    digits = DIGITS[name]
-    if spread:
-        return f"{spread[name]['mean']:.{digits}f} ± {spread[name]['std']:.1g}"
-    return f"{scores[name]:.{digits}f}"
-
-
-PREAMBLE = """# Results
-
-Scripts write this page from the JSON files beside it. Each JSON file names the command, the seeds and the hardware.
-
-- **loss, accuracy**: on the images that the reference reports on; for `test[:9000]`, the first 9,000 test images. The
-  other scores are on all test images.
-- **MSE, PSNR, SSIM**: for pixels in [0, 1]. "PSNR pooled" is the PSNR of the mean error, "PSNR mean" the mean of the
-  images' PSNR; each is at most 80 dB. SSIM uses a Gaussian window (11x11, sigma 1.5).
-- **binary accuracy**: the share of pixels whose output, rounded to 0 or 1, equals the clean value. Pixels strictly
-  between 0 and 1 never count as right. **categorical accuracy**: the share of pixels whose largest colour channel is
-  the right one.
-- **best loss**: the lowest of all epochs, on the images that the run was chosen on. All other scores are those of the
-  last weights.
-- **chosen on**: the images that early stopping looks at. The reference uses test images; so do the presets that
-  reproduce it.
-- **training loss**: the loss that is minimised. For `keras_io_denoiser` it is cross entropy, for all others the mean
-  squared error.
-- **minutes**: wall-clock time, on machines of different speed that may have had other work.
-- **to the reference's loss**: minutes until the end of the first epoch whose validation loss is at most what the
-  reference reports for its best model.
-- **±**: mean and standard deviation over several seeds. All else in the row, the pictures and the released weights are
-  of the first seed.
-
-"""
-
-
-def write_tables(folder: Path) -> str:
-    """Write `README.md` in a folder of results and the overview in the pages that show this folder; return all tables."""
-    results = read_results(folder)
-    tables = table(results)
-    pictures = "".join(
-        f"\n## {result['preset']}\n\n`{describe_model(result['config'])}`\n\n`{result['command']}`, {result['hardware']}\n\n"
-        f"![curves]({result['preset']}_curves.png)\n![images]({result['preset']}_grid.png)\n"
-        for result in results
-    )
-    grids = "".join(f"\n![{path.stem}]({path.name})\n" for path in sorted(folder.glob("side_by_side_*.png")))
-    write_text(folder / "README.md", PREAMBLE + tables + grids + studies(folder) + pictures)
-    fill_pages(folder, overview(results))
-    return tables
+def _cell(name: str, scores: dict[str, Any], spread: dict[str, Any] | None) -> Cell:
+    return (spread[name]["mean"], spread[name]["std"]) if spread else scores[name]

@@ -1,7 +1,7 @@
-"""What a model has to beat: predictors that are no networks, fitted on training images where they have anything to fit.
+"""Baselines: predictors that are no networks, fitted on training images where they have anything to fit.
 
-They are scored by the same code as models. Some are limits, and their names say so: what a map of single pixels can reach,
-and what one would reach who knew each image's mean chroma.
+They are scored by the same code as models. Some are limits, and their names say so: the best map of single pixels, and
+oracles, which know the clean image or its mean chroma.
 """
 
 from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ class Baseline(NamedTuple):
 
 
 def baselines(task: Task) -> dict[str, Baseline]:
-    """The baseline rows of a task's tables, by name."""
+    """Return the baselines of a task by name, in the order of the tables."""
     match task:
         case Denoise():
             return {
@@ -56,23 +56,23 @@ def baselines(task: Task) -> dict[str, Baseline]:
 
 
 def fitted(task: Task, train: Split) -> Iterator[tuple[str, Task, Predict, Any]]:
-    """(name, task whose inputs it sees, predict, variables) of each baseline of a task."""
+    """Yield (name, task whose inputs it sees, predict, variables) of each baseline of a task."""
     for name, baseline in baselines(task).items():
         yield name, baseline.task or task, baseline.predict, baseline.fit(task, train)
 
 
 def unchanged(variables: Any, inputs: jax.Array) -> jax.Array:
-    """The input itself."""
+    """Return the inputs."""
     return inputs
 
 
 def gray_copy(variables: Any, inputs: jax.Array) -> jax.Array:
-    """Gray in all three channels: [B, H, W, 1] -> [B, H, W, 3]."""
+    """Return gray in all three channels: [B, H, W, 1] -> [B, H, W, 3]."""
     return jnp.repeat(inputs, 3, axis=-1)
 
 
 def median_filter(variables: Any, inputs: jax.Array) -> jax.Array:
-    """The median of each pixel and its eight neighbours, those at the edge repeated: [B, H, W, C] -> the same."""
+    """Return the median of each pixel and its eight neighbours, those at the edge repeated: [B, H, W, C] -> the same."""
     _, height, width, _ = inputs.shape
     padded = jnp.pad(inputs, [(0, 0), (1, 1), (1, 1), (0, 0)], mode="edge")
     return jnp.median(jnp.stack([padded[:, i : i + height, j : j + width] for i, j in product(range(3), repeat=2)]), 0)
@@ -84,7 +84,7 @@ LEVELS = 256
 
 
 def mean_of_level(variables: Any, inputs: jax.Array) -> jax.Array:
-    """The mean target of each gray level: [B, H, W, 1] -> [B, H, W, C]."""
+    """Return the mean target of each gray level: [B, H, W, 1] -> [B, H, W, C]."""
     return variables[_level(inputs)]
 
 
@@ -93,7 +93,7 @@ def _level(gray: jax.Array) -> jax.Array:
 
 
 def fit_means_of_levels(task: Task, train: Split) -> jax.Array:
-    """[levels, C]; a level that is never seen has its own gray."""
+    """Return the mean target of each level, [levels, C]; a level that is never seen has its own gray."""
 
     def sums(inputs, targets):
         level = _level(inputs)
@@ -108,7 +108,7 @@ def fit_means_of_levels(task: Task, train: Split) -> jax.Array:
 def _sum_over_examples(
     function: Callable[[jax.Array, jax.Array], jax.Array], task: Task, split: Split, size: int = 1000
 ) -> np.ndarray:
-    """The sum of function(inputs, targets) over batches of a split; in float64, as many small numbers are added."""
+    """Sum function(inputs, targets) over the batches of a split, in float64, as many small numbers are added."""
 
     @jax.jit
     def batch_sums(images, index):
@@ -129,12 +129,12 @@ RIDGE = 1e-3  # of the number of images: far less than the noise already adds
 
 
 def affine_map(variables: Any, inputs: jax.Array) -> jax.Array:
-    """Each pixel as a weighted sum of all the pixels, clipped to [0, 1]: [B, H, W, 1] -> the same."""
+    """Return each pixel as a weighted sum of all pixels, clipped to [0, 1]: [B, H, W, 1] -> the same."""
     return jnp.clip((_with_one(inputs) @ variables).reshape(inputs.shape), 0, 1)
 
 
 def fit_affine_map(task: Task, train: Split) -> jax.Array:
-    """[H * W + 1, H * W]"""
+    """Return the weights of `affine_map`, [H * W + 1, H * W]."""
 
     def moments(inputs, targets):
         x = _with_one(inputs)
@@ -147,7 +147,7 @@ def fit_affine_map(task: Task, train: Split) -> jax.Array:
 
 
 def _with_one(images: jax.Array) -> jax.Array:
-    """[B, H, W, 1] -> [B, H * W + 1]"""
+    """Return images as rows with a one at the end: [B, H, W, 1] -> [B, H * W + 1]."""
     return jnp.pad(images.reshape(len(images), -1), [(0, 0), (0, 1)], constant_values=1.0)
 
 
@@ -162,7 +162,7 @@ COPIED_AT_ONCE = 25_000
 
 
 def non_local_means(variables: Any, inputs: jax.Array) -> jax.Array:
-    """scikit-image's `denoise_nl_means` with fitted parameters: [B, H, W, 1] -> the same."""
+    """Return images denoised by scikit-image's `denoise_nl_means` with fitted parameters: [B, H, W, 1] -> the same."""
     several = max(1, COPIED_AT_ONCE // inputs[0].size)
 
     def denoised(part: jax.Array) -> jax.Array:
@@ -172,7 +172,7 @@ def non_local_means(variables: Any, inputs: jax.Array) -> jax.Array:
 
 
 def fit_non_local_means(task: Any, train: Split) -> dict[str, float]:
-    """The strengths, patch size and distance with the least squared error on some training images."""
+    """Return the strengths, patch size and distance with the least squared error on some training images."""
     images = train.images[:TUNED_ON]
     index = train.start + jnp.arange(len(images))
     inputs, targets = map(np.asarray, examples(task, noise_key(train.noise_id), jnp.asarray(images), index))
@@ -194,7 +194,7 @@ def _non_local_means(images: np.ndarray, variables: dict[str, Any]) -> np.ndarra
 
 @cache
 def known(task: Task) -> Task:
-    """The task with its target as its input."""
+    """Return the task with its target as its input."""
     cls = type(task)
 
     def call(self: Task, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -208,7 +208,7 @@ def known(task: Task) -> Task:
 
 @dataclass(frozen=True)
 class MeanChromaKnown(Colorize):
-    """Its input is gray with the image's true mean chroma: [H, W, 3]."""
+    """Colorizing where the input is gray with the image's true mean chroma, [H, W, 3]: an oracle."""
 
     def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
         gray, image = super().__call__(key, image)

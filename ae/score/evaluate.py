@@ -35,7 +35,7 @@ def noise_key(source: ArrayLike, *, seed: ArrayLike = 0) -> jax.Array:
 
 
 def examples(task: Task, key: jax.Array, images: jax.Array, index: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Batches (inputs, targets) in [0, 1] from uint8 images [B, H, W, C]; the noise of an image depends on (key, index)."""
+    """Return inputs and targets in [0, 1] from uint8 images [B, H, W, C]; the noise of an image depends on (key, index)."""
     keys = jax.vmap(partial(jax.random.fold_in, key))(index)
     return jax.vmap(task)(keys, images.astype(jnp.float32) / 255)
 
@@ -62,7 +62,7 @@ def evaluate(
     names: tuple[str, ...] = TRAINING_SCORES,
     batch_size: int = 256,
 ) -> dict[str, float]:
-    """Means over all images of the split of the named scores (see `scores`).
+    """Return the means of the named scores (see `scores`) over all images of a split.
 
     `predict(variables, inputs)` is compiled; pass the same function again to compile it once.
     """
@@ -80,7 +80,7 @@ def evaluate(
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def _add_batches(predict, task, names, size, variables, images, start, key, sums, first, last):
-    """Adds the scores of batches first..last to the sums; the last batch is padded and masked."""
+    """Add the scores of batches first..last to the sums; the last batch is padded and masked."""
 
     def add(i, sums):
         position = i * size + jnp.arange(size)
@@ -94,7 +94,7 @@ def _add_batches(predict, task, names, size, variables, images, start, key, sums
 
 
 def measure(predict: Predict, variables: Any, task: Task, split: Split, *, batch_size: int = 256) -> dict[str, float]:
-    """What tables show of a predictor: loss, accuracy, mse, psnr_pooled, psnr_mean, ssim, and the task's further scores."""
+    """Return a predictor's scores: loss, accuracy, mse, psnr_pooled, psnr_mean, ssim, and the task's further scores."""
     names = (*TRAINING_SCORES, *METRICS, *task.further_scores)
     means = evaluate(predict, variables, task, split, names=names, batch_size=batch_size)
     mean_psnr = means.pop("psnr")

@@ -1,4 +1,4 @@
-"""Counts of parameters and of products."""
+"""Counts of parameters and of multiply-adds."""
 
 import math
 from functools import reduce
@@ -11,34 +11,39 @@ import jax.numpy as jnp
 
 from ae.layers.conv import Conv, ConvTranspose
 
-
-def count(variables: Any) -> int:
-    """The number of values in a tree of arrays."""
-    return sum(leaf.size for leaf in jax.tree.leaves(variables))
-
-
 TRANSPOSED = (ConvTranspose, nn.ConvTranspose)
-
-
 MULTIPLYING = (*TRANSPOSED, Conv, nn.Conv, nn.Dense)
 
 
+def count(variables: Any) -> int:
+    """Return the number of values in a tree of arrays."""
+    return sum(leaf.size for leaf in jax.tree.leaves(variables))
+
+
 def multiply_adds(model: nn.Module, shape: tuple[int, ...]) -> int:
-    """Products of a weight and a value that the layers compute for one input [H, W, C]."""
+    """Return the products of a weight and a value that a model computes for one input [H, W, C], by the direct algorithm."""
+    return sum(multiply_adds_by_layer(model, shape))
+
+
+def multiply_adds_by_layer(model: nn.Module, shape: tuple[int, ...]) -> list[int]:
+    """Return `multiply_adds` of each convolution and dense layer, in the order of their calls."""
     if getattr(model, "pixel_levels", None):  # which computes each value once for a whole batch
         model = model.clone(pixel_levels=None)
     variables, calls = calls_of_layers(model, jnp.zeros((1, *shape)))
-    total = 0
+    products = []
     for layer, inputs, output in calls:
         if isinstance(layer, MULTIPLYING):
             places = inputs[0] if isinstance(layer, TRANSPOSED) else output
             kernel = reduce(getitem, (*layer.path, "kernel"), variables["params"])
-            total += math.prod(places.shape[:-1]) * kernel.size
-    return total
+            products.append(math.prod(places.shape[:-1]) * kernel.size)
+    return products
 
 
 def calls_of_layers(model: nn.Module, x: jax.Array) -> tuple[Any, list[tuple[nn.Module, tuple[Any, ...], Any]]]:
-    """The variables of a model, and the calls of its layers with inputs and output, of which nothing is computed."""
+    """Return a model's variables and the calls of its layers: (layer, inputs, output).
+
+    Arrays are shapes and types only; nothing is computed.
+    """
     calls = []
 
     def record(layer, args, kwargs, context):

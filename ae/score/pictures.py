@@ -23,13 +23,13 @@ def _predict_examples(predict, task, variables, key, images, index):
 def pictures(
     predict: Predict, variables: Any, task: Task, split: Split, first: int = 10, last: int = 19
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """(inputs, targets, outputs), each [last - first, H, W, C], of some images of a split; the reference shows 10 to 18."""
+    """Return (inputs, targets, outputs), each [last - first, H, W, C], of a split; the reference shows 10 to 18."""
     chosen = slice(min(first, len(split.images) - 1), min(last, len(split.images)))
     index = split.start + jnp.arange(chosen.start, chosen.stop)
     return _predict_examples(predict, task, variables, noise_key(split.noise_id), split.images[chosen], index)
 
 
 def strip(*rows: ArrayLike) -> np.ndarray:
-    """Rows of images, each [N, H, W, 1 or 3] in [0, 1], as one RGB picture [rows * H, N * W, 3]."""
+    """Return rows of images, each [N, H, W, 1 or 3] in [0, 1], as one RGB picture [rows * H, N * W, 3]."""
     colored = [np.broadcast_to(np.clip(np.asarray(row), 0, 1), (*np.shape(row)[:3], 3)) for row in rows]
     return np.concatenate([np.concatenate(list(row), axis=1) for row in colored])

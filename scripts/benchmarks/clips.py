@@ -13,12 +13,13 @@ from typing import Any
 from benchmarks.workers import Timer, Worker, median_ratio, most_memory, whole_turns
 
 from ae.errors import InputError
+from ae.report.markdown import Table, tabulate
 
 
 def measure(
-    clip: Path, model: str, presets: Sequence[str], rounds: int, torch_python: Path | None, memory_frames: Sequence[int]
-) -> dict[str, Any]:
-    """What the table shows (see `benchmarks.tables.video_table`), and the versions of a peer."""
+    clip: Path, model: str, presets: Sequence[str], rounds: int, torch_python: Path | None
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what `speed_table` takes, and the versions of a peer."""
     from ae import load_model
     from ae.media.clips.reading import Clip
     from ae.restore.colorize import Colorizer
@@ -26,24 +27,54 @@ def measure(
 
     colorizer, source = Colorizer(load_model(model)), Clip(clip)
     frames = [item for item in source if isinstance(item, Frame)]
-    with tempfile.TemporaryDirectory() as folder:
-        with peer(torch_python, clip, model, colorizer, frames) as (ask, said):
-            rows = {}
-            for preset in presets:
-                options = {"crf": "18", "preset": preset}
-                timers = contestants(clip, folder, colorizer, options, ask, said["variants"])
-                rates = whole_turns(timers, len(frames), rounds)
-                rows[preset] = summarize(rates) | {"share": shares(clip, frames, colorizer, folder, options)}
-        memory = {str(count): peak_megabytes(clip, count, model, folder) for count in memory_frames}
+    measured = {}
+    with tempfile.TemporaryDirectory() as folder, peer(torch_python, clip, model, colorizer, frames) as (ask, said):
+        for preset in presets:
+            options = {"crf": "18", "preset": preset}
+            timers = contestants(clip, folder, colorizer, options, ask, said["variants"])
+            rates = whole_turns(timers, len(frames), rounds)
+            measured[preset] = {"rounds": rates, "share": shares(clip, frames, colorizer, folder, options)}
     about = {"clip": clip.name, "frames": len(frames), "size": source.size, "model": colorizer.trained.config.name}
-    return about | {"presets": rows, "peak_megabytes": memory, "versions": said["versions"]}
+    return about | {"presets": measured}, said["versions"]
+
+
+def speed_table(measured: dict[str, Any]) -> Table:
+    """Return the table of frames a second by preset of x264: medians, and the median of the rounds' ratios.
+
+    `measured`: `clip`, `frames`, `size` (height, width), `model`, and for each of `presets` the `rounds` of each
+    program and the `share` of the time that each stage takes.
+    """
+    first = next(iter(measured["presets"].values()))
+    others = [name for name in first["rounds"] if name != "ae"]
+    digits = {"x264": None} | dict.fromkeys(first["rounds"], 1)
+    digits |= {f"ae over {name}": 2 for name in others} | {f"{stage}, %": 0 for stage in first["share"]}
+    rows = [
+        {"x264": preset}
+        | {name: statistics.median(rates) for name, rates in row["rounds"].items()}
+        | {f"ae over {name}": median_ratio(row["rounds"]["ae"], row["rounds"][name]) for name in others}
+        | {f"{stage}, %": 100 * share for stage, share in row["share"].items()}
+        for preset, row in measured["presets"].items()
+    ]
+    height, width = measured["size"]
+    about = f"{measured['clip']}, {width}x{height}, {measured['frames']} frames"
+    title = (
+        f"Frames a second of {about}, coloured by {measured['model']}; and the share of the time of each stage alone."
+    )
+    return tabulate(title, digits, rows)
+
+
+def memory_table(clip: str, megabytes: dict[int, float]) -> Table:
+    """Return the table of memory by the number of frames."""
+    rows = [{"frames": count, "MB": value} for count, value in megabytes.items()]
+    title = f"The most memory that colorizing {clip} holds at a time, the clip repeated up to so many frames."
+    return tabulate(title, {"frames": None, "MB": 0}, rows)
 
 
 @contextmanager
 def peer(
     python: Path | None, clip: Path, model: str, colorizer: Any, frames: Sequence[Any]
 ) -> Iterator[tuple[Any, Any]]:
-    """PyTorch's process with the same model, to be asked, and what it says of itself; nothing where there is no `python`."""
+    """Yield PyTorch's process with the same model, to be asked, and its first reply; nothing where there is no `python`."""
     import numpy as np
 
     from ae.restore.weights import WEIGHTS
@@ -67,7 +98,7 @@ def peer(
 def contestants(
     clip: Path, folder: str, colorizer: Any, options: dict[str, str], ask: Any, variants: Sequence[str]
 ) -> dict[str, Timer]:
-    """What converts the clip once, by name."""
+    """Return what converts the clip once, by name."""
     timers = {
         "without a model": lambda _: copied(clip, Path(folder, "copy.mp4"), options),
         "ae": lambda _: colorized(clip, Path(folder, "ae.mp4"), colorizer, options),
@@ -78,17 +109,8 @@ def contestants(
     return timers
 
 
-def summarize(rates: dict[str, list[float]]) -> dict[str, Any]:
-    """Medians; ratios are the median of the rounds' ratios."""
-    return {
-        "frames_per_second": {name: statistics.median(row) for name, row in rates.items()},
-        "ratio": {name: median_ratio(rates["ae"], row) for name, row in rates.items()},
-        "rounds": rates,
-    }
-
-
 def copied(source: Path, target: Path, options: dict[str, str]) -> float:
-    """Seconds to decode and encode a clip as it is, in two threads."""
+    """Return the seconds to decode and encode a clip as it is, in two threads."""
     from ae.media.clips.coding import planar, planes
     from ae.media.clips.reading import Clip
     from ae.media.clips.writing import ClipWriter
@@ -107,7 +129,7 @@ def copied(source: Path, target: Path, options: dict[str, str]) -> float:
 
 
 def colorized(source: Path, target: Path, colorizer: Any, options: dict[str, str]) -> float:
-    """Seconds to colorize a clip, with the check at the end."""
+    """Return the seconds to colorize a clip, with the check at the end."""
     from ae.media.clips.pipeline import colorize_clip
 
     began = time.perf_counter()
@@ -115,17 +137,18 @@ def colorized(source: Path, target: Path, colorizer: Any, options: dict[str, str
     return time.perf_counter() - began
 
 
-def peak_megabytes(clip: Path, count: int, model: str, folder: str) -> float:
-    """The most memory that `colorize.py` holds at a time for a clip that is repeated up to so many frames."""
-    source, target = f"{folder}/{count}.mkv", f"{folder}/{count}-out.mkv"
-    repeat(clip, count, source)
+def peak_megabytes(clip: Path, count: int, model: str) -> float:
+    """Return the most memory that `colorize.py` holds at a time for a clip that is repeated up to so many frames."""
     script = Path(__file__).parents[1] / "colorize.py"
     options = ("--model", model, "--encoder-options", "preset", "veryfast")
-    return most_memory([sys.executable, script, source, target, *options]) / 2**20
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = f"{folder}/{count}.mkv", f"{folder}/{count}-out.mkv"
+        repeat(clip, count, source)
+        return most_memory([sys.executable, script, source, target, *options]) / 2**20
 
 
 def repeat(clip: Path, count: int, target: str) -> None:
-    """Writes the pictures of a clip again and again, without sound, up to so many frames."""
+    """Write the pictures of a clip again and again, without sound, up to so many frames."""
     import av
 
     with av.open(target, "w") as container:
@@ -143,7 +166,7 @@ def repeat(clip: Path, count: int, target: str) -> None:
 
 
 def shares(clip: Path, frames: Sequence[Any], colorizer: Any, folder: str, options: dict[str, str]) -> dict[str, float]:
-    """What share of the time decoding, the model and encoding take, each alone on all cores."""
+    """Return the share of the time that decoding, the model and encoding take, each alone on all cores."""
     from ae.media.clips.reading import Clip
     from ae.media.clips.writing import ClipWriter
     from ae.restore.colorize import BATCH_SIZE
@@ -163,7 +186,7 @@ def shares(clip: Path, frames: Sequence[Any], colorizer: Any, folder: str, optio
 
 
 def check_planes(colorizer: Any, clip: Path, codes: str, said: dict[str, Any]) -> None:
-    """That a peer's chroma is ours."""
+    """Raise InputError where a peer's chroma is not ours."""
     import numpy as np
 
     from ae.media.clips.reading import Clip

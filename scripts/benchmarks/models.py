@@ -8,14 +8,17 @@ RELU, NORM, PUSH, CONCAT = ("relu",), ("norm",), ("push",), ("concat",)
 
 
 def conv(features: int, kernel: int = 3, stride: int = 1) -> tuple[Any, ...]:
+    """Return a convolution, as peers are told."""
     return ("conv", features, kernel, stride)
 
 
 def up(features: int, kernel: int, stride: int = 2) -> tuple[Any, ...]:
+    """Return a transposed convolution, as peers are told."""
     return ("conv_transpose", features, kernel, stride)
 
 
 def block(features: int) -> tuple[tuple[Any, ...], ...]:
+    """Return two convolutions of a U-Net."""
     return (conv(features), RELU, conv(features), RELU)
 
 
@@ -47,7 +50,7 @@ BATCH_SIZES = {"conv_ae": 64, "colorizer_ae": 32, "unet": 32, "pixel_mlp": 8}
 
 
 def benchmark_config(name: str) -> Any:
-    """The preset, or for the U-Net one like the colorizer's; the pixel MLP in its plain form, as the peers have it."""
+    """Return the preset, or for the U-Net one like the colorizer's; the pixel MLP in its plain form, as peers have it."""
     from ae import models
     from ae.presets import PRESETS
 
@@ -58,7 +61,7 @@ def benchmark_config(name: str) -> Any:
 
 
 def in_order(params: Any, layers: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """The weights of a model in the order of its layers."""
+    """Return the weights of a model in the order of its layers."""
     names = {"conv": "Conv", "conv_transpose": "ConvTranspose", "dense": "Dense", "norm": "BatchNorm"}
     if not any(name.startswith("Conv") for name in params):
         names["conv"] = "Dense"  # of every pixel: a 1x1 convolution to the peers
@@ -72,25 +75,12 @@ def in_order(params: Any, layers: Sequence[tuple[Any, ...]]) -> list[Any]:
     return weights
 
 
-def gflop(layers: Sequence[tuple[Any, ...]], config: Any) -> float:
-    """Billions of additions and multiplications an image: three products a layer, the first's input gradient apart."""
-    height, width, channels = config.model.input_shape
-    total, first, kept = 0, True, []
-    for kind, *options in layers:
-        if kind == "push":
-            kept.append(channels)
-        elif kind == "concat":
-            channels += kept.pop()
-        elif kind == "unflatten":
-            height, width, channels = options
-        elif kind == "flatten":
-            height, width, channels = 1, 1, height * width * channels
-        elif kind in ("conv", "conv_transpose", "dense"):
-            features, kernel, stride = (*options, 1, 1)[:3]
-            if kind == "conv":
-                height, width = height // stride, width // stride
-            total += (2 if first else 3) * 2 * height * width * kernel**2 * channels * features
-            if kind == "conv_transpose":
-                height, width = height * stride, width * stride
-            channels, first = features, False
-    return total / 1e9
+def gflop(config: Any) -> float:
+    """Return the billions of additions and multiplications of a training step, for one image, by the direct algorithm.
+
+    A layer has three products: its output and the gradients of its kernel and of its input, which the first does not need.
+    """
+    from ae.score.flops import multiply_adds_by_layer
+
+    layers = multiply_adds_by_layer(config.model, config.model.input_shape)
+    return 2 * (3 * sum(layers) - layers[0]) / 1e9

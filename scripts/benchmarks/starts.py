@@ -12,10 +12,24 @@ from pathlib import Path
 from benchmarks.steps import example
 
 from ae.errors import InputError
+from ae.report.markdown import Table, tabulate
+
+COLUMNS = {
+    "preset": None, "seconds to compile an epoch": 1, "from start to first step": 1, "with the compilation cache": 1,
+}  # fmt: skip
+
+
+def starts_table(started: dict[str, dict[str, float]], compiled: dict[str, float]) -> Table:
+    """Return the table of `start_seconds` and `compile_seconds` by preset."""
+    rows = [
+        {"preset": name, "seconds to compile an epoch": compiled.get(name)} | started.get(name, {})
+        for name in dict.fromkeys([*compiled, *started])
+    ]
+    return tabulate("Seconds until training starts.", COLUMNS, rows)
 
 
 def compile_seconds(presets: Sequence[str]) -> dict[str, float]:
-    """Seconds that the epoch of each preset takes to compile, without the cache."""
+    """Return the seconds that the epoch of each preset takes to compile, without the cache."""
     import jax
     import numpy as np
     from tqdm import tqdm
@@ -30,18 +44,19 @@ def compile_seconds(presets: Sequence[str]) -> dict[str, float]:
         images, state = example(config, size)
         began = time.perf_counter()
         train_steps.lower(config.compile_key, size, state, images, np.arange(size), (1, 0), 0, 1, 0, size).compile()
-        seconds[name] = round(time.perf_counter() - began, 1)
+        seconds[name] = time.perf_counter() - began
     jax.config.update("jax_enable_compilation_cache", True)
     return seconds
 
 
 def start_seconds(presets: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Seconds from the start of `train.py` to its first step: with an empty compilation cache, and then with a full one."""
+    """Return the seconds from the start of `train.py` to its first step, with an empty compilation cache and a full one."""
     seconds = {}
     for name in presets:
         with tempfile.TemporaryDirectory() as cache:
             first, *others = [until_first_step(name, cache) for _ in range(4)]
-        seconds[name] = {"first": round(first, 1), "second": round(statistics.median(others), 1)}
+        cached = statistics.median(others)
+        seconds[name] = {"from start to first step": first, "with the compilation cache": cached}
     return seconds
 
 
@@ -60,8 +75,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def until_first_step(preset: str, cache: str) -> float:
-    """Seconds from the start of `train.py` till its first step runs."""
-
+    """Return the seconds from the start of `train.py` until its first step runs."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = [Path(__file__).parents[1] / "train.py", preset, "--data", "sample", "--out", f"{folder}/run"]
         began = time.perf_counter()

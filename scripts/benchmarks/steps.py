@@ -1,4 +1,4 @@
-"""What is timed: training steps on noise, and a product of matrices beside them."""
+"""Timed programs: training steps on noise, and a product of matrices beside them."""
 
 import time
 from typing import Any
@@ -7,7 +7,7 @@ from benchmarks.workers import Timer
 
 
 def compiled_steps(config: Any, *, looped: bool = True) -> Timer:
-    """Steps on one batch, compiled here and now: as one loop, or (XLA's own gradients are faster so) called one by one."""
+    """Compile steps on one batch as one loop, or one by one, as XLA's own gradients are faster; return their timer."""
     import jax
     import jax.numpy as jnp
     from jax import lax
@@ -38,7 +38,7 @@ def compiled_steps(config: Any, *, looped: bool = True) -> Timer:
 
 
 def example(config: Any, images: int) -> tuple[Any, Any]:
-    """(images, state): what training starts from, on noise."""
+    """Return (images, state) that training starts from, on noise."""
     import numpy as np
 
     from ae.data import Data, Split
@@ -57,6 +57,7 @@ SIDE = 2048  # of the matrices whose product tells what the machine can do
 
 
 def matrix_product(steps: int) -> float:
+    """Return the seconds that so many products of two matrices take."""
     import jax
     import jax.numpy as jnp
 

@@ -13,10 +13,23 @@ from benchmarks.steps import SIDE, compiled_steps, example, matrix_product
 from benchmarks.workers import Timer, Worker, median_ratio, take_turns
 
 from ae.errors import InputError
+from ae.report.markdown import Table, tabulate
+
+COLUMNS = {
+    "model": None, "batch": None, "parameters": None, "GFLOP an image": 3, "run by": None, "images/s": 1, "GFLOP/s": 0,
+    "of matrix product, %": 0, "ratio": 2, "whole epoch, %": 1,
+}  # fmt: skip
 
 
-def compare(name: str, pythons: dict[str, Path], rounds: int, seconds: float) -> tuple[dict[str, Any], dict[str, str]]:
-    """(what was measured, the peers' versions)."""
+def training_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """Return the table of speeds by model and program."""
+    return tabulate("Training steps: forward, backward and Adam, in float32; all programs in turns.", COLUMNS, rows)
+
+
+def compare(
+    name: str, pythons: dict[str, Path], rounds: int, seconds: float
+) -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, str]]:
+    """Return a model's rows of the table, their details, and the peers' versions."""
     config = benchmark_config(name)
     bare, parameters, loss, file = ours(config, LAYERS[name])
     workers, said = {}, {}
@@ -34,16 +47,14 @@ def compare(name: str, pythons: dict[str, Path], rounds: int, seconds: float) ->
         for worker in workers.values():
             worker.close()
         file.unlink()
-    row = {"parameters": parameters, "batch_size": config.batch_size} | summarize(
-        rates, gflop(LAYERS[name], config), {peer: [f"{peer}, {v}" for v in said[peer]["variants"]] for peer in pythons}
-    )
-    row["epoch_overhead"] = overhead
-    row["losses"] = {"ae": loss} | {peer: reply["loss"] for peer, reply in said.items()}
-    return row, {key: value for reply in said.values() for key, value in reply["versions"].items()}
+    about = {"batch": config.batch_size, "parameters": parameters, "GFLOP an image": gflop(config)}
+    losses = {"ae": loss} | {peer: reply["loss"] for peer, reply in said.items()}
+    versions = {key: value for reply in said.values() for key, value in reply["versions"].items()}
+    return speeds(name, about, rates, overhead), {"rounds": rates, "losses": losses}, versions
 
 
 def ours(config: Any, layers: Sequence[tuple[Any, ...]]) -> tuple[Timer, int, float, Path]:
-    """A timer of bare steps on one batch, parameters, loss, and a file of weights and the batch."""
+    """Return a timer of bare steps on one batch, parameters, loss, and a file of weights and the batch."""
     import jax
     import jax.numpy as jnp
     import numpy as np
@@ -66,8 +77,7 @@ def ours(config: Any, layers: Sequence[tuple[Any, ...]]) -> tuple[Timer, int, fl
 
 
 def check(name: str, peer: str, reply: dict[str, Any], parameters: int, loss: float) -> None:
-    """That a peer has built the same model."""
-
+    """Raise InputError where a peer has built another model."""
     if reply["parameters"] != parameters:
         raise InputError(f"{peer}'s {name} has {reply['parameters']:,} parameters, ours {parameters:,}")
     if abs(reply["loss"] - loss) > 1e-4 * loss:
@@ -75,7 +85,7 @@ def check(name: str, peer: str, reply: dict[str, Any], parameters: int, loss: fl
 
 
 def epoch_overhead(config: Any, bare: Timer, seconds: float) -> float:
-    """What data, order, noise, scores and progress add to bare steps, as a share of them.
+    """Return what data, order, noise, scores and progress add to bare steps, as a share of them.
 
     An epoch that takes about so many seconds, in turns with bare steps call by call, and the median over the calls: the
     difference is smaller than the machine's noise from one second to another.
@@ -106,20 +116,19 @@ def epoch_overhead(config: Any, bare: Timer, seconds: float) -> float:
     return statistics.median(ratios) - 1
 
 
-def summarize(rates: dict[str, list[float]], gflop: float, peers: dict[str, list[str]]) -> dict[str, Any]:
-    """Medians; ratios are the median of the rounds' ratios, to the peer's variant that is fastest in the median."""
+def speeds(model: str, about: dict[str, Any], rates: dict[str, list[float]], overhead: float) -> list[dict[str, Any]]:
+    """Return a model's rows of the table: medians, and the median of the rounds' ratios of our speed to each peer's.
+
+    `about` and `overhead` (of a whole epoch) are of the model as we train it. `rates`: of each program in each round,
+    and of the matrix product.
+    """
     median = {name: statistics.median(values) for name, values in rates.items()}
-    product = median.pop("matrix product") * 2 * SIDE**3 / 1e9
-    return {
-        "gflop_per_image": gflop,
-        "matrix_product_gflop_per_second": product,
-        "images_per_second": median,
-        "gflop_per_second": {name: rate * gflop for name, rate in median.items()},
-        "share_of_matrix_product": {name: rate * gflop / product for name, rate in median.items()},
-        "ratio": {name: median_ratio(rates["ae"], rates[name]) for name in median},
-        **{
-            f"ratio_{peer}": median_ratio(rates["ae"], rates[max(names, key=median.get)])
-            for peer, names in peers.items()
-        },
-        "rounds": rates,
-    }
+    product = median.pop("matrix product") * 2 * SIDE**3 / 1e9  # GFLOP/s
+    rows = []
+    for name, rate in median.items():
+        speed = rate * about["GFLOP an image"]
+        row = {"run by": name, "images/s": rate, "GFLOP/s": speed, "of matrix product, %": 100 * speed / product}
+        ours = about | {"whole epoch, %": 100 * overhead}
+        theirs = {"ratio": median_ratio(rates["ae"], rates[name])}
+        rows.append({"model": model} | row | (ours if name == "ae" else theirs))
+    return rows

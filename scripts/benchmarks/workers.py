@@ -18,7 +18,7 @@ Timer = Callable[[int], float]  # steps -> seconds
 
 
 def whole_turns(timers: dict[str, Timer], frames: int, rounds: int) -> dict[str, list[float]]:
-    """Frames a second of each timer in each round, in turns, after one that is not counted."""
+    """Return the frames a second of each timer in each round, in turns, after one that is not counted."""
     from tqdm import tqdm
 
     rates: dict[str, list[float]] = {name: [] for name in timers}
@@ -33,7 +33,7 @@ def whole_turns(timers: dict[str, Timer], frames: int, rounds: int) -> dict[str,
 
 
 def usual_environment() -> dict[str, str]:
-    """The environment without the huge pages of this process, which are for XLA."""
+    """Return the environment without the huge pages of this process, which are for XLA."""
     return {key: value for key, value in os.environ.items() if key != cli.TUNABLES}
 
 
@@ -47,6 +47,7 @@ class Worker:
         self._process = subprocess.Popen(command, env=usual_environment(), **pipes)
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the reply to a request. Raises InputError where the process has ended."""
         from ae.errors import InputError
 
         try:
@@ -59,9 +60,11 @@ class Worker:
             raise InputError(f"{Path(self._process.args[1]).name} failed: {lines[-1]}") from None
 
     def timer(self, variant: str) -> Timer:
+        """Return the timer of one of the peer's variants."""
         return lambda steps: self.ask({"variant": variant, "steps": steps})["seconds"]
 
     def close(self) -> None:
+        """End the process."""
         self._process.kill()
         self._process.wait()
         for file in (self._process.stdin, self._process.stdout, self._log):
@@ -69,7 +72,7 @@ class Worker:
 
 
 def take_turns(timers: dict[str, Timer], batch_size: int, rounds: int, seconds: float) -> dict[str, list[float]]:
-    """Images (or matrix products) a second of each timer in each round, each after a step that is not timed."""
+    """Return the images (or matrix products) a second of each timer in each round, each after a step that is not timed."""
     from tqdm import tqdm
 
     steps = {}
@@ -90,6 +93,7 @@ def take_turns(timers: dict[str, Timer], batch_size: int, rounds: int, seconds: 
 
 
 def median_ratio(ours: list[float], theirs: list[float]) -> float:
+    """Return the median of the rounds' ratios."""
     return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
 
 
@@ -103,6 +107,6 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 
 def most_memory(command: Sequence[str | Path], **settings: Any) -> int:
-    """The most bytes of memory that a command holds at a time."""
+    """Return the most bytes of memory that a command holds at a time."""
     whole = [sys.executable, "-c", MEASURED, *command]
     return 1024 * int(subprocess.run(whole, stdout=subprocess.PIPE, text=True, check=True, **settings).stdout)

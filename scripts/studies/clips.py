@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import tyro
-from studies.common import SHOWN_WIDTH, Limit, Model, Out, write
+from studies.common import SHOWN_WIDTH, Limit, Model, Out, write_study
 
-from ae.runtime import cli
+from ae.report.markdown import Table, tabulate
 
 SHOWN_FRAMES = 4  # of a clip
 
@@ -26,28 +26,40 @@ def clips(
     """
     from ae import load_model
     from ae.report.figures import save_rows
-    from ae.report.made_with import made_with
     from ae.restore.colorize import Colorizer
 
     ours, theirs = load_model(model), load_model(reference)
     colorizers = {f"{ours.config.name}": Colorizer(ours), f"{ours.config.name}, chroma x 1.5": Colorizer(ours, 1.5)}
-    rows = {}
+    scores = {}
     out.mkdir(parents=True, exist_ok=True)
     for path in paths:
         methods = compare_on_clip(path, colorizers, theirs, limit)
-        rows[path.name] = {name: method.scores() for name, method in methods.items()}
+        scores[path.name] = {name: method.scores() for name, method in methods.items()}
         save_rows(out / f"study_clips_{path.stem}.jpg", {name: method.strip() for name, method in methods.items()})
-    write(out, "study_clips", made_with(cli.command()) | {"clips": rows})
+    write_study(out, "study_clips", clips_table(scores), [ours.config, theirs.config])
+
+
+COLUMNS = {"clip": None, "method": None, "PSNR pooled": 2, "colourfulness": 1, "CDC": 4, "chroma flicker": 2}
+
+
+def clips_table(scores: dict[str, dict[str, dict[str, float]]]) -> Table:
+    """Return the table of scores by clip and method."""
+    rows = [
+        {"clip": clip, "method": method} | row for clip, methods in scores.items() for method, row in methods.items()
+    ]
+    title = "Clips coloured from their luma: how near to the truth, how colourful and how steady they come out."
+    return tabulate(title, COLUMNS, rows)
 
 
 class Method(NamedTuple):
-    """What is known of a method after some frames of a clip: RGB [H, W, 3] in [0, 1] each."""
+    """Scores of a method so far, over frames of a clip: RGB [H, W, 3] in [0, 1] each."""
 
     errors: list[float]
     steadiness: Any
     small: list[Any]
 
     def add(self, rgb: Any, truth: Any) -> None:
+        """Count a frame."""
         import jax.numpy as jnp
         import numpy as np
 
@@ -58,14 +70,18 @@ class Method(NamedTuple):
         self.small.append(np.asarray(resized(rgb, (SHOWN_WIDTH * rgb.shape[0] // rgb.shape[1], SHOWN_WIDTH))))
 
     def scores(self) -> dict[str, float]:
+        """Return the scores by the columns of the table."""
         from ae.metrics import pooled_psnr
 
-        names = ("colourfulness", "cdc", "chroma_flicker")
-        psnr = float(pooled_psnr(sum(self.errors) / len(self.errors)))
-        return {"psnr_pooled": psnr, **{name: getattr(self.steadiness, name) for name in names}}
+        return {
+            "PSNR pooled": float(pooled_psnr(sum(self.errors) / len(self.errors))),
+            "colourfulness": self.steadiness.colourfulness,
+            "CDC": self.steadiness.cdc,
+            "chroma flicker": self.steadiness.chroma_flicker,
+        }
 
     def strip(self) -> Any:
-        """Frames from all over the clip, [N, h, w, 3]."""
+        """Return frames from all over the clip, [N, h, w, 3]."""
         import numpy as np
 
         count = min(SHOWN_FRAMES, len(self.small))
@@ -73,7 +89,7 @@ class Method(NamedTuple):
 
 
 def compare_on_clip(path: Path, colorizers: dict[str, Any], reference: Any, limit: int | None) -> dict[str, Method]:
-    """What each method makes of a clip's frames, as they are shown, in full size."""
+    """Return each method, by name, with the scores of a clip's frames as they are shown, in full size."""
     from itertools import islice
 
     import numpy as np

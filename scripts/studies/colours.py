@@ -1,10 +1,12 @@
-"""What livelier colours cost."""
+"""Error of a colorizer against its colourfulness."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from studies.common import DataDir, Limit, Models, Out, about, load_test_data, trained, write_chart
+from studies.common import DataDir, Limit, Models, Out, load_test_data, splits, trained, write_chart, write_study
+
+from ae.report.markdown import Table, tabulate
 
 SATURATIONS = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
 
@@ -16,31 +18,44 @@ def colour(
     limit: Limit = None,
 ) -> None:
     """Colorize CIFAR-100's test images with chroma made weaker and stronger: error against colourfulness."""
+    from ae import predictor
     from ae.presets import PRESETS
 
-    data = load_test_data(PRESETS["chroma_unet"], data_dir, limit)
-    rows = {
-        name: cost_of_colour(predict, variables, data.test, SATURATIONS)
-        for name, (predict, variables) in trained(models)
+    data, colorizers = load_test_data(PRESETS["chroma_unet"], data_dir, limit), trained(models)
+    costs = {
+        config.name: cost_of_colour(predictor(config), variables, data.test, SATURATIONS)
+        for config, variables in colorizers
     }
-    values = {**about(data), "saturation": SATURATIONS, "models": rows}
-    curves = {name: (row["colourfulness"], row["mse"]) for name, row in rows.items()}
-    write_chart(out, "study_colour", values, "colourfulness", "MSE", curves)
+    curves = {name: (cost["colourfulness"], cost["mse"]) for name, cost in costs.items()}
+    write_chart(out, "study_colour", "colourfulness", "MSE", curves)
+    title = f"What livelier colours cost on {data.name}, {data.test.name}: chroma multiplied by a constant."
+    configs = [config for config, _ in colorizers]
+    write_study(out, "study_colour", colour_table(title, SATURATIONS, costs), configs, details=splits(data))
+
+
+def colour_table(title: str, saturations: Sequence[float], costs: dict[str, dict[str, list[float]]]) -> Table:
+    """Return the table of error and colourfulness (see `cost_of_colour`) by model and saturation."""
+    rows = [
+        {"model": name, "chroma times": saturation, "MSE": mse, "colourfulness": colourfulness}
+        for name, cost in costs.items()
+        for saturation, mse, colourfulness in zip(saturations, cost["mse"], cost["colourfulness"], strict=True)
+    ]
+    return tabulate(title, {"model": None, "chroma times": None, "MSE": 5, "colourfulness": 1}, rows)
 
 
 def cost_of_colour(
     predict: Callable[..., Any], variables: Any, split: Any, saturations: Sequence[float]
 ) -> dict[str, list[float]]:
-    """MSE and colourfulness of a colorizer, one each for every saturation that chroma is multiplied with."""
+    """Return MSE and colourfulness of a colorizer, one each for every saturation that its chroma is multiplied with."""
     from ae.color import saturated
     from ae.score.evaluate import evaluate
     from ae.tasks import Colorize
 
-    def livelier(variables, x):
+    def saturate(variables, x):
         return saturated(predict(variables[0], x), variables[1])
 
     names = ("mse", "colourfulness")
     scores = [
-        evaluate(livelier, (variables, factor), Colorize(), split, names=names, batch_size=64) for factor in saturations
+        evaluate(saturate, (variables, factor), Colorize(), split, names=names, batch_size=64) for factor in saturations
     ]
     return {name: [score[name] for score in scores] for name in names}

@@ -1,12 +1,12 @@
-"""What all studies need: options, trained models, and files written."""
+"""Common parts of all studies: options, trained models, and files written."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
+from ae.report.markdown import Table
 from ae.runtime import cli
 
 SHOWN_WIDTH = 180  # of a photograph or a frame, in pixels
@@ -25,54 +25,56 @@ Limit = Annotated[int | None, tyro.conf.arg(help="Use only so many images, photo
 
 
 def load_test_data(config: Any, data_dir: Path | None, limit: int | None) -> Any:
+    """Return the data of a configuration, of each split `limit` images at most."""
     from ae import load_data, override
 
     return load_data(override(config, limit=limit), data_dir=data_dir)
 
 
-def trained(models: Sequence[str]) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """(name of the preset, (predict, variables)) of each model."""
-    from ae import load_model, predictor
+def trained(models: Sequence[str]) -> list[tuple[Any, Any]]:
+    """Return (configuration, variables) of each model."""
+    from ae import load_model
 
-    for model in models:
-        config, variables, _ = load_model(model)
-        yield config.name, (predictor(config), variables)
+    return [load_model(model)[:2] for model in models]
 
 
-def mse_of(predict: Any, variables: Any, task: Any, split: Any) -> float:
+def mse(predict: Any, variables: Any, task: Any, split: Any) -> float:
+    """Return the mean squared error over a split."""
     from ae.score.evaluate import evaluate
 
     return evaluate(predict, variables, task, split, names=("mse",), batch_size=64)["mse"]
 
 
-def about(data: Any) -> dict[str, Any]:
-    """What a study of a data set was made with."""
-    from ae.report.made_with import made_with
-
-    split = {"data": data.name, "split": data.test.name, "fitted on": data.train.name}
-    return made_with(cli.command()) | split
+def splits(data: Any) -> dict[str, str]:
+    """Return the names of the data set and of the splits that a study used, as JSON values."""
+    return {"data": data.name, "split": data.test.name, "fitted on": data.train.name}
 
 
-def write_chart(
-    out: Path, name: str, values: dict[str, Any], x: str, y: str, curves: dict[str, Any], *, log: bool = False
-) -> None:
-    """Writes a study's figures and its chart, and the tables that show them."""
+def write_chart(out: Path, name: str, x: str, y: str, curves: dict[str, Any], *, log: bool = False) -> None:
+    """Write a chart of a study (see `ae.report.figures.save_lines`)."""
     from ae.report.figures import save_lines
 
     out.mkdir(parents=True, exist_ok=True)
     save_lines(out / f"{name}.png", x, y, curves, log=log)
-    write(out, name, values)
 
 
-def write(out: Path, name: str, values: dict[str, Any]) -> None:
-    """Writes a study's figures, and the tables that show them."""
-    from ae.report.markdown import fill_pages
-    from ae.report.studies import STUDIES
-    from ae.report.tables import write_tables
-    from ae.runtime.files import write_text
+def write_study(
+    out: Path,
+    name: str,
+    table: Table,
+    configs: Sequence[Any],
+    *,
+    details: dict[str, Any] | None = None,
+    earlier: Sequence[dict[str, Any]] = (),
+) -> None:
+    """Write a study's table, and the page of all results in the folder.
 
-    write_text(out / f"{name}.json", json.dumps(values, indent=2) + "\n")
-    table = STUDIES[name](values)
+    `configs`: of the models that were measured. `earlier`: what the rows of earlier commands were made with.
+    """
+    from ae.report.made_with import made_with
+    from ae.report.page import write_measured, write_tables
+
+    made = made_with(cli.command(), *configs)
+    kept = [other for other in earlier if other["command"] != made["command"]]
+    print(write_measured(out / f"{name}.json", table, [*kept, made], details))
     write_tables(out)
-    fill_pages(out / f"{name}.json", table)
-    print(table)

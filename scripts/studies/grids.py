@@ -10,7 +10,8 @@ def side_by_side(out: Out = Path("results")) -> None:
     """Show test images 10 to 18 as every model in the results gave them back, one picture for each data set and task."""
     from ae import tasks
     from ae.report.figures import read_strip, save_rows
-    from ae.report.tables import read_results, write_tables
+    from ae.report.page import write_tables
+    from ae.report.tables import read_results
 
     rows: dict[str, dict[str, Any]] = {}
     for result in read_results(out):

@@ -1,10 +1,12 @@
-"""Handwritten digits: what a few latent numbers hold."""
+"""Digits from a few latent numbers."""
 
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from studies.common import DataDir, Limit, Out, Runs, about, load_test_data, mse_of, write_chart
+from studies.common import DataDir, Limit, Out, Runs, load_test_data, mse, splits, write_chart, write_study
+
+from ae.report.markdown import Table, tabulate
 
 
 def latents(
@@ -30,32 +32,45 @@ def latents(
     data = load_test_data(PRESETS["dense_ae_32"], data_dir, limit)
     clean = pictures(lambda variables, x: x, {}, Denoise(sigma=0.0), data.test)[1]
     tasks = {"reconstruction": Denoise(sigma=0.0), "denoising": Denoise()}
-    rows, shown = {}, {"clean": clean}
+    rows: list[dict[str, Any]] = []
+    shown, configs = {"clean": clean}, []
     for name in models:
         config, variables, _ = load_model(str(runs / name))
         size, predict = config.model.latent, partial(config.model.apply)
         components = principal_components(data.train, size)
-        rows[str(size)] = {
-            f"{what}, {method}": mse_of(function, values, task, data.test)
-            for what, task in tasks.items()
-            for method, function, values in (
-                ("autoencoder", predict, variables),
-                ("PCA", project, components),
-            )
-        }
+        methods = {"autoencoder": (predict, variables), "PCA": (project, components)}
+        rows.append(
+            {"latents": size}
+            | {
+                f"{what}, {method}": mse(function, values, task, data.test)
+                for what, task in tasks.items()
+                for method, (function, values) in methods.items()
+            }
+        )
         shown[f"{size} latents"] = np.asarray(predict(variables, clean))
         shown[f"PCA, {size}"] = np.clip(project(components, clean), 0, 1)
-    curves = {
-        column: ([int(size) for size in rows], [row[column] for row in rows.values()]) for column in rows[str(size)]
-    }
+        configs.append(config)
     out.mkdir(parents=True, exist_ok=True)
     save_rows(out / "study_latents_reconstructions.png", shown)
     save_rows(out / "study_latents_walks.png", walks(config.model, variables, data.test.images / np.float32(255)))
-    write_chart(out, "study_latents", {**about(data), "mse": rows}, "latent numbers", "MSE", curves, log=True)
+    table = latents_table(splits(data), rows)
+    sizes = [row["latents"] for row in rows]
+    curves = {column: (sizes, [row[column] for row in rows]) for column in table["columns"][1:]}
+    write_chart(out, "study_latents", "latent numbers", "MSE", curves, log=True)
+    write_study(out, "study_latents", table, configs, details=splits(data))
+
+
+def latents_table(measured: dict[str, str], rows: list[dict[str, Any]]) -> Table:
+    """Return the table of errors by the number of latents."""
+    title = (
+        f"What a few latent numbers hold of {measured['data']}, {measured['split']}: MSE of dense autoencoders, and of PCA "
+        f"fitted on {measured['fitted on']}."
+    )
+    return tabulate(title, {column: None if column == "latents" else 5 for column in rows[0]}, rows)
 
 
 def principal_components(train: Any, count: int) -> dict[str, Any]:
-    """Mean and components of clean training images: arrays [H * W] and [count, H * W]."""
+    """Return mean and components of clean training images: arrays [H * W] and [count, H * W]."""
     import numpy as np
     from sklearn.decomposition import PCA
 
@@ -64,14 +79,14 @@ def principal_components(train: Any, count: int) -> dict[str, Any]:
 
 
 def project(variables: dict[str, Any], images: Any) -> Any:
-    """Images [B, H, W, 1] from their principal components alone."""
+    """Return images [B, H, W, 1] as they are from their principal components alone."""
     flat = images.reshape(len(images), -1) - variables["mean"]
     projected = flat @ variables["components"].T @ variables["components"] + variables["mean"]
     return projected.reshape(images.shape)
 
 
 def walks(model: Any, variables: Any, images: Any, steps: int = 11) -> dict[str, Any]:
-    """Rows of images between test images 10 and 11, 12 and 13 and so on: latents on a straight line."""
+    """Return rows of images between test images 10 and 11, 12 and 13 and so on: latents on a straight line."""
     import numpy as np
 
     ends = np.asarray(model.apply(variables, images[10:18], method="encode"))

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from studies.common import SHOWN_WIDTH, Limit, Model, Out, write
+from studies.common import SHOWN_WIDTH, Limit, Model, Out, write_study
 
-from ae.runtime import cli
+from ae.report.markdown import Table, tabulate
 
 SIGMAS = (0.0, 0.02, 0.05, 0.1, 0.2)
 SHOWN_SIGMA = 0.1
@@ -30,7 +30,6 @@ def photos(
     from ae import Denoiser, load_model
     from ae.metrics import psnr
     from ae.report.figures import save_rows
-    from ae.report.made_with import made_with
 
     denoiser, rng = Denoiser(load_model(model)), np.random.default_rng(0)
     clean = photographs()[:limit]
@@ -39,23 +38,30 @@ def photos(
         "non-local means (scikit-image)": non_local_means,
         denoiser.trained.config.name: lambda noisy: by_channel(denoiser.image, noisy),
     }
-    scores: dict[str, list[float]] = {name: [] for name in methods}
+    scores: dict[str, dict[float, float]] = {name: {} for name in methods}
     out.mkdir(parents=True, exist_ok=True)
     for sigma in tqdm(sigmas, leave=False):
         noisy = [np.clip(photo + rng.normal(0, sigma, photo.shape), 0, 1).astype(np.float32) for photo in clean]
         images = {name: list(map(method, noisy)) for name, method in methods.items()}
         for name, row in images.items():
-            scores[name].append(float(np.mean([psnr(a[None], b[None]) for a, b in zip(row, clean, strict=True)])))
+            scores[name][sigma] = float(np.mean([psnr(a[None], b[None]) for a, b in zip(row, clean, strict=True)]))
         if sigma == SHOWN_SIGMA:
             shown = {"clean": clean, **images}
             crops = {name: np.stack([image[SHOWN] for image in row]) for name, row in shown.items()}
             save_rows(out / "study_photos.jpg", crops)
-    values = made_with(cli.command()) | {"photos": len(clean), "sigma": sigmas, "psnr_mean": scores}
-    write(out, "study_photos", values)
+    write_study(out, "study_photos", photos_table(len(clean), scores), [denoiser.trained.config])
+
+
+def photos_table(count: int, scores: dict[str, dict[float, float]]) -> Table:
+    """Return the table of PSNR by method and noise level."""
+    first = f"PSNR mean of {count} photographs at sigma"
+    rows = [{first: name} | {f"{sigma:g}": value for sigma, value in row.items()} for name, row in scores.items()]
+    title = "Noise taken from photographs: mean PSNR in dB."
+    return tabulate(title, {column: None if column == first else 2 for column in rows[0]}, rows)
 
 
 def non_local_means(noisy: Any) -> Any:
-    """As scikit-image's documentation advises for noise of an estimated strength."""
+    """Return a photograph that was denoised as scikit-image's documentation advises for noise of an estimated strength."""
     from skimage.restoration import denoise_nl_means, estimate_sigma
 
     sigma = estimate_sigma(noisy, channel_axis=-1, average_sigmas=True)
@@ -64,6 +70,7 @@ def non_local_means(noisy: Any) -> Any:
 
 
 def by_channel(function: Callable[[Any], Any], image: Any) -> Any:
+    """Return an image [H, W, C] whose channels a function was applied to, one by one."""
     import numpy as np
 
     return np.stack([function(channel) for channel in np.moveaxis(image, -1, 0)], axis=-1)
@@ -86,7 +93,6 @@ def sizes(
     from ae import load_model
     from ae.color import colourfulness, luma
     from ae.metrics import psnr
-    from ae.report.made_with import made_with
     from ae.restore.colorize import Colorizer
 
     loaded = load_model(model)
@@ -97,20 +103,27 @@ def sizes(
         colorizer = Colorizer(loaded, saturation, pixels)
         methods[f"{pixels} pixels"] = [colorizer.image(np.asarray(gray[..., 0])) for gray in grays]
     scores = {
-        "PSNR": lambda image, photo: psnr(image[None], photo[None]),
-        "colourfulness": lambda x, _: colourfulness(x),
+        "PSNR mean": lambda image, photo: psnr(image[None], photo[None]),
+        "colourfulness": lambda image, _: colourfulness(image),
     }
     rows = {
         name: {key: float(np.mean(list(map(score, images, photos)))) for key, score in scores.items()}
         for name, images in {**methods, "truth": photos}.items()
     }
-    about = made_with(cli.command()) | {"model": loaded.config.name}
     save_photos(out / "study_sizes.jpg", {**methods, "truth": photos})
-    write(out, "study_sizes", {**about, "saturation": saturation, "photos": len(photos), "methods": rows})
+    write_study(out, "study_sizes", sizes_table(loaded.config.name, len(photos), saturation, rows), [loaded.config])
+
+
+def sizes_table(model: str, count: int, saturation: float, scores: dict[str, dict[str, float]]) -> Table:
+    """Return the table of scores by the size at which the model sees photographs."""
+    first = f"{count} photographs, chroma x {saturation:g}"
+    title = f"Photographs that {model} sees at several sizes."
+    rows = [{first: name} | row for name, row in scores.items()]
+    return tabulate(title, {first: None, "PSNR mean": 2, "colourfulness": 1}, rows)
 
 
 def save_photos(path: Path, methods: dict[str, Sequence[Any]]) -> None:
-    """Writes a picture with a row for each method, all photographs in one shape."""
+    """Write a picture with a row for each method, all photographs in one shape."""
     import numpy as np
 
     from ae.report.figures import save_rows
@@ -122,7 +135,7 @@ def save_photos(path: Path, methods: dict[str, Sequence[Any]]) -> None:
 
 
 def photographs() -> list[Any]:
-    """Those that come with scikit-image and scikit-learn: float32 [H, W, 3] in [0, 1]."""
+    """Return the photographs that come with scikit-image and scikit-learn: float32 [H, W, 3] in [0, 1]."""
     import numpy as np
 
     from ae.data.samples import SCENES, sample_photograph

@@ -13,7 +13,7 @@ from worker import serve, training
 
 
 def make(layers, weights, shape):
-    """The model with the weights; `push` keeps what passes and `concat` joins it again."""
+    """Return the model with the weights; `push` keeps what passes and `concat` joins it again."""
     x = given = keras.Input(shape)
     kept, weighted = [], []
     for kind, *options in layers:
@@ -41,6 +41,7 @@ def make(layers, weights, shape):
 
 
 def build(layers, weights, inputs, targets):
+    """Return what `worker.training` takes."""
     x, y = tf.constant(inputs), tf.constant(targets)
     model = make(layers, weights, inputs.shape[1:])
     reply = {

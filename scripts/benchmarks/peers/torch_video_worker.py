@@ -77,7 +77,7 @@ def window_mean(x):
 
 
 def chroma_unet(trained, memory_format):
-    """ChromaUNet as a function, with BatchNorm's running statistics folded into the convolutions."""
+    """Return ChromaUNet as a function, with BatchNorm's running statistics folded into the convolutions."""
     model, params, stats = trained.config.model, trained.variables["params"], trained.variables["batch_stats"]
 
     def tensor(array):
@@ -124,7 +124,7 @@ def chroma_unet(trained, memory_format):
 
 
 def build(request):
-    """The colorizer in both memory formats, and what it makes of some luma planes."""
+    """Return the colorizer in both memory formats, and its mean chroma of some luma planes."""
     trained, coding = read_weights(Path(request["build"])), Clip(Path(request["clip"])).coding
     formats = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
     colorizers = {name: TorchColorizer(trained, chroma_unet(trained, order)) for name, order in formats.items()}

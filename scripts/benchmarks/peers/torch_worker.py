@@ -23,6 +23,8 @@ class Same(nn.Module):
 
 
 class Unflatten(nn.Module):
+    """Rows as images [B, C, H, W]."""
+
     def __init__(self, height, width, channels):
         super().__init__()
         self.shape = (channels, height, width)
@@ -51,7 +53,7 @@ class Model(nn.Module):
 
 
 def make(layers, weights, shape):
-    """The model with the weights, which are laid out as Flax has them; `shape` is (H, W, C) of the input."""
+    """Return the model with the weights, which are laid out as Flax has them; `shape` is (H, W, C) of the input."""
     weights, made, flat = iter([torch.from_numpy(w) for w in weights]), [], None
     height, width, channels = shape
     kept = []
@@ -96,12 +98,14 @@ def make(layers, weights, shape):
 
 
 def load(layer, weight, bias):
+    """Copy weights into a layer."""
     with torch.no_grad():
         layer.weight.copy_(weight)
         layer.bias.copy_(bias)
 
 
 def build(layers, weights, inputs, targets):
+    """Return what `worker.training` takes."""
     x, y = (torch.from_numpy(images).permute(0, 3, 1, 2).contiguous() for images in (inputs, targets))
     model = make(layers, weights, inputs.shape[1:]).train()
     with torch.no_grad():

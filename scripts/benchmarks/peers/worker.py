@@ -1,4 +1,4 @@
-"""What a peer's worker shares with the others: JSON lines on stdin and stdout, one reply for each request.
+"""Common parts of the peers' workers: JSON lines on stdin and stdout, one reply for each request.
 
 {"build": FILE, ...}                    -> {"variants": [...], "versions": {...}, ...}
 {"variant": NAME, ...}                  -> {"seconds": ...}
@@ -16,7 +16,7 @@ import numpy as np
 
 
 def serve(build):
-    """`build(request)` returns what the first reply says, and by variant what runs at a request."""
+    """Answer requests until stdin ends; `build(request)` returns the first reply, and by variant what runs at a request."""
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print must not get between the replies
     variants = {}
@@ -33,7 +33,7 @@ def serve(build):
 
 
 def training(build):
-    """For `serve`, of `build(layers, weights, inputs, targets)`, which returns a training step for each variant."""
+    """Return what `serve` takes, from `build(layers, weights, inputs, targets)`, which returns a step for each variant."""
 
     def loaded(request):
         with np.load(request["build"]) as file:
@@ -45,6 +45,8 @@ def training(build):
 
 
 def repeated(step):
+    """Return what answers a request of `training`: so many steps."""
+
     def run(request):
         for _ in range(request["steps"]):
             step()
