@@ -12,6 +12,7 @@ def main(
     preset: tyro.conf.Positional[str],
     data: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
     data_dir: Path | None = None,
+    resident_bytes: int = 2 * 2**30,
     out: Path | None = None,
     resume: bool = False,
     epochs: int | None = None,
@@ -29,6 +30,7 @@ def main(
             ...: an unknown name lists them), or a file that defines one: my_model.py:PRESET.
         data: Another data set; "sample" needs no download.
         data_dir: Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
+        resident_bytes: Stream a data set whose decoded images are more bytes than this; hold smaller ones in memory.
         out: Run directory to write (default: runs/PRESET, or runs/PRESET-DATA with other data than the preset's).
         resume: Go on from the last checkpoint in the run directory.
         epochs: Train for so many epochs at most.
@@ -55,7 +57,7 @@ def main(
     config = override(config, **{key: value for key, value in given.items() if value is not None})
     out = out or Path("runs") / (config.name if config.data == plain.data else f"{config.name}-{config.data}")
 
-    loaded = load_data(config, data_dir=data_dir)
+    loaded = load_data(config, data_dir=data_dir, resident_bytes=resident_bytes)
     if devices.is_first():
         print(summary(config, loaded))
     state, history = fit(config, loaded, out=out, resume=resume)

@@ -10,12 +10,10 @@ from ae.data.splits import Data, Split, cut, parse
 from ae.data.streamed import Streamed
 from ae.data.tfds import load_tfds
 
-__all__ = ["RESIDENT_BYTES", "Data", "Split", "load_data"]
-
-RESIDENT_BYTES = 2 * 2**30
+__all__ = ["Data", "Split", "load_data"]
 
 
-def load_data(config: Config, *, data_dir: str | Path | None = None, resident_bytes: int = RESIDENT_BYTES) -> Data:
+def load_data(config: Config, *, data_dir: str | Path | None = None, resident_bytes: int = 2 * 2**30) -> Data:
     """Load the splits that the configuration names, cut to `config.limit` images each.
 
     Looks in `data_dir`, else in TFDS_DATA_DIR, else in ~/tensorflow_datasets, where a missing data set is downloaded.
