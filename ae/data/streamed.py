@@ -45,7 +45,7 @@ class Streamed:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """[N, H, W, C], as the first image has it."""
+        """Return [N, H, W, C], as the first image has it."""
         return (len(self), *self.source[self.numbers[0]].shape)
 
     def __getitem__(self, chosen: slice | Sequence[int] | np.ndarray) -> np.ndarray:
