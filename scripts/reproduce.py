@@ -12,6 +12,7 @@ def main(
     out: Path | None = None,
     runs: Path = Path("runs"),
     data_dir: Path | None = None,
+    resident_bytes: int = 2 * 2**30,
     limit: int | None = None,
     epochs: int | None = None,
 ) -> None:
@@ -24,6 +25,7 @@ def main(
         out: Folder for results and tables (default: results, or runs/quick with --quick).
         runs: Folder for the run directories.
         data_dir: Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
+        resident_bytes: Stream a data set whose decoded images are more bytes than this; hold smaller ones in memory.
         limit: Use only so many images of each split.
         epochs: Train for so many epochs at most.
     """
@@ -46,7 +48,7 @@ def main(
             seed_name = "" if seed == 0 else f"-seed{seed}"
             run = runs / f"{config.name}{seed_name}"
             begin_with(run, seeded, runs / f"{config.name.removesuffix('_14')}{seed_name}")  # spares its epochs
-            data = load_data(seeded, data_dir=data_dir)
+            data = load_data(seeded, data_dir=data_dir, resident_bytes=resident_bytes)
             print(f"\n{summary(seeded, data)}\n")
             state, history = fit(seeded, data, out=run, resume=True)
             finished = finish(run, seeded, data, state, history, command=cli.command())

@@ -18,6 +18,7 @@ def main(
     preset: Any,
     config: tyro.conf.AvoidSubcommands[Annotated[Any, tyro.conf.arg(name="")]],
     data_dir: Path | None = None,
+    resident_bytes: int = 2 * 2**30,
     out: Path | None = None,
     resume: bool = False,
     distributed: bool = False,
@@ -34,6 +35,7 @@ def main(
         preset: The configuration that the command line names.
         config: The same with the fields that it changes.
         data_dir: Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
+        resident_bytes: Stream a data set whose decoded images are more bytes than this; hold smaller ones in memory.
         out: Run directory to write (default: runs/PRESET, or runs/PRESET-DATA with other data than the preset's).
         resume: Go on from the last checkpoint in the run directory.
         distributed: This is one of several processes, which the cluster's environment describes (Slurm, Open MPI, TPU
@@ -55,9 +57,9 @@ def main(
         config = sampled(config, preset)
     out = out or Path("runs") / (config.name if config.data == preset.data else f"{config.name}-{config.data}")
 
-    loaded = load_data(config, data_dir=data_dir)
+    loaded = load_data(config, data_dir=data_dir, resident_bytes=resident_bytes)
     if (config.model, config.task, config.train_task) != (preset.model, preset.task, preset.train_task):
-        check(config, loaded.train.images)
+        check(config, loaded.train.images[:1])
     if devices.is_first():
         print(summary(config, loaded))
     state, history = fit(config, loaded, out=out, resume=resume)

@@ -24,7 +24,7 @@ def test_importing_starts_no_backend_and_none_of_the_slow_libraries():
         f"for name in {[name for name in MODULES if name != 'ae.data.prepare']}: importlib.import_module(name)\n"
         "from jax._src import xla_bridge\n"
         "assert not xla_bridge._backends, 'a backend was started'\n"
-        "slow = {'orbax.checkpoint', 'tensorflow_datasets', 'matplotlib', 'skimage', 'sklearn', 'tensorboardX'}\n"
+        "slow = {'orbax.checkpoint', 'tensorflow_datasets', 'matplotlib', 'skimage', 'sklearn', 'tensorboardX', 'grain'}\n"
         "assert not slow & set(sys.modules), slow & set(sys.modules)\n"
     )
     subprocess.run(python("-c", code), check=True)

@@ -54,7 +54,7 @@ BUILDERS: dict[str, Any] = {"mnist": Mnist, "cifar100": Cifar100}
 
 
 def download_and_prepare(name: str, root: Path) -> None:
-    """Downloads a data set and writes it to `root` as array_record files.
+    """Download a data set and write it to `root` as array_record files.
 
     Raises whatever stands in the way: no network (at once, where tfds would try for minutes), no room, no right to write.
     """

@@ -7,7 +7,7 @@ import numpy as np
 
 
 def packaged(file: str) -> Path:
-    """A file within a package, which is not imported: that takes a second."""
+    """Return the path of a file within a package, which is not imported: that takes a second."""
     package, _, path = file.partition("/")
     spec = importlib.util.find_spec(package)
     assert spec is not None
@@ -16,7 +16,7 @@ def packaged(file: str) -> Path:
 
 
 def _sample_digits() -> dict[str, np.ndarray]:
-    """The 1,797 handwritten digits of scikit-learn (8x8, 17 gray levels), set in 28x28 as MNIST's are."""
+    """Return the 1,797 handwritten digits of scikit-learn (8x8, 17 gray levels), set in 28x28 as MNIST's are."""
     from PIL import Image
 
     rows = np.loadtxt(packaged("sklearn/datasets/data/digits.csv.gz"), delimiter=",")  # 64 pixels and a label
@@ -41,7 +41,7 @@ SCENES = {
 
 
 def _sample_photos() -> dict[str, np.ndarray]:
-    """32x32 crops, at three scales, of photographs in the wheels of scikit-image and scikit-learn.
+    """Return 32x32 crops, at three scales, of photographs in the wheels of scikit-image and scikit-learn.
 
     No scene is in two splits.
     """
@@ -62,7 +62,7 @@ def _crops(scenes: tuple[str, ...], size: int = 32) -> np.ndarray:
 
 
 def sample_photograph(scene: str) -> np.ndarray:
-    """RGB [H, W, 3], uint8, of one of `SCENES`."""
+    """Read one of the photographs in `SCENES`: RGB [H, W, 3], uint8."""
     import imageio.v3 as iio
 
     return iio.imread(packaged(scene))

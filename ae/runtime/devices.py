@@ -85,6 +85,22 @@ def split(tree: Any) -> Any:
     return jax.lax.with_sharding_constraint(tree, NamedSharding(_mesh(), PartitionSpec("data")))
 
 
+def _batch_sharding(count: int) -> NamedSharding:
+    """Of a batch of so many images: split over the devices where that divides, whole on each where it does not."""
+    return NamedSharding(_mesh(), PartitionSpec() if count % jax.device_count() else PartitionSpec("data"))
+
+
+def own_rows(count: int) -> np.ndarray:
+    """Return which rows of a batch of `count` images the devices of this process hold, in growing order."""
+    indices = _batch_sharding(count).addressable_devices_indices_map((count,)).values()
+    return np.unique(np.concatenate([np.arange(count)[rows] for rows in indices]))
+
+
+def from_own_rows(rows: np.ndarray, count: int) -> jax.Array:
+    """Return a batch of `count` images of which each process gives its own rows (see `own_rows`)."""
+    return jax.make_array_from_process_local_data(_batch_sharding(count), rows, (count, *rows.shape[1:]))
+
+
 def round_up(batch_size: int) -> int:
     """Return the next batch size that divides over the devices."""
     return -(-batch_size // jax.device_count()) * jax.device_count()

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ae.data import Split
+from ae.data.streamed import Streamed
 from ae.models.apply import Predict
 from ae.runtime import progress
 from ae.score.evaluate import examples, noise_key
@@ -55,8 +56,16 @@ def baselines(task: Task) -> dict[str, Baseline]:
     return {}
 
 
+FITTED_ON = 10_000  # images at most, of a split that is streamed: each fit reads them again
+
+
 def fitted(task: Task, train: Split) -> Iterator[tuple[str, Task, Predict, Any]]:
-    """Yield (name, task whose inputs it sees, predict, variables) of each baseline of a task."""
+    """Yield (name, task whose inputs it sees, predict, variables) of each baseline of a task.
+
+    They are fitted to all images of a resident split, and to the first FITTED_ON of one that is streamed.
+    """
+    if isinstance(train.images, Streamed):
+        train = train._replace(images=train.images.part(range(len(train.images))[:FITTED_ON]))
     for name, baseline in baselines(task).items():
         yield name, baseline.task or task, baseline.predict, baseline.fit(task, train)
 

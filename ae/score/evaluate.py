@@ -1,5 +1,6 @@
 """Scores of any predictor, trained or not, on a split of the data."""
 
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from jax.typing import ArrayLike
 from ae import metrics
 from ae.config import Config
 from ae.data import Split
+from ae.data.streamed import Streamed, stream
 from ae.errors import InputError
 from ae.models.apply import Predict, apply
 from ae.runtime import devices, progress
@@ -66,16 +68,20 @@ def evaluate(
 
     `predict(variables, inputs)` is compiled; pass the same function again to compile it once.
     """
-    images, key = devices.replicate(split.images), noise_key(split.noise_id)
-    batch_size = devices.round_up(batch_size)
-    sums = devices.replicate(dict.fromkeys(names, np.float32(0)) | {"count": np.int32(0)})
-    with progress.bar(split.name, len(images)) as bar:
-        for first, last in progress.paced(0, -(-len(images) // batch_size)):
-            sums = _add_batches(
-                predict, task, names, batch_size, variables, images, split.start, key, sums, first, last
-            )
+    zeros = devices.replicate(dict.fromkeys(names, np.float32(0)) | {"count": np.int32(0)})
+    add = _add_streamed if isinstance(split.images, Streamed) else _add_resident
+    with progress.bar(split.name, len(split.images)) as bar:
+        for sums in add(predict, task, names, devices.round_up(batch_size), variables, split, zeros):
             bar.update(int(sums["count"]) - bar.n)  # waits for the device
     return metrics.means(sums)
+
+
+def _add_resident(predict, task, names, size, variables, split, sums):
+    """Yields the sums after each call of about a second."""
+    images, key = devices.replicate(split.images), noise_key(split.noise_id)
+    for first, last in progress.paced(0, -(-len(images) // size)):
+        sums = _add_batches(predict, task, names, size, variables, images, split.start, key, sums, first, last)
+        yield sums
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
@@ -84,13 +90,34 @@ def _add_batches(predict, task, names, size, variables, images, start, key, sums
 
     def add(i, sums):
         position = i * size + jnp.arange(size)
-        mask = position < len(images)
         batch = images.at[position].get(mode="clip")
-        inputs, targets = devices.split(examples(task, key, batch, start + position))
-        batch_scores = scores(task, names, predict(variables, inputs), targets)
-        return jax.tree.map(jnp.add, sums, metrics.masked_sums(batch_scores, mask))
+        return _add_batch(predict, task, names, variables, batch, start + position, position < len(images), key, sums)
 
     return lax.fori_loop(first, last, add, sums)
+
+
+def _add_streamed(predict, task, names, size, variables, split, sums):
+    """As `_add_resident` does, of images that are read meanwhile."""
+    count, key = len(split.images), noise_key(split.noise_id)
+    positions = np.arange(-(-count // size) * size)
+    with closing(stream(split.images, np.minimum(positions, count - 1), size)) as batches:
+        for first, last in progress.paced(0, len(positions) // size):
+            for i, (images, _) in zip(range(first, last), batches, strict=False):
+                position = positions[i * size : (i + 1) * size]
+                jax.block_until_ready(sums)  # or batches would pile up on the devices
+                sums = _add_one_batch(
+                    predict, task, names, variables, images, split.start + position, position < count, key, sums
+                )
+            yield sums
+
+
+def _add_batch(predict, task, names, variables, images, index, mask, key, sums):
+    inputs, targets = devices.split(examples(task, key, images, index))
+    batch_scores = scores(task, names, predict(variables, inputs), targets)
+    return jax.tree.map(jnp.add, sums, metrics.masked_sums(batch_scores, mask))
+
+
+_add_one_batch = jax.jit(_add_batch, static_argnums=(0, 1, 2))
 
 
 def measure(predict: Predict, variables: Any, task: Task, split: Split, *, batch_size: int = 256) -> dict[str, float]:

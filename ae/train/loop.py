@@ -17,6 +17,7 @@ import optax
 from ae import metrics
 from ae.config import Config
 from ae.data import Data, Split
+from ae.data.splits import on_devices
 from ae.errors import TrainingError
 from ae.models import input_shape
 from ae.models.apply import Predict
@@ -48,7 +49,7 @@ def fit(
     inputs, _ = jax.eval_shape(partial(examples, config.task), jax.random.key(0), data.train.images[:1], jnp.arange(1))
     with Run(Path(out), config, inputs.shape[1:], resume=resume) as run:
         state, history = run.restore(create_state(config, data))
-        train, predict = data.train._replace(images=devices.replicate(data.train.images)), predictor(config)
+        train, predict = on_devices(data.train), predictor(config)
         stop = EarlyStop.after(history, config.patience)
         while not stop.stop and len(history) < config.epochs:
             state = _train_epoch(config, run, state, history, train)

@@ -1,7 +1,9 @@
 """Steps of training as pure functions: (state, batch, key) -> (state, scores)."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import jax
@@ -15,6 +17,7 @@ from jax.typing import ArrayLike
 from ae import metrics
 from ae.config import Config
 from ae.data import Data, Split
+from ae.data.streamed import Streamed, stream
 from ae.models.apply import apply
 from ae.runtime import devices, progress
 from ae.score.evaluate import TRAINING_SCORES, examples, noise_key, scores
@@ -116,34 +119,88 @@ def train_steps(
     first: int,
     last: int,
 ) -> TrainState:
-    """Trains on images first..last of an epoch's order, `size` at a time.
+    """Train on images first..last of an epoch's order, `size` at a time.
 
     `place`: the source split of the images, and the index there of the first of them.
     """
-    source, start = place
-    key = _training_key(seed)
-    noise = noise_key(source, seed=seed)
-    noise = jax.random.fold_in(noise, epoch) if config.new_noise_each_epoch else noise
-    steps = config.epochs * -(-len(images) // config.batch_size)
+    key, noise = _keys(config, place, seed, epoch)
+    steps = _steps_of_run(config, len(images))
 
     def step(i, state):
         index = lax.dynamic_slice_in_dim(order, first + i * size, size)
-        batch = devices.split(examples(config.training_task, noise, images[index], start + index))
-        rate = learning_rate(config.schedule, config.learning_rate, steps, state.step)
-        state, batch_scores = train_step(config, state, batch, jax.random.fold_in(key, state.step), rate=rate)
-        sums = metrics.masked_sums(batch_scores, jnp.ones(size, bool))
-        return state.replace(sums=jax.tree.map(jnp.add, state.sums, sums))
+        return _train_batch(config, steps, state, images[index], place[1] + index, key, noise)
 
     return lax.fori_loop(0, (last - first) // size, step, state)
 
 
-def train_epoch(config: Config, state: TrainState, split: Split, epoch: int) -> Iterator[TrainState]:
-    """Yields the state after each call of about a second, from where the state is in the epoch to its end.
+@partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
+def train_on_batch(
+    config: Config,
+    count: int,
+    state: TrainState,
+    images: jax.Array,
+    index: jax.Array,
+    place: tuple[ArrayLike, int],
+    seed: ArrayLike,
+    epoch: int,
+) -> TrainState:
+    """Train on images [B, H, W, C] with these indices in a split of `count`, as `train_steps` does."""
+    key, noise = _keys(config, place, seed, epoch)
+    return _train_batch(config, _steps_of_run(config, count), state, images, place[1] + index, key, noise)
 
-    A last batch that is not full is trained on all the same, as Keras does.
+
+def _keys(config: Config, place: tuple[ArrayLike, int], seed: ArrayLike, epoch: int) -> tuple[jax.Array, jax.Array]:
+    """Of the steps, and of the images' noise."""
+    key, noise = _training_key(seed), noise_key(place[0], seed=seed)
+    return key, jax.random.fold_in(noise, epoch) if config.new_noise_each_epoch else noise
+
+
+def _steps_of_run(config: Config, count: int) -> int:
+    return config.epochs * -(-count // config.batch_size)
+
+
+def _train_batch(
+    config: Config,
+    steps: int,
+    state: TrainState,
+    images: jax.Array,
+    index: jax.Array,
+    key: jax.Array,
+    noise: jax.Array,
+) -> TrainState:
+    """One of the run's `steps`, on images with these indices in the source split."""
+    batch = devices.split(examples(config.training_task, noise, images, index))
+    rate = learning_rate(config.schedule, config.learning_rate, steps, state.step)
+    state, batch_scores = train_step(config, state, batch, jax.random.fold_in(key, state.step), rate=rate)
+    sums = metrics.masked_sums(batch_scores, jnp.ones(len(images), bool))
+    return state.replace(sums=jax.tree.map(jnp.add, state.sums, sums))
+
+
+def train_epoch(config: Config, state: TrainState, split: Split, epoch: int) -> Iterator[TrainState]:
+    """Yield the state after each call of about a second, from where the state is in the epoch to its end.
+
+    A last batch that is not full is trained on all the same, as Keras does. Whether the split is resident or streamed,
+    its images come in the same order, with the same noise.
     """
-    images, place, seed = split.images, (np.uint32(split.noise_id), split.start), np.uint32(config.seed)
-    order = devices.replicate(epoch_order(seed, epoch, len(images)))
+    place, seed = (np.uint32(split.noise_id), split.start), np.uint32(config.seed)
+    order = epoch_order(seed, epoch, len(split.images))
+    if isinstance(split.images, Streamed):
+        yield from _train_streamed(config, state, split.images, np.asarray(order), place, seed, epoch)
+    else:
+        yield from _train_resident(config, state, split.images, devices.replicate(order), place, seed, epoch)
+
+
+def _train_streamed(config, state, images, order, place, seed, epoch):
+    size, count, seen = min(config.batch_size, len(images)), len(images), int(state.sums["count"])
+    with closing(stream(images, order[seen:], size)) as batches:
+        for first, last in progress.paced(-(-seen // size), -(-count // size)):
+            for batch, index in islice(batches, last - first):
+                jax.block_until_ready(state.step)  # or batches would pile up on the devices
+                state = train_on_batch(config.compile_key, count, state, batch, index, place, seed, epoch)
+            yield state
+
+
+def _train_resident(config, state, images, order, place, seed, epoch):
     size = min(config.batch_size, len(images))
     full, seen = len(images) // size, int(state.sums["count"])
     for first, last in progress.paced(seen // size, full):
