@@ -69,7 +69,7 @@ def main(
         "batch_size": batch or BATCH_SIZE,
         "seconds": preview,
         "most_pixels": most_pixels,
-        "beside": side_by_side,
+        "side_by_side": side_by_side,
         "deinterlace": deinterlace,
     }
     encoding = {"codec": codec, "options": encoder_options, "audio": audio}
@@ -97,9 +97,9 @@ def colorize_many(
     from functools import partial
 
     from ae.errors import InputError
+    from ae.media.clips.frames import colorize_frames, rate_of
     from ae.media.clips.pipeline import colorize_clip, colorize_clips
     from ae.media.folders import change_folder
-    from ae.media.frames import colorize_frames, rate_of
     from ae.media.pictures import change_images, colorize_picture
 
     if makes_clip(target):
@@ -107,7 +107,7 @@ def colorize_many(
             raise InputError(f"{target} is to be a clip of images: --fps says how many a second")
         print_report(colorize_frames(source, target, colorizer, rate_of(fps), **decoding, **encoding))
         return
-    change = partial(colorize_picture, colorizer=colorizer, beside=decoding["beside"])
+    change = partial(colorize_picture, colorizer=colorizer, side_by_side=decoding["side_by_side"])
     work = {
         "image": partial(change_images, change=change, most_pixels=decoding["most_pixels"]),
         "clip": partial(colorize_clips, convert=partial(colorize_clip, colorizer=colorizer, **decoding, **encoding)),
@@ -122,14 +122,14 @@ def colorize_one(
     from functools import partial
 
     from ae.errors import InputError
+    from ae.media.clips.frames import is_numbered, write_frames
     from ae.media.clips.pipeline import colorize_clip
-    from ae.media.frames import is_numbered, write_frames
     from ae.media.pictures import change_image, colorize_picture, is_image
 
     if not source.exists():
         raise InputError(f"{source} does not exist")
     if is_image(source) and not makes_clip(target):
-        change = partial(colorize_picture, colorizer=colorizer, beside=decoding["beside"])
+        change = partial(colorize_picture, colorizer=colorizer, side_by_side=decoding["side_by_side"])
         change_image(source, target, change, most_pixels=decoding["most_pixels"])
     elif is_numbered(target) and not makes_clip(target):
         print(f"{write_frames(source, target, colorizer, **decoding)} frames: {target}")

@@ -16,7 +16,7 @@ LOSSLESS = {"libx264": {"qp": "0", "preset": "ultrafast"}}
 def colorized(source, target, **settings):
     """The frames that were written, their times, and all lines that were said."""
     lines = []
-    report = colorize_clip(source, target, colorizer(pixels=512), batch_size=4, say=lines.append, **settings)
+    report = colorize_clip(source, target, colorizer(pixels=512), batch_size=4, log=lines.append, **settings)
     return report, lines, *decoded(target)
 
 

@@ -8,7 +8,8 @@ from clips import colorizer
 from ae.color import BT601, BT709, Coding, luma, rgb_to_chroma, ycbcr_to_rgb
 from ae.models import ColorizerAE
 from ae.restore import colorize
-from ae.restore.colorize import Colorizer, interpolation, resized, shrunk, working_size
+from ae.restore.colorize import Colorizer, working_size
+from ae.restore.resizing import interpolation, resized, shrunk
 from ae.restore.weights import Pretrained
 
 RNG = np.random.default_rng(0)

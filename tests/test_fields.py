@@ -13,7 +13,7 @@ from ae.color import Coding
 from ae.errors import InputError
 from ae.media.clips.coding import planes
 from ae.media.clips.reading import Clip
-from ae.restore.colorize import shrunk, shrunk_fields
+from ae.restore.resizing import shrunk, shrunk_fields
 
 
 def interlaced_clip(path, *, first="tff", codec="libx264", height=64, count=6, options=None):

@@ -35,7 +35,7 @@ def changed(source, folder, **options):
     """What is said."""
     lines = []
     try:
-        change_folder(str(source), folder, {"image": inverted}, say=lines.append, **options)
+        change_folder(str(source), folder, {"image": inverted}, log=lines.append, **options)
     except InputError as error:
         lines.append(str(error))
     return lines

@@ -9,7 +9,7 @@ from clips import colorizer, decoded, luma_frames, make_clip
 from conftest import refused
 
 from ae.errors import InputError
-from ae.media.frames import is_numbered, numbered, rate_of
+from ae.media.clips.frames import is_numbered, numbered, rate_of
 from ae.media.images import read_image
 from ae.restore.weights import write_weights
 

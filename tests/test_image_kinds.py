@@ -214,7 +214,7 @@ def test_gray_with_a_profile_becomes_srgb_where_it_gets_colour(tmp_path, kind):
     assert same(source, tmp_path / "same.png") == ()
     assert read_image(tmp_path / "same.png").info["icc_profile"] == gray_profile(1.0)
     change_image(
-        source, tmp_path / "out.png", lambda picture: colorize_picture(picture, colorizer()), say=(said := []).append
+        source, tmp_path / "out.png", lambda picture: colorize_picture(picture, colorizer()), log=(said := []).append
     )
     assert said[0] == "in.png: its gray is converted to sRGB"
     again = read_image(tmp_path / "out.png")
@@ -425,7 +425,7 @@ def test_what_is_cut_short_is_read_as_far_as_it_goes(tmp_path, suffix):
     source.write_bytes(source.read_bytes()[: source.stat().st_size * 2 // 3])
     lines = []
     with pytest.raises(InputError, match=r"out\.png is without .*, which could not be read"):
-        change_image(source, tmp_path / "out.png", lambda picture: picture, say=lines.append)
+        change_image(source, tmp_path / "out.png", lambda picture: picture, log=lines.append)
     assert lines[-1] == str(tmp_path / "out.png")
     found = read_image(tmp_path / "out.png").pixels
     assert found.shape == whole.pixels.shape

@@ -96,7 +96,7 @@ def test_an_animation_keeps_its_frames_and_times(tmp_path):
 
 def test_side_by_side(tmp_path):
     picture = read_image(save(tmp_path / "in.png", np.dstack([RGB, ALPHA])))
-    both = colorize_picture(picture, colorizer(), beside=True)
+    both = colorize_picture(picture, colorizer(), side_by_side=True)
     assert both.pixels.shape == (1, 40, 112, 3)
     assert both.alpha.shape == (1, 40, 112, 1)
     assert np.ptp(both.pixels[:, :, :56].astype(int), axis=-1).max() == 0

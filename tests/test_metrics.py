@@ -6,8 +6,7 @@ from scipy.spatial.distance import jensenshannon
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from ae import metrics
-from ae.color import colourfulness, rgb_to_chroma, ycbcr_to_rgb
-from ae.media.clips.statistics import ClipStatistics
+from ae.color import rgb_to_chroma, ycbcr_to_rgb
 
 
 @pytest.fixture
@@ -154,13 +153,3 @@ def test_cdc_is_that_of_scipy():
         for step in (1, 2, 4)
     ]
     assert float(metrics.cdc(frames)) == pytest.approx(np.mean(means), rel=1e-4)
-
-
-@pytest.mark.parametrize("frames", [STEADY, FLICKERING, CUT], ids=["steady", "flickering", "cut"])
-def test_running_sums_are_the_metrics_of_the_whole_clip(frames):
-    sums = ClipStatistics()
-    for frame in np.asarray(frames):
-        sums.add(frame)
-    assert sums.cdc == pytest.approx(float(metrics.cdc(frames)), abs=1e-6)
-    assert sums.chroma_flicker == pytest.approx(float(metrics.chroma_flicker(frames)), abs=1e-3)
-    assert sums.colourfulness == pytest.approx(float(colourfulness(frames).mean()), rel=1e-4)

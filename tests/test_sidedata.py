@@ -43,14 +43,14 @@ def captioned(path, luma):
     return path
 
 
-@pytest.mark.parametrize("beside", [False, True])
+@pytest.mark.parametrize("side_by_side", [False, True])
 @pytest.mark.parametrize(("codec", "kept"), [("libx264", True), ("libx265", True), ("ffv1", False)])
-def test_closed_captions_travel_or_are_said_not_to(tmp_path, codec, kept, beside):
+def test_closed_captions_travel_or_are_said_not_to(tmp_path, codec, kept, side_by_side):
     luma = luma_frames(5, 64, 64)
     source = captioned(tmp_path / "in.ts", luma)
     given = side_data(source)["A53_CC"]
     assert len(given) == 5
-    report, lines, *_ = colorized(source, tmp_path / "out.mkv", codec=codec, beside=beside)
+    report, lines, *_ = colorized(source, tmp_path / "out.mkv", codec=codec, side_by_side=side_by_side)
     assert report.passed
     assert side_data(tmp_path / "out.mkv").get("A53_CC", []) == (given if kept else [])
     assert [line for line in lines if "closed captions" in line] == lines

@@ -1,131 +1,117 @@
-import threading
-import time
+"""Stages of clips beside the same figures of whole clips, and unbroken runs beside broken ones."""
+
+import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from clips import colorizer, luma_frames
+from test_metrics import CUT, FLICKERING, STEADY
 
-from ae.errors import InputError
-from ae.runtime.chain import Frame, background, in_batches
-
-
-def frames(count):
-    return [Frame(np.full((2, 3), index, np.float32), index) for index in range(count)]
-
-
-def doubled(luma):
-    return 2 * luma, luma[:, 0, 0]
+from ae import metrics
+from ae.color import Coding, colourfulness
+from ae.media.stages import statistics
+from ae.media.stages.colour import Chroma, Pictures
+from ae.media.stages.statistics import Statistics, steadiness
+from ae.runtime.chain import Batch, Checkpoint, Frame, run, step
 
 
-def test_items_come_in_order():
-    assert list(background(range(100), 3)) == list(range(100))
+def batches(samples, size):
+    """Batches of RGB frames [T, h, w, 3], the last filled up with noise."""
+    samples = np.asarray(samples)
+    noise = np.random.default_rng(0).uniform(size=(size, *samples.shape[1:])).astype(np.float32)
+    for first in range(0, len(samples), size):
+        part = samples[first : first + size]
+        valid = np.arange(size) < len(part)
+        yield Batch(noise[..., 0], valid, np.zeros(size), samples=np.concatenate([part, noise])[:size])
 
 
-def test_an_error_comes_after_the_items_before_it():
-    def items():
-        yield 1
-        yield 2
-        raise InputError("broken")
-
-    taken = background(items())
-    assert [next(taken), next(taken)] == [1, 2]
-    with pytest.raises(InputError, match="broken"):
-        next(taken)
+def figures(samples, size):
+    states = None
+    for batch in batches(samples, size):
+        states, _ = step((Statistics(),), states, batch)
+    return steadiness(*states)
 
 
-def test_no_more_is_made_than_can_wait():
-    made = []
-
-    def items():
-        for index in range(100):
-            made.append(index)
-            yield index
-
-    taken = background(items(), 3)
-    next(taken)
-    time.sleep(0.3)
-    assert len(made) <= 6
-    taken.close()
+@pytest.mark.parametrize("size", [1, 5, 16])
+@pytest.mark.parametrize("frames", [STEADY, FLICKERING, CUT], ids=["steady", "flickering", "cut"])
+def test_running_sums_are_the_metrics_of_the_whole_clip(frames, size):
+    found = figures(frames, size)
+    assert found.cdc == pytest.approx(float(metrics.cdc(frames)), abs=1e-6)
+    assert found.chroma_flicker == pytest.approx(float(metrics.chroma_flicker(frames)), abs=1e-3)
+    assert found.colourfulness == pytest.approx(float(colourfulness(frames).mean()), rel=1e-4)
 
 
-def test_a_caller_that_stops_ends_the_threads():
-    before, closed = threading.active_count(), []
-
-    def items():
-        try:
-            yield from range(100)
-        finally:
-            closed.append(True)
-
-    taken = background(background(items()))
-    next(taken)
-    taken.close()
-    deadline = time.time() + 5
-    while threading.active_count() > before and time.time() < deadline:
-        time.sleep(0.01)
-    assert threading.active_count() == before
-    assert closed == [True]
+@pytest.mark.parametrize("count", [1, 4])
+def test_few_frames_have_no_cdc(count):
+    found = figures(FLICKERING[:count], 8)
+    assert np.isnan(found.cdc)
+    assert found.colourfulness > 0
+    assert (found.chroma_flicker > 0) == (count > 1)
 
 
-def test_what_has_a_close_of_its_own_is_left_open():
-    class Source(list):
-        closed = False
+def test_sums_over_a_whole_film_lose_no_digits():
+    """A million values of which a plain sum in float32 loses the fourth digit."""
+    values = np.random.default_rng(0).uniform(2e4, 6e4, 200_000).astype(np.float32)
 
-        def close(self):
-            self.closed = True
+    def add(sums, value):
+        return statistics._compensated(*sums, value), None
 
-    source = Source([1, 2])
-    assert list(background(source)) == [1, 2]
-    assert not source.closed
-
-
-@pytest.mark.parametrize("count", [0, 1, 4, 5, 11])
-def test_all_batches_have_one_shape_and_no_frame_is_lost(count):
-    shapes = []
-
-    def compute(luma):
-        shapes.append(luma.shape)
-        return doubled(luma)
-
-    found = list(in_batches(compute, frames(count), 4))
-    assert [frame.source for frame in found] == list(range(count))
-    assert all((frame.outputs[0] == 2 * frame.source).all() and frame.outputs[1] == frame.source for frame in found)
-    assert set(shapes) <= {(4, 2, 3)}
+    (total, _), _ = jax.jit(lambda values: jax.lax.scan(add, (jnp.float32(0), jnp.float32(0)), values))(values)
+    exact = values.astype(np.float64).sum()
+    assert float(total) == pytest.approx(exact, rel=2e-7)
 
 
-def test_what_is_no_frame_passes_by():
-    one, two, three = frames(3)
-    found = list(in_batches(doubled, ["a", one, "b", two, three, "c"], 2))
-    assert [item for item in found if isinstance(item, str)] == ["a", "b", "c"]
-    assert [item.source for item in found if isinstance(item, Frame)] == [0, 1, 2]
+def test_statistics_take_one_program_and_one_dispatch_a_batch():
+    before = statistics._added._cache_size()
+    figures(np.random.default_rng(3).uniform(size=(23, 13, 17, 3)).astype(np.float32), 5)
+    assert statistics._added._cache_size() == before + 1
 
 
-def test_a_batch_that_memory_does_not_hold_is_halved():
-    sizes = []
-
-    def compute(luma):
-        sizes.append(len(luma))
-        if len(luma) > 2:
-            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
-        return doubled(luma)
-
-    found = list(in_batches(compute, frames(19), 8))
-    assert [frame.source for frame in found] == list(range(19))
-    assert all((frame.outputs[0] == 2 * frame.source).all() for frame in found)
-    assert sizes == [8, 4] + [2] * 10
+def write_states(folder, states):
+    """Writes arrays as npz, and what else there is as JSON."""
+    leaves, tree = jax.tree.flatten(states)
+    arrays = {str(i): np.asarray(leaf) for i, leaf in enumerate(leaves) if isinstance(leaf, np.ndarray | jax.Array)}
+    np.savez(folder / "states.npz", **arrays)
+    values = {str(i): leaf for i, leaf in enumerate(leaves) if str(i) not in arrays}
+    (folder / "states.json").write_text(json.dumps(values))
+    return tree
 
 
-def test_memory_for_not_even_one_frame_is_an_error():
-    def compute(luma):
-        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
-
-    with pytest.raises(InputError, match="not enough memory"):
-        list(in_batches(compute, frames(3), 2))
+def read_states(folder, tree):
+    leaves = {**np.load(folder / "states.npz"), **json.loads((folder / "states.json").read_text())}
+    return jax.tree.unflatten(tree, [leaves[str(i)] for i in range(len(leaves))])
 
 
-def test_other_errors_of_the_device_are_raised():
-    def compute(luma):
-        raise jax.errors.JaxRuntimeError("INTERNAL: no")
+@pytest.mark.parametrize("after", [1, 3])
+def test_a_run_that_stops_after_some_batches_goes_on_with_the_same_bits(tmp_path, after):
+    frames = [Frame(luma, index) for index, luma in enumerate(luma_frames(18, 48, 64))]
+    stages = (Chroma(colorizer(pixels=512), Coding()), Statistics())
 
-    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
-        list(in_batches(compute, frames(3), 2))
+    def through(frames, states=None):
+        yield from run(stages, frames, 4, fetch=("cb", "cr"), states=states)
+
+    whole = list(through(frames))
+    first, count = [], 0
+    for item in through(frames):
+        first.append(item)
+        count += isinstance(item, Checkpoint)
+        if count == after:
+            break
+    tree = write_states(tmp_path, first[-1].states)
+    rest = list(through(frames[4 * after :], read_states(tmp_path, tree)))
+    assert len(first) + len(rest) == len(whole)
+    for once, twice in zip(whole, [*first, *rest], strict=True):
+        jax.tree.map(np.testing.assert_array_equal, once, twice)
+    assert steadiness(rest[-1].states[-1]).chroma_flicker > 0
+
+
+def test_pictures_lie_upright_beside_their_gray():
+    luma = np.stack(list(luma_frames(2, 32, 48)))
+    stage = Pictures(colorizer(), Coding(full_range=True, turns=1), side_by_side=True)
+    _, batch = step((stage,), None, Batch(luma, np.ones(2, bool), np.zeros(2)))
+    assert batch.rgb.shape == (2, 48, 64, 3)
+    assert batch.rgb.dtype == np.uint8
+    np.testing.assert_array_equal(batch.rgb[:, :, :32, 0], np.rot90(luma, axes=(1, 2)))
+    assert np.ptp(np.asarray(batch.rgb[:, :, 32:], int), axis=-1).mean() > 2

@@ -22,7 +22,7 @@ LOSSLESS = {"qp": "0", "preset": "ultrafast"}
 def colorized(source, target, **settings):
     lines = []
     settings = {"options": LOSSLESS} | settings
-    report = colorize_clip(source, target, colorizer(pixels=512), batch_size=4, say=lines.append, **settings)
+    report = colorize_clip(source, target, colorizer(pixels=512), batch_size=4, log=lines.append, **settings)
     return report, lines
 
 
@@ -149,7 +149,7 @@ def test_the_matrix_is_the_tagged_one_or_what_players_take(tmp_path, height, tag
 
 def test_side_by_side_has_gray_left_and_colour_right(tmp_path):
     luma = luma_frames(3, 32, 48)
-    report, _ = colorized(make_clip(tmp_path / "in.mp4", luma), tmp_path / "out.mp4", beside=True)
+    report, _ = colorized(make_clip(tmp_path / "in.mp4", luma), tmp_path / "out.mp4", side_by_side=True)
     assert report.passed
     written = decoded(tmp_path / "out.mp4")[0]
     np.testing.assert_array_equal(written, np.concatenate([luma, luma], axis=2))

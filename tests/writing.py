@@ -15,7 +15,7 @@ LOSSLESS = {"qp": "0", "preset": "ultrafast"}
 def colorized(source, target, **settings):
     """The report, and all lines that were said."""
     lines = []
-    settings = {"batch_size": 4, "say": lines.append} | settings
+    settings = {"batch_size": 4, "log": lines.append} | settings
     return colorize_clip(source, target, colorizer(pixels=512), **settings), lines
 
 

@@ -60,12 +60,12 @@ def change_folder(
     work: Mapping[str, Work],
     *,
     skip_existing: bool = False,
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> None:
     """Change the files of a folder or pattern, and write them to a folder, with the subfolders that they are in.
 
     `work`: for each kind of file that is taken, what does its jobs, one after the other. `skip_existing`: files that are
-    there already stay. `say` is told of remarks, and of what cannot be read or written, after which the others go on; at
+    there already stay. `log` is told of remarks, and of what cannot be read or written, after which the others go on; at
     the end of how many there were. Raises InputError before the first is written where two would have one name, or one
     would take the place of a source; and at the end where not all could be read and written.
     """
@@ -75,11 +75,11 @@ def change_folder(
     skipped = listing.left_out + Counter({"there already": len(listing.jobs) - len(jobs)})
     for job in jobs:
         job.target.parent.mkdir(parents=True, exist_ok=True)
-    outcomes = list(_done(jobs, work, folder.name, say))
+    outcomes = list(_done(jobs, work, folder.name, log))
     failed = sum(outcome.error is not None for outcome in outcomes)
     named = ", ".join(f"{number} {name}" for name, number in skipped.most_common())
-    said = f"{skipped.total()} skipped{f' ({named})' if named else ''}"
-    say(f"{len(jobs) - failed} done, {said}, {failed} failed, {time.perf_counter() - began:.1f} s")
+    left = f"{skipped.total()} skipped{f' ({named})' if named else ''}"
+    log(f"{len(jobs) - failed} done, {left}, {failed} failed, {time.perf_counter() - began:.1f} s")
     partly = sum(bool(outcome.lost) for outcome in outcomes)
     faults = [f"{failed} of {len(jobs)} files could not be read or written"] if failed else []
     faults += [f"{partly} of {len(jobs)} files could be read in part only"] if partly else []
@@ -87,14 +87,14 @@ def change_folder(
         raise InputError(f"{' and '.join(faults)}; the others are in {folder}")
 
 
-def _done(jobs: list[Job], work: Mapping[str, Work], label: str, say: Callable[[str], None]) -> Iterator[Outcome]:
+def _done(jobs: list[Job], work: Mapping[str, Work], label: str, log: Callable[[str], None]) -> Iterator[Outcome]:
     """What became of each job, which is said too."""
     with deferred_interrupts() as interrupted, bar(label, len(jobs), unit="file") as progress:
         for kind, function in work.items():
             with closing(function([job for job in jobs if job.kind == kind])) as results:
                 for job, outcome in results:
                     for line in lines_of(outcome):
-                        say(line if line.startswith(str(job.source)) else f"{job.source}: {line}")
+                        log(line if line.startswith(str(job.source)) else f"{job.source}: {line}")
                     progress.update()
                     yield outcome
                     if interrupted.is_set():

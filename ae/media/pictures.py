@@ -28,12 +28,12 @@ def gray_frames(picture: Picture) -> np.ndarray:
     return values[..., 0] if picture.is_gray else np.asarray(luma(jnp.asarray(values)))[..., 0]
 
 
-def colorize_picture(picture: Picture, colorizer: Colorizer, *, beside: bool = False) -> Picture:
-    """Return the picture in RGB, with the luma that it has; `beside`: gray and coloured side by side."""
+def colorize_picture(picture: Picture, colorizer: Colorizer, *, side_by_side: bool = False) -> Picture:
+    """Return the picture in RGB, with the luma that it has; `side_by_side`: gray on the left."""
     picture = in_srgb(picture)
     gray = gray_frames(picture)
     rgb = np.stack([colorizer.image(frame) for frame in gray])
-    if not beside:
+    if not side_by_side:
         return with_pixels(picture, rgb)
     twice = None if picture.alpha is None else np.concatenate([picture.alpha] * 2, axis=2)
     both = np.concatenate([np.broadcast_to(gray[..., None], rgb.shape), rgb], axis=2)
@@ -53,9 +53,9 @@ def change_image(
     change: Change,
     *,
     most_pixels: int | None = None,
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> None:
-    """Read an image, change it and write it; `say` is told of remarks, and of the file's name.
+    """Read an image, change it and write it; `log` is told of remarks, and of the file's name.
 
     Raises InputError where it cannot be read or written; and, with the file written, where a part could not be read.
     """
@@ -64,7 +64,7 @@ def change_image(
     check_holds(target, picture)
     outcome = _written(target, change(picture))
     for line in (*(f"{source.name}: {remark}" for remark in outcome.remarks), str(target)):
-        say(line)
+        log(line)
     if outcome.lost:
         raise InputError(f"{target} is without {'; '.join(outcome.lost)}, which could not be read")
 

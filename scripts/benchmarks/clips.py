@@ -6,7 +6,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +120,8 @@ def copied(source: Path, target: Path, options: dict[str, str]) -> float:
     output = ClipWriter(target, clip, options=options)
     for item in background(clip, 16):
         if isinstance(item, Frame):
-            item = item._replace(outputs=planes(planar(item.source))[1:])
+            _, cb, cr = planes(planar(item.source))
+            item = item._replace(cb=cb, cr=cr)
         output.write(item)
     output.finish()
     clip.close()
@@ -169,13 +169,15 @@ def shares(clip: Path, frames: Sequence[Any], colorizer: Any, folder: str, optio
     """Return the share of the time that decoding, the model and encoding take, each alone on all cores."""
     from ae.media.clips.reading import Clip
     from ae.media.clips.writing import ClipWriter
+    from ae.media.stages.colour import Chroma
     from ae.restore.colorize import BATCH_SIZE
-    from ae.runtime.chain import in_batches
+    from ae.runtime.chain import Frame, run
 
     began, source = time.perf_counter(), Clip(clip)
     list(source)
     decoded = time.perf_counter()
-    coloured = list(in_batches(partial(colorizer.planes, coding=source.coding), frames, BATCH_SIZE))
+    items = run((Chroma(colorizer, source.coding),), frames, BATCH_SIZE, fetch=("cb", "cr"))
+    coloured = [item for item in items if isinstance(item, Frame)]
     computed, output = time.perf_counter(), ClipWriter(Path(folder, "stages.mp4"), source, options=options)
     for frame in coloured:
         output.write(frame)

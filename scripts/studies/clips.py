@@ -1,7 +1,8 @@
 """Clips in colour: ours beside gray ones, the reference's way and the truth."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import tyro
 from studies.common import SHOWN_WIDTH, Limit, Model, Out, write_study
@@ -51,33 +52,40 @@ def clips_table(scores: dict[str, dict[str, dict[str, float]]]) -> Table:
     return tabulate(title, COLUMNS, rows)
 
 
-class Method(NamedTuple):
+@dataclass
+class Method:
     """Scores of a method so far, over frames of a clip: RGB [H, W, 3] in [0, 1] each."""
 
-    errors: list[float]
-    steadiness: Any
-    small: list[Any]
+    errors: list[float] = field(default_factory=list)
+    statistics: Any = None  # the state of a stage
+    small: list[Any] = field(default_factory=list)
 
     def add(self, rgb: Any, truth: Any) -> None:
         """Count a frame."""
         import jax.numpy as jnp
         import numpy as np
 
-        from ae.restore.colorize import resized, sampled
+        from ae.color import luma
+        from ae.media.stages.statistics import Statistics
+        from ae.restore.resizing import resized, sampled
+        from ae.runtime.chain import Batch, step
 
         self.errors.append(float(jnp.square(rgb - truth).mean()))
-        self.steadiness.add(np.asarray(sampled(rgb)))  # as for clips that are written
+        batch = Batch(luma(rgb)[None, ..., 0], np.ones(1, bool), np.zeros(1), samples=sampled(rgb)[None])
+        self.statistics, _ = step((Statistics(),), self.statistics, batch)  # as for clips that are written
         self.small.append(np.asarray(resized(rgb, (SHOWN_WIDTH * rgb.shape[0] // rgb.shape[1], SHOWN_WIDTH))))
 
     def scores(self) -> dict[str, float]:
         """Return the scores by the columns of the table."""
+        from ae.media.stages.statistics import steadiness
         from ae.metrics import pooled_psnr
 
+        figures = steadiness(*self.statistics)
         return {
             "PSNR pooled": float(pooled_psnr(sum(self.errors) / len(self.errors))),
-            "colourfulness": self.steadiness.colourfulness,
-            "CDC": self.steadiness.cdc,
-            "chroma flicker": self.steadiness.chroma_flicker,
+            "colourfulness": figures.colourfulness,
+            "CDC": figures.cdc,
+            "chroma flicker": figures.chroma_flicker,
         }
 
     def strip(self) -> Any:
@@ -97,14 +105,14 @@ def compare_on_clip(path: Path, colorizers: dict[str, Any], reference: Any, limi
 
     from ae.media.clips.coding import planar, planes
     from ae.media.clips.reading import Clip
-    from ae.media.clips.statistics import ClipStatistics
-    from ae.restore.colorize import resized, shown_frames
+    from ae.restore.colorize import shown_frames
+    from ae.restore.resizing import resized
     from ae.runtime.chain import Frame
 
     clip = Clip(path)
     frames = islice((item for item in clip if isinstance(item, Frame)), limit)
     names = ("gray", "colorizer_ae, 32x32", *colorizers, "truth")
-    methods = {name: Method([], ClipStatistics(), []) for name in names}
+    methods = {name: Method() for name in names}
     for frame in tqdm(frames, path.name, limit or clip.count, leave=False):
         codes, *true = (plane[None] for plane in planes(planar(frame.source)))
         neutral = np.full_like(true[0], 2 ** (clip.coding.bits - 1))

@@ -127,7 +127,7 @@ def save_photos(path: Path, methods: dict[str, Sequence[Any]]) -> None:
     import numpy as np
 
     from ae.report.figures import save_rows
-    from ae.restore.colorize import resized
+    from ae.restore.resizing import resized
 
     path.parent.mkdir(parents=True, exist_ok=True)
     shape = (2 * SHOWN_WIDTH // 3, SHOWN_WIDTH)

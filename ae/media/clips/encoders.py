@@ -63,17 +63,17 @@ def bits_of(pixels: str) -> int:
     return av.VideoFormat(pixels).components[0].bits
 
 
-def add_picture(container: Any, clip: Clip, encoding: Encoding, *, beside: bool = False) -> Any:
-    """Add the stream for a clip's frames to a container: of their size, shape, clock and colours. `beside`: twice as wide.
+def add_picture(container: Any, clip: Clip, encoding: Encoding, *, side_by_side: bool = False) -> Any:
+    """Add the stream for a clip's frames to a container: of their size, shape, clock and colours.
 
-    Raises what PyAV raises where the container does not take the codec.
+    `side_by_side`: twice as wide. Raises what PyAV raises where the container does not take the codec.
     """
     source, first, codec = clip.video, clip.first, encoding.codec
     rate = source.average_rate or USUAL_RATE
     options = joined(field_options(codec, clip), options_for(codec, carried(first)), encoding.options)
     stream = container.add_stream(codec, rate=rate, options=options)
     context = stream.codec_context
-    context.height, context.width = first.height, first.width * (1 + beside)
+    context.height, context.width = first.height, first.width * (1 + side_by_side)
     context.pix_fmt = encoding.pixels
     context.time_base = encoding.clock
     context.sample_aspect_ratio = source.sample_aspect_ratio or 1

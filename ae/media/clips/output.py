@@ -31,10 +31,10 @@ class Output:
         others: Mapping[int, Way],
         streams: Mapping[int, Any],
         *,
-        beside: bool = False,
+        side_by_side: bool = False,
     ) -> None:
         self.container, self.start = container, common_start(clip)
-        self.picture = add_picture(container, clip, encoding, beside=beside)
+        self.picture = add_picture(container, clip, encoding, side_by_side=side_by_side)
         made = {index: way(container, streams[index]) for index, way in others.items()}
         self.others = dict(sorted(made.items(), key=lambda item: item[1].is_last))
         self.keys = _keys(self.others)

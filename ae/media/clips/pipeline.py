@@ -1,9 +1,8 @@
 """Colour for clips: what is read goes through a model in batches and is written, all three at the same time."""
 
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,12 +12,13 @@ from ae.errors import InputError
 from ae.media.clips.check import Check, checked
 from ae.media.clips.reading import Clip
 from ae.media.clips.sidedata import left_behind
-from ae.media.clips.statistics import ClipStatistics
 from ae.media.clips.times import clock
 from ae.media.clips.writing import SUFFIXES, ClipWriter
 from ae.media.folders import Job, Outcome
+from ae.media.stages.colour import Chroma
+from ae.media.stages.statistics import Statistics, Steadiness, steadiness
 from ae.restore.colorize import BATCH_SIZE, Colorizer
-from ae.runtime.chain import Compute, Frame, background, in_batches
+from ae.runtime.chain import Checkpoint, Frame, Stage, States, background, run
 from ae.runtime.files import check_target, with_word, written_whole
 from ae.runtime.interrupts import deferred_interrupts
 from ae.runtime.progress import bar
@@ -33,7 +33,7 @@ class Report(NamedTuple):
     checks: list[Check]
     lost: list[str]  # what could not be read of the source, a line each
     left_out: list[str]  # names of what the container, the encoder or an option leaves out
-    steadiness: ClipStatistics
+    steadiness: Steadiness
 
     @property
     def passed(self) -> bool:
@@ -75,18 +75,18 @@ def colorize_clip(
     batch_size: int = BATCH_SIZE,
     seconds: float | None = None,
     most_pixels: int | None = None,
-    beside: bool = False,
+    side_by_side: bool = False,
     deinterlace: bool = False,
     codec: str | None = None,
     options: dict[str, str] | None = None,
     audio: str = "copy",
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> Report:
-    """Gives a clip colour, and keeps its luma, frames, times and all other streams; then checks what was written.
+    """Give a clip colour, and keep its luma, frames, times and all other streams; then check what was written.
 
-    `seconds`: only so many from its beginning. `most_pixels`: that a frame may have. `beside`: gray and coloured side by
-    side. `deinterlace`: two fields become one picture, whose luma is kept. `codec`, `options`: of the encoder. `audio`: how
-    sound is encoded that the container does not take as it is, "aac" or "opus"; "copy" leaves it out. `say` is told what is
+    `seconds`: only so many from its beginning. `most_pixels`: that a frame may have. `side_by_side`: gray on the left.
+    `deinterlace`: two fields become one picture, whose luma is kept. `codec`, `options`: of the encoder. `audio`: how
+    sound is encoded that the container does not take as it is, "aac" or "opus"; "copy" leaves it out. `log` is told what is
     left out or changed, before the first frame, and at the end what was done to frames and times.
     Raises InputError where the source cannot be read or the target not be written, with nothing left of it, and
     CheckFailedError, with the clip kept as NAME.failed.SUFFIX.
@@ -97,15 +97,15 @@ def colorize_clip(
         raise InputError(f"{target} has no suffix of a clip that is written; {there}")
     clip = Clip(source, seconds, most_pixels=most_pixels, deinterlace=deinterlace)
     with closing(clip), written_whole(target) as temporary:
-        writer = ClipWriter(temporary, clip, codec=codec, options=options, audio=audio, beside=beside)
+        writer = ClipWriter(temporary, clip, codec=codec, options=options, audio=audio, side_by_side=side_by_side)
         with closing(writer):
             for line in writer.remarks:
-                say(line)
+                log(line)
             carried = set(clip.carried)
             steadiness = _write_frames(clip, writer, colorizer, batch_size)
             late = left_behind(writer.codec, clip.carried - carried, begun=True)
             for line in [*clip.notes, *late.values()]:
-                say(line)
+                log(line)
         left_out = list(dict.fromkeys([*writer.left_out, *late, *_cut_off(clip)]))
         checks = list(checked(temporary, clip, writer))
         report = Report(target, checks, clip.lost + writer.lost, left_out, steadiness)
@@ -124,15 +124,15 @@ def _cut_off(clip: Clip) -> list[str]:
 
 
 def colorize_clips(jobs: list[Job], convert: Callable[..., Report]) -> Generator[tuple[Job, Outcome]]:
-    """Give clips colour, one after the other; `convert(source, target, say=...)` does one. Yields what became of each."""
+    """Give clips colour, one after the other; `convert(source, target, log=...)` does one. Yields what became of each."""
     for job in jobs:
-        said: list[str] = []
+        lines: list[str] = []
         try:
-            report = convert(job.source, job.target, say=said.append)
+            report = convert(job.source, job.target, log=lines.append)
         except InputError as error:
-            yield job, Outcome(tuple(said), error=error)
+            yield job, Outcome(tuple(lines), error=error)
         else:
-            yield job, Outcome((*said, *[report.verdict] * (not report.lost)), tuple(report.lost))
+            yield job, Outcome((*lines, *[report.verdict] * (not report.lost)), tuple(report.lost))
 
 
 def check_apart(source: Path, target: Path) -> None:
@@ -142,31 +142,35 @@ def check_apart(source: Path, target: Path) -> None:
     check_target(target)
 
 
-def _write_frames(clip: Clip, writer: ClipWriter, colorizer: Colorizer, batch_size: int) -> ClipStatistics:
-    steadiness = ClipStatistics()
-    with computed(clip, partial(colorizer.planes, coding=writer.coding), batch_size) as items:
+def _write_frames(clip: Clip, writer: ClipWriter, colorizer: Colorizer, batch_size: int) -> Steadiness:
+    stages = (Chroma(colorizer, writer.coding), Statistics())
+    states: States = ()
+    with computed(clip, stages, batch_size, fetch=("cb", "cr")) as items:
         for item in items:
-            writer.write(item)
-            if isinstance(item, Frame):
-                steadiness.add(item.outputs.samples)
+            if isinstance(item, Checkpoint):
+                states = item.states
+            else:
+                writer.write(item)
         writer.finish()
-    return steadiness
+    return steadiness(states[-1])
 
 
 @contextmanager
-def computed(clip: Clip, compute: Compute, batch_size: int) -> Iterator[Iterator[Frame | av.Packet]]:
-    """Give a clip's frames with their outputs, and its packets, with a bar; Ctrl-C ends them between two.
+def computed(
+    clip: Clip, stages: Sequence[Stage], batch_size: int, *, fetch: Sequence[str]
+) -> Iterator[Iterator[Frame | av.Packet | Checkpoint]]:
+    """Give what `ae.runtime.chain.run` makes of a clip's frames, and its packets, with a bar; Ctrl-C ends it between two.
 
-    Reading, `compute` and whoever takes them work at the same time.
+    Reading, the stages and whoever takes them work at the same time.
     """
-    items = background(in_batches(compute, background(clip, 2 * batch_size), batch_size), batch_size)
+    items = background(run(stages, background(clip, 2 * batch_size), batch_size, fetch=fetch), batch_size)
     with (
         closing(items),
         deferred_interrupts() as interrupted,
         bar(clip.path.name, clip.count, unit="frame") as progress,
     ):
 
-        def watched() -> Iterator[Frame | av.Packet]:
+        def watched() -> Iterator[Frame | av.Packet | Checkpoint]:
             for item in items:
                 if interrupted.is_set():
                     raise KeyboardInterrupt

@@ -30,12 +30,12 @@ def planned(
     codec: str | None = None,
     options: dict[str, str] | None = None,
     audio: str = "copy",
-    beside: bool = False,
+    side_by_side: bool = False,
 ) -> Plan:
     """Return how a clip can be written. Raises InputError where no encoder takes its frames, with what would work."""
     tried = list(encodings(clip, form.suffix, codec=codec, options=options))
     wanted, errors = tried[0], []
-    with closing(Trials(clip, beside=beside)) as trials:
+    with closing(Trials(clip, side_by_side=side_by_side)) as trials:
         for strict, encoding in product((True, False), tried):
             try:
                 if error := trials.error(form, encoding, {}):

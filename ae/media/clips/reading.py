@@ -235,8 +235,9 @@ class Clip:
         return frame.reformat(*self._shape[:2], self._format)
 
     def _frame(self, picture: Any) -> Frame:
-        self.times.append((picture.pts * self.time_base, picture.duration * self.time_base))
-        return Frame(planes(picture)[0], picture)
+        start = picture.pts * self.time_base
+        self.times.append((start, picture.duration * self.time_base))
+        return Frame(planes(picture)[0], picture, float(start))
 
     def _is_past(self, time: Fraction | None) -> bool:
         """Whether it is beyond the seconds that are asked for, which begin with the first frame."""

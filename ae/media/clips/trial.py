@@ -36,8 +36,8 @@ class OutOfStepError(ValueError):
 class Trials:
     """A clip's first packets, with which containers are asked; to be closed after that."""
 
-    def __init__(self, clip: Clip, *, beside: bool = False) -> None:
-        self._clip, self._beside = clip, beside
+    def __init__(self, clip: Clip, *, side_by_side: bool = False) -> None:
+        self._clip, self._side_by_side = clip, side_by_side
         self._source = opened(clip.path)
         self.streams = {stream.index: stream for stream in self._source.streams}
         self.packets: dict[int, list[av.Packet]] = {index: [] for index in self.streams}
@@ -88,7 +88,7 @@ class Trials:
         self._check_clock(encoding.clock)
         container, memory = in_memory(name)
         try:
-            output = Output(container, self._clip, encoding, others, self.streams, beside=self._beside)
+            output = Output(container, self._clip, encoding, others, self.streams, side_by_side=self._side_by_side)
             for time in self._times:
                 output.write_frame(_blank(output, time))
             for index in others:

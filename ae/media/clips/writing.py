@@ -55,9 +55,9 @@ class ClipWriter:
         codec: str | None = None,
         options: dict[str, str] | None = None,
         audio: str = "copy",
-        beside: bool = False,
+        side_by_side: bool = False,
     ) -> None:
-        self.path, self.clip, self.beside = path, clip, beside
+        self.path, self.clip, self.side_by_side = path, clip, side_by_side
         self.lost: list[str] = []  # packets that could not be written, a line each
         self.altered = 0  # frames whose luma is not the source's
         try:
@@ -65,14 +65,14 @@ class ClipWriter:
         except ERRORS as error:
             raise InputError(f"cannot write {path.name} to {path.parent}: {reason(error)}") from error
         form = Form(path.suffix.lower(), container.format.name)
-        plan = planned(clip, form, codec=codec, options=options, audio=audio, beside=beside)
+        plan = planned(clip, form, codec=codec, options=options, audio=audio, side_by_side=side_by_side)
         self.codec, self.pixels = plan.encoding.codec, plan.encoding.pixels
         carried = left_behind(self.codec, clip.carried)
         self.left_out = [*plan.left_out, *carried]
         self.remarks = [*clip.remarks, *plan.remarks, *field_remarks(self.codec, clip), *carried.values()]
         streams = {stream.index: stream for stream in clip.others}
         try:
-            self._output = Output(container, clip, plan.encoding, plan.others, streams, beside=beside)
+            self._output = Output(container, clip, plan.encoding, plan.others, streams, side_by_side=side_by_side)
         except ERRORS as error:
             closed(container)
             raise InputError(f"cannot write {path.name} to {path.parent}: {reason(error)}") from error
@@ -98,7 +98,7 @@ class ClipWriter:
         Raises OSError where the disk is full, and InputError where the container cannot hold the time of a frame.
         """
         if isinstance(item, Frame):
-            with self._refusing(f"the frame at {clock(time_of(item.source))}"):
+            with self._refusing(f"the frame at {clock(item.time)}"):
                 self._output.write_frame(self._frame(item))
         elif item.stream.index in self.sent:
             self._write_packet(item.stream, item)
@@ -122,13 +122,13 @@ class ClipWriter:
     def _frame(self, item: Frame) -> av.VideoFrame:
         """The source's frame, with what it carries beside its pixels, in which the chroma is now the computed one."""
         context, width = self._output.picture.codec_context, item.luma.shape[1]
-        luma, cb, cr = (self._shallow(np.array(plane)) for plane in (item.luma, *item.outputs[:2]))  # memory may go
+        luma, cb, cr = (self._shallow(np.array(plane)) for plane in (item.luma, item.cb, item.cr))  # memory may go
         frame = item.source.reformat(context.width, context.height, context.pix_fmt)
         frame.make_writable()
         frame.pict_type = 0  # the encoder is free to choose
         neutral = np.full_like(cb, 2 ** (bits_of(self.pixels) - 1))
         for lines, values, left in zip(planes(frame), (luma, cb, cr), (luma, neutral, neutral), strict=True):
-            lines[:] = np.hstack([left, values])[:, : lines.shape[1]] if self.beside else values
+            lines[:] = np.hstack([left, values])[:, : lines.shape[1]] if self.side_by_side else values
         self.altered += not np.array_equal(planes(frame)[0][:, -width:], luma)
         return frame
 

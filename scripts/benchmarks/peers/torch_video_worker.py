@@ -13,7 +13,9 @@ from ae.layers.norm import BatchNorm
 from ae.media.clips.pipeline import colorize_clip
 from ae.media.clips.reading import Clip
 from ae.models import CHROMA_SCALE
-from ae.restore.colorize import FLATNESS, SAMPLES, Planes, working_size
+from ae.restore.chroma import FLATNESS
+from ae.restore.colorize import Planes, working_size
+from ae.restore.resizing import SAMPLES
 from ae.restore.weights import read_weights
 
 

@@ -10,11 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import av
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from ae.color import Coding
 from ae.errors import InputError
 from ae.media.clips.coding import planes
 from ae.media.clips.pipeline import Report, colorize_clip, computed
@@ -23,6 +20,7 @@ from ae.media.clips.reading import Clip
 from ae.media.folders import find_jobs
 from ae.media.images import Picture, read_image, write_image
 from ae.media.pictures import gray_frames
+from ae.media.stages.colour import Pictures
 from ae.restore.colorize import BATCH_SIZE, Colorizer
 from ae.runtime.chain import Frame, background
 from ae.runtime.interrupts import deferred_interrupts
@@ -55,15 +53,15 @@ def colorize_frames(
     `settings` are those of `colorize_clip`. Raises InputError where images are not of one size and kind.
     """
     paths = [job.source for job in find_jobs(source, target, ("image",)).jobs]
-    say = settings.get("say", print)
+    log = settings.get("log", print)
     with tempfile.TemporaryDirectory(prefix=".frames-", dir=target.parent) as folder:
         joined = Path(folder, f"{paths[0].parent.name or 'frames'}.nut")  # a format with clocks of any rate
-        _join(paths, joined, rate, partial(read_image, most_pixels=most_pixels), say)
+        _join(paths, joined, rate, partial(read_image, most_pixels=most_pixels), log)
         return colorize_clip(joined, target, colorizer, most_pixels=most_pixels, **settings)
 
 
 def _join(
-    paths: list[Path], target: Path, rate: Fraction, read: Callable[[Path], Picture], say: Callable[[str], None]
+    paths: list[Path], target: Path, rate: Fraction, read: Callable[[Path], Picture], log: Callable[[str], None]
 ) -> None:
     """Write the luma of images to a clip, without loss."""
     pictures = background((path, read(path)) for path in paths)
@@ -75,7 +73,7 @@ def _join(
             if stream is None:
                 stream, first = _stream(container, picture, rate), picture
                 for line in _remarks(path, picture):
-                    say(line)
+                    log(line)
             _check_alike(path, picture, paths[0], first)
             container.mux(stream.encode(_gray_frame(picture, stream.pix_fmt, index, 1 / rate)))
         container.mux(stream.encode(None))
@@ -125,13 +123,13 @@ def write_frames(
     batch_size: int = BATCH_SIZE,
     seconds: float | None = None,
     most_pixels: int | None = None,
-    beside: bool = False,
+    side_by_side: bool = False,
     deinterlace: bool = False,
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> int:
     """Write the frames of a clip in colour to images with numbers from 1 on, upright; return how many.
 
-    `target`: like frames/%06d.png, whose folder is made. Of more than 8 bits become 16. `say` is told what images cannot
+    `target`: like frames/%06d.png, whose folder is made. Of more than 8 bits become 16. `log` is told what images cannot
     hold. Raises InputError at the end where not all could be read.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -139,14 +137,14 @@ def write_frames(
     clip = Clip(source, seconds, most_pixels=most_pixels, deinterlace=deinterlace)
     with closing(clip):
         for line in _left_out(clip):
-            say(line)
-        compute = partial(_shown, colorizer=colorizer, coding=clip.coding, beside=beside)
-        with computed(clip, compute, batch_size) as items:
+            log(line)
+        stages = (Pictures(colorizer, clip.coding, side_by_side),)
+        with computed(clip, stages, batch_size, fetch=("rgb",)) as items:
             frames = (item for item in items if isinstance(item, Frame))
             for number, frame in enumerate(frames, 1):
-                write_image(numbered(target, number), Picture(frame.outputs[None]))
+                write_image(numbered(target, number), Picture(frame.rgb[None]))
         for line in clip.notes:
-            say(line)
+            log(line)
         if clip.lost:
             raise InputError(f"{target} is without {'; '.join(clip.lost[:3])}, which could not be read")
     return number
@@ -163,13 +161,3 @@ def _left_out(clip: Clip) -> Iterator[str]:
         yield f"images cannot hold {stream_name(stream)}, which is left out"
     if (shape := clip.video.sample_aspect_ratio) and shape != 1:
         yield f"{clip.path.name} has pixels of the shape {shape}: those of images are square"
-
-
-def _shown(codes: np.ndarray, *, colorizer: Colorizer, coding: Coding, beside: bool) -> jax.Array:
-    """RGB [B, H, W, 3] of luma planes [B, H, W], upright; uint8, or uint16 for more than 8 bits."""
-    gray = jnp.rot90(coding.luma(jnp.asarray(codes)), coding.turns, axes=(1, 2))
-    rgb = jnp.clip(colorizer.frames(np.asarray(gray)), 0, 1)
-    if beside:
-        rgb = jnp.concatenate([jnp.broadcast_to(gray[..., None], rgb.shape), rgb], axis=2)
-    kind = jnp.uint8 if coding.bits == 8 else jnp.uint16
-    return jnp.round(rgb * jnp.iinfo(kind).max).astype(kind)

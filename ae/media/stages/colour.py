@@ -1,0 +1,48 @@
+"""Stages that give the luma of a clip its colours. They keep nothing from batch to batch."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from ae.color import Coding
+from ae.restore.colorize import Colorizer
+from ae.runtime.chain import Array, Batch
+
+
+@dataclass(frozen=True)
+class Chroma:
+    """Adds `cb` and `cr` in the coding of the clip that is written, and `samples`."""
+
+    colorizer: Colorizer
+    coding: Coding
+
+    def init(self, first: Batch) -> tuple[()]:
+        return ()
+
+    def step(self, state: tuple[()], batch: Batch) -> tuple[tuple[()], Batch]:
+        planes = self.colorizer.planes(batch.luma, self.coding)
+        return state, batch._replace(cb=planes.cb, cr=planes.cr, samples=planes.samples)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Adds `rgb`, upright as a player shows it: uint8, or uint16 for more than 8 bits."""
+
+    colorizer: Colorizer
+    coding: Coding
+    side_by_side: bool = False  # gray on the left
+
+    def init(self, first: Batch) -> tuple[()]:
+        return ()
+
+    def step(self, state: tuple[()], batch: Batch) -> tuple[tuple[()], Batch]:
+        return state, batch._replace(rgb=self._shown(batch.luma))
+
+    def _shown(self, codes: Array) -> jax.Array:
+        gray = jnp.rot90(self.coding.luma(jnp.asarray(codes)), self.coding.turns, axes=(1, 2))
+        rgb = jnp.clip(self.colorizer.frames(gray), 0, 1)
+        if self.side_by_side:
+            rgb = jnp.concatenate([jnp.broadcast_to(gray[..., None], rgb.shape), rgb], axis=2)
+        kind = jnp.uint8 if self.coding.bits == 8 else jnp.uint16
+        return jnp.round(rgb * jnp.iinfo(kind).max).astype(kind)

@@ -1,0 +1,78 @@
+"""Chroma for gray frames: computed small, brought to full size along the edges of luma.
+
+A model sees a small copy of a frame (its working size), which is what it was trained on and what it costs. Its chroma is
+brought to full size as a guided filter does it (He, Sun and Tang, "Guided image filtering", 2010; on small copies: He and
+Sun, "Fast guided filter", 2015): around every point chroma is taken to be a line in luma, whose slope and offset are smooth
+and can be enlarged without blurring an edge.
+"""
+
+from functools import reduce
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ae.color import BT601, into_gamut, rgb_to_chroma, ycbcr_to_rgb
+from ae.config import Config
+from ae.layers.conv import compiled_quickly
+from ae.models.apply import apply
+from ae.restore.resizing import Rows, interpolation, neighbours
+
+RADIUS = 1  # of the guided filter's windows, in pixels of the working size
+FLATNESS = 1e-3  # variance of luma below which a window counts as flat, and its chroma as constant
+
+
+class Colours(NamedTuple):
+    """Colours of a frame at working size; around each pixel chroma is `slope * luma + offset`, roughly."""
+
+    chroma: jax.Array  # [h, w, 2]
+    slope: jax.Array  # [h, w, 2]
+    offset: jax.Array  # [h, w, 2]
+
+
+def colours(
+    config: Config,
+    variables: Any,
+    small: jax.Array,
+    saturation: jax.Array | float,
+    *,
+    weights: tuple[float, float, float] = BT601,
+    turns: int = 0,
+) -> Colours:
+    """Return what a model says of a small frame [h, w, 1] in [0, 1], whose luma has these weights; upright after `turns`."""
+    with compiled_quickly():
+        upright = jnp.rot90(small, turns)[None]
+        rgb = apply(config.model, variables, upright, dtype=config.dtype, train=False)[0]
+    chroma = saturation * rgb_to_chroma(jnp.rot90(rgb, -turns))
+    if weights != BT601:  # which models have learned from
+        chroma = rgb_to_chroma(ycbcr_to_rgb(small, chroma), weights)
+    mean_luma, mean_chroma = window_mean(small), window_mean(chroma)
+    variance = window_mean(small * small) - mean_luma * mean_luma
+    slope = (window_mean(small * chroma) - mean_luma * mean_chroma) / (variance + FLATNESS)
+    offset = mean_chroma - slope * mean_luma
+    return Colours(chroma, window_mean(slope), window_mean(offset))
+
+
+def full_chroma(
+    found: Colours, gray: jax.Array, weights: tuple[float, float, float] = BT601, rows: Rows | None = None
+) -> jax.Array:
+    """Return chroma [2, H, W] for luma [H, W] in [0, 1] of the frame, or of a part of its rows.
+
+    `rows`: the part of `neighbours(h, H)`. Planes are many times faster on a CPU than pixels of two channels.
+    """
+    if rows is None and found.chroma.shape[:2] == gray.shape:
+        return into_gamut(gray[None], jnp.moveaxis(found.chroma, -1, 0), weights, axis=0)
+    upper, share = neighbours(found.slope.shape[0], gray.shape[0]) if rows is None else rows
+    columns = interpolation(found.slope.shape[1], gray.shape[1])
+    lines = jnp.moveaxis(jnp.concatenate([found.slope, found.offset], -1), -1, 0) @ columns.T  # [4, h, W]
+    above, below = lines[:, upper], lines[:, jnp.minimum(jnp.asarray(upper) + 1, lines.shape[1] - 1)]
+    slope, offset = jnp.split(above + (below - above) * jnp.asarray(share)[:, None], 2)
+    return into_gamut(gray[None], slope * gray + offset, weights, axis=0)
+
+
+def window_mean(x: jax.Array) -> jax.Array:
+    """Return means over the window around each pixel, as far as it lies in the image: [H, W, C] -> the same."""
+    size = 2 * RADIUS + 1
+    padded = jnp.pad(x, ((RADIUS, RADIUS), (RADIUS, RADIUS), (0, 0)), mode="edge")
+    rows = reduce(jnp.add, (padded[i : i + x.shape[0]] for i in range(size)))
+    return reduce(jnp.add, (rows[:, i : i + x.shape[1]] for i in range(size))) / size**2
