@@ -1,4 +1,7 @@
+import tracemalloc
+
 import av
+import imageio.v3 as iio
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -6,6 +9,7 @@ import pytest
 from clips import colorizer
 
 from ae.color import BT601, BT709, Coding, luma, rgb_to_chroma, ycbcr_to_rgb
+from ae.errors import InputError
 from ae.models import ColorizerAE
 from ae.restore import colorize
 from ae.restore.colorize import Colorizer, working_size
@@ -179,3 +183,94 @@ def test_an_array_of_frames_takes_three_lines():
     floats = colorizer()(frames / np.float32(255), batch_size=4)
     assert floats.dtype == np.float32
     np.testing.assert_allclose(floats, rgb / 255, atol=0.003)
+
+
+def moving(count, height=30, width=40):
+    """Gray frames, uint8 [T, H, W]: something dark that comes in from the left."""
+    frames = np.stack([smooth(height, width)] * count)
+    for index, frame in enumerate(frames):
+        frame[5:15, : 2 * index] *= 0.3
+    return np.uint8(np.round(255 * frames))
+
+
+@pytest.mark.parametrize("count", [1, 4, 11])
+def test_a_stream_is_what_an_array_of_frames_gives(count):
+    frames = moving(count)
+    found = list(colorizer().stream(iter(frames), batch_size=4))
+    assert all(frame.dtype == np.uint8 for frame in found)
+    np.testing.assert_array_equal(found, colorizer()(frames, batch_size=4))
+    each = [colorizer().image(frame / np.float32(255)) for frame in frames]
+    assert np.abs(np.stack(found) / 255 - each).max() < 0.005
+
+
+def test_of_frames_in_colour_a_stream_takes_luma():
+    rgb = np.random.default_rng(0).uniform(size=(3, 16, 24, 3)).astype(np.float32)
+    found = list(colorizer().stream(rgb))
+    assert found[0].dtype == np.float32
+    np.testing.assert_allclose(luma(np.stack(found)), luma(rgb), atol=1e-5)
+    gray = list(colorizer().stream(np.asarray(luma(rgb))[..., 0]))
+    np.testing.assert_array_equal(found, gray)
+
+
+def test_no_frames_give_none():
+    assert list(colorizer().stream([])) == []
+
+
+def test_a_stream_draws_two_batches_ahead_and_no_frame_before_it_is_asked():
+    drawn, ahead = [], []
+
+    def source():
+        for frame in moving(20):
+            drawn.append(frame)
+            yield frame
+
+    stream = colorizer().stream(source(), batch_size=3)
+    assert not drawn
+    for taken, _ in enumerate(stream):
+        ahead.append(len(drawn) - taken)
+    assert len(ahead) == 20
+    assert max(ahead) == 6
+
+
+def test_memory_does_not_grow_with_the_number_of_frames():
+    def peak(count):
+        source = (np.full((200, 300), index % 256, np.uint8) for index in range(count))
+        tracemalloc.start()
+        for _ in colorizer().stream(source, batch_size=2):
+            pass
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    peak(2)  # compiles
+    assert peak(60) < peak(8) + 200 * 300 * 4
+
+
+@pytest.mark.parametrize(
+    ("odd", "words"),
+    [
+        (np.zeros((30, 41), np.uint8), "frame 3 is 41x30 of uint8, the first 40x30 of uint8: frames are of one size"),
+        (np.zeros((30, 40), np.float32), "frame 3 is 40x30 of float32, the first 40x30 of uint8"),
+        (np.zeros((30, 40, 4), np.uint8), r"frame 3: expected .*got \(30, 40, 4\)"),
+        (np.zeros(30, np.uint8), r"frame 3: expected .*got \(30,\)"),
+        (np.full((30, 40), 1.5), "frame 3: .*1.5"),
+        (np.zeros((30, 40), np.int32), "frame 3: .*int32"),
+    ],
+)
+def test_a_frame_that_is_unlike_the_others_is_named(odd, words):
+    stream = colorizer().stream([*moving(2), odd, *moving(9)], batch_size=2)
+    with pytest.raises(InputError, match=words):
+        list(stream)
+
+
+def test_animations_go_in_and_out_through_imageio(tmp_path):
+    frames = moving(7)
+    iio.imwrite(tmp_path / "gray.gif", frames, duration=120, loop=0)
+    with iio.imopen(tmp_path / "new.gif", "w") as file:
+        for frame in colorizer().stream(iio.imiter(tmp_path / "gray.gif", mode="RGB"), batch_size=3):
+            file.write(frame, duration=120, loop=0)
+    found = np.float32(iio.imread(tmp_path / "new.gif", mode="RGB"))
+    assert found.shape == (7, 30, 40, 3)
+    assert iio.immeta(tmp_path / "new.gif")["duration"] == 120
+    assert np.abs(luma(found)[..., 0] - frames).mean() < 6  # a palette of 256 colours
+    assert np.ptp(found, axis=-1).mean() > 10

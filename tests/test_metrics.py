@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from clips import CUT, FLICKERING, GRAY, STEADY
 from scipy.spatial.distance import jensenshannon
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
@@ -85,19 +86,6 @@ def test_metrics_are_per_image_and_jit_changes_nothing(images, name):
     assert values.shape == (4,)
     np.testing.assert_allclose(jax.jit(metric)(*images), values, rtol=1e-5)
     np.testing.assert_allclose(metric(images[0][2:3], images[1][2:3]), values[2:3], rtol=1e-5)
-
-
-def clip(colour, frames=12, gray=0.5):
-    """Frames of one luma and a chroma that is given for each, RGB [T, 16, 16, 3]."""
-    cb = jnp.broadcast_to(jnp.asarray(colour, jnp.float32), (frames,))
-    chroma = jnp.stack([cb, jnp.zeros(frames)], -1)[:, None, None]
-    pattern = gray + 0.1 * jnp.sin(jnp.arange(256.0)).reshape(1, 16, 16, 1)
-    return ycbcr_to_rgb(jnp.broadcast_to(pattern, (frames, 16, 16, 1)), jnp.broadcast_to(chroma, (frames, 16, 16, 2)))
-
-
-STEADY, GRAY = clip(0.1), clip(0.0)
-FLICKERING = clip(jnp.where(jnp.arange(12) % 2 == 0, 0.08, 0.12))
-CUT = jnp.concatenate([clip(0.1, 6), clip(-0.1, 6, gray=0.8)])
 
 
 def test_a_still_and_a_gray_clip_do_not_flicker():

@@ -6,8 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from clips import colorizer, luma_frames
-from test_metrics import CUT, FLICKERING, STEADY
+from clips import CUT, FLICKERING, STEADY, colorizer, luma_frames
 
 from ae import metrics
 from ae.color import Coding, colourfulness

@@ -143,9 +143,11 @@ class Colorizer:
         first = next(frames, None)
         if first is None:
             return
-        alike = enumerate(chain([first], frames), 1)
-        items = (Frame(_checked_luma(frame, number, first), None) for number, frame in alike)
-        for item in run((_ToRgb(self, first.dtype),), items, batch_size, fetch=("rgb",)):
+        size, dtype = first.shape[:2], first.dtype
+        numbered = enumerate(chain([first], frames), 1)
+        del first  # which would be held to the end
+        items = (Frame(_checked_luma(frame, number, size, dtype), None) for number, frame in numbered)
+        for item in run((_ToRgb(self, dtype),), items, batch_size, fetch=("rgb",)):
             if isinstance(item, Frame):
                 yield item.rgb
 
@@ -206,15 +208,17 @@ def _to_uint8(x: jax.Array) -> jax.Array:
     return jnp.round(255 * x).astype(jnp.uint8)
 
 
-def _checked_luma(frame: np.ndarray, number: int, first: np.ndarray) -> np.ndarray:
-    """Luma [H, W] in [0, 1] of a frame, which has to be like the first."""
+def _checked_luma(frame: np.ndarray, number: int, size: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Luma [H, W] in [0, 1] of a frame, which has to have the first one's size and dtype."""
     channels = 3 if frame.ndim == 3 else None
     try:
         check_range(frame, "[H, W] or [H, W, 3]", ndim=3 if channels else 2, channels=channels)
     except InputError as error:
         raise InputError(f"frame {number}: {error}") from error
-    if (frame.shape[:2], frame.dtype) != (first.shape[:2], first.dtype):
-        kinds = (f"{x.shape[1]}x{x.shape[0]} of {x.dtype}" for x in (frame, first))
-        raise InputError("frame {} is {}, the first {}: frames are of one size and dtype".format(number, *kinds))
-    values = frame.astype(np.float32) / np.float32(255 if frame.dtype == np.uint8 else 1)
+    if (frame.shape[:2], frame.dtype) != (size, dtype):
+        kinds = [
+            f"{width}x{height} of {kind}" for (height, width), kind in ((frame.shape[:2], frame.dtype), (size, dtype))
+        ]
+        raise InputError(f"frame {number} is {kinds[0]}, the first {kinds[1]}: frames are of one size and dtype")
+    values = frame.astype(np.float32) / np.float32(255 if dtype == np.uint8 else 1)
     return np.asarray(luma(jnp.asarray(values)))[..., 0] if channels else values
