@@ -93,7 +93,7 @@ def colorize_many(
     fps: str | None,
     skip_existing: bool,
 ) -> None:
-    """Of a folder or pattern: every file by itself, or images to one clip. `decoding`, `encoding`: of clips."""
+    """Colorize a folder or pattern: every file by itself, or images to one clip. `decoding`, `encoding`: of clips."""
     from functools import partial
 
     from ae.errors import InputError
@@ -118,7 +118,7 @@ def colorize_many(
 def colorize_one(
     source: Path, target: Path, colorizer: Any, decoding: dict[str, Any], encoding: dict[str, Any]
 ) -> None:
-    """An image to an image, a clip to a clip, or a clip to numbered images."""
+    """Colorize an image to an image, a clip to a clip, or a clip to numbered images."""
     from functools import partial
 
     from ae.errors import InputError
@@ -138,14 +138,14 @@ def colorize_one(
 
 
 def makes_clip(target: Path) -> bool:
-    """Whether the suffix of what is to be written is a clip's."""
+    """Return whether the suffix of what is to be written is a clip's."""
     from ae.media.clips.writing import SUFFIXES
 
     return target.suffix.lower() in SUFFIXES
 
 
 def print_report(report) -> None:
-    """What was checked, how steady the colours are, and the verdict; where not all could be read, an error."""
+    """Print what was checked, how steady the colours are, and the verdict. Raises InputError where not all could be read."""
     from ae.errors import InputError
 
     for check in report.checks:

@@ -4,12 +4,10 @@ from fractions import Fraction
 
 import av
 import jax
-import jax.numpy as jnp
 import numpy as np
 from conftest import SHARED
 
 from ae import Colorize, Config
-from ae.color import ycbcr_to_rgb
 from ae.models import ChromaUNet
 from ae.restore.colorize import Colorizer
 from ae.restore.weights import Pretrained
@@ -115,16 +113,3 @@ def packets(path, kind="audio"):
             if packet.stream.index in found and packet.size:
                 found[packet.stream.index].append((bytes(packet), packet.pts * packet.time_base))
         return list(found.values())
-
-
-def coloured(colour, frames=12, gray=0.5):
-    """Frames of one luma and a chroma that is given for each, RGB [T, 16, 16, 3]."""
-    cb = jnp.broadcast_to(jnp.asarray(colour, jnp.float32), (frames,))
-    chroma = jnp.stack([cb, jnp.zeros(frames)], -1)[:, None, None]
-    pattern = gray + 0.1 * jnp.sin(jnp.arange(256.0)).reshape(1, 16, 16, 1)
-    return ycbcr_to_rgb(jnp.broadcast_to(pattern, (frames, 16, 16, 1)), jnp.broadcast_to(chroma, (frames, 16, 16, 2)))
-
-
-STEADY, GRAY = coloured(0.1), coloured(0.0)
-FLICKERING = coloured(jnp.where(jnp.arange(12) % 2 == 0, 0.08, 0.12))
-CUT = jnp.concatenate([coloured(0.1, 6), coloured(-0.1, 6, gray=0.8)])

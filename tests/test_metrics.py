@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from clips import CUT, FLICKERING, GRAY, STEADY
+from flicker import CUT, FLICKERING, GRAY, STEADY
 from scipy.spatial.distance import jensenshannon
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 

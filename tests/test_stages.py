@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from clips import CUT, FLICKERING, STEADY, colorizer, luma_frames
+from clips import colorizer, luma_frames
+from flicker import CUT, FLICKERING, STEADY
 
 from ae import metrics
 from ae.color import Coding, colourfulness

@@ -88,7 +88,7 @@ def change_folder(
 
 
 def _done(jobs: list[Job], work: Mapping[str, Work], label: str, log: Callable[[str], None]) -> Iterator[Outcome]:
-    """What became of each job, which is said too."""
+    """Yield what became of each job, and log it."""
     with deferred_interrupts() as interrupted, bar(label, len(jobs), unit="file") as progress:
         for kind, function in work.items():
             with closing(function([job for job in jobs if job.kind == kind])) as results:
@@ -142,7 +142,7 @@ def _check_targets(jobs: list[Job]) -> None:
 
 
 def _files(source: str, folder: Path) -> tuple[Path, list[Path]]:
-    """The folder that names are relative to, and the files in it or of a pattern, folders that match among them."""
+    """Return the folder that names are relative to, and the files in it or of a pattern, folders that match among them."""
     parts, count = Path(source).parts, 0
     while count < len(parts) and Path(*parts[: count + 1]).exists():
         count += 1
@@ -158,7 +158,7 @@ def _files(source: str, folder: Path) -> tuple[Path, list[Path]]:
 
 
 def _walked(path: Path, seen: set[Path]) -> Iterator[Path]:
-    """A file, or the files below a folder; each folder once, as links may lead back."""
+    """Yield a file, or the files below a folder; each folder once, as links may lead back."""
     if not path.is_dir():
         yield path
     elif (real := path.resolve()) not in seen:
@@ -169,6 +169,6 @@ def _walked(path: Path, seen: set[Path]) -> Iterator[Path]:
 
 
 def natural(path: Path) -> list[list[tuple[int, str]]]:
-    """A key to sort by, in which runs of digits are numbers."""
+    """Return a key to sort by, in which runs of digits are numbers."""
     parts = (re.split(r"(\d+)", part) for part in path.parts)
     return [[(int(run), "") if run.isdecimal() else (-1, run) for run in part] for part in parts]

@@ -70,7 +70,7 @@ def change_image(
 
 
 def change_images(jobs: list[Job], change: Change, *, most_pixels: int | None = None) -> Generator[tuple[Job, Outcome]]:
-    """Read, change and write images, all three at the same time; yields what became of each."""
+    """Read, change and write images, all three at the same time; yield what became of each."""
     items = background(_changed(change, background(_read(jobs, most_pixels))))
     with closing(items):
         for job, picture in items:
@@ -99,7 +99,7 @@ def _written(target: Path, picture: Picture) -> Outcome:
 
 
 def _or_outcome(function: Callable, *arguments):
-    """What a function returns, or the outcome that it failed."""
+    """Return what a function returns, or the outcome that it failed."""
     try:
         return function(*arguments)
     except InputError as error:

@@ -209,7 +209,7 @@ def _to_uint8(x: jax.Array) -> jax.Array:
 
 
 def _checked_luma(frame: np.ndarray, number: int, size: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Luma [H, W] in [0, 1] of a frame, which has to have the first one's size and dtype."""
+    """Return luma [H, W] in [0, 1] of a frame, which has to have the first one's size and dtype."""
     channels = 3 if frame.ndim == 3 else None
     try:
         check_range(frame, "[H, W] or [H, W, 3]", ndim=3 if channels else 2, channels=channels)

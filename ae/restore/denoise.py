@@ -12,7 +12,7 @@ STRIDE = 208  # rows and columns, about, that are kept of a tile
 
 
 def noise_level(gray: np.ndarray) -> float:
-    """The standard deviation of Gaussian noise in an image [H, W] in [0, 1], from the median of its finest wavelets.
+    """Return the standard deviation of Gaussian noise in an image [H, W] in [0, 1], from the median of its finest wavelets.
 
     0 for images of one value. Too low where noise was cut at black and white, as it is around digits. From Donoho and
     Johnstone, "Ideal spatial adaptation by wavelet shrinkage" (1994).
@@ -50,7 +50,7 @@ class Denoiser:
         return getattr(task, "least_sigma", None) is None
 
     def _clean(self, noisy: np.ndarray) -> np.ndarray:
-        """The model's answer: tile by tile where it says how far it looks (see `ae.models`), else at once."""
+        """Return the model's answer: tile by tile where it says how far it looks (see `ae.models`), else at once."""
         model = self.trained.config.model
         multiple = getattr(model, "multiple", 1)
         height, width = noisy.shape

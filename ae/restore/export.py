@@ -14,7 +14,7 @@ PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
 
 def export_program(trained: Pretrained, path: Path) -> None:
-    """Writes a convolutional model as a `jax.export` program for images [B, H, W, C] of any size, on CPU, GPU and TPU.
+    """Write a convolutional model as a `jax.export` program for images [B, H, W, C] of any size, on CPU, GPU and TPU.
 
     It runs without this package: `jax.export.deserialize(path.read_bytes()).call(images)`. Convolutions are XLA's own.
     Raises InputError where the model takes one size only.

@@ -33,7 +33,7 @@ def lacks_weights(path: Path, checkpoint: Checkpoint | None) -> bool:
 
 
 def _read_run(path: Path, preset: Config | None, checkpoint: Checkpoint | None) -> Pretrained:
-    """The weights that a run has left, with its result once it is finished."""
+    """Return the weights that a run has left, with its result once it is finished."""
     read_config(path, preset)
     weights = path / RUN_WEIGHTS[checkpoint or "last"]
     if lacks_weights(path, checkpoint):

@@ -38,11 +38,11 @@ class Pretrained(NamedTuple):
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """[H, W, C] of the images that it was trained on, or, where that is not known, that its model takes."""
+        """Return [H, W, C] of the images that it was trained on, or, where that is not known, that its model takes."""
         return _input_shape(self.config, self.result)
 
     def __call__(self, images: np.ndarray | jax.Array) -> jax.Array:
-        """Outputs [B, H, W, C'] in [0, 1] of images [B, H, W, C], float in [0, 1] or uint8.
+        """Return outputs [B, H, W, C'] in [0, 1] of images [B, H, W, C], float in [0, 1] or uint8.
 
         Raises InputError for other shapes, dtypes and ranges.
         """
@@ -86,12 +86,12 @@ def check_range(images: np.ndarray | jax.Array, expected: str, *, ndim: int, cha
 
 
 def pretrained_names() -> list[str]:
-    """The names of the weights that ship with the package."""
+    """Return the names of the weights that ship with the package."""
     return sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
 
 
 def load_pretrained(name: str) -> Pretrained:
-    """The weights of that name that ship with the package.
+    """Return the weights of that name that ship with the package.
 
     Raises InputError for unknown names, and where the file is not the one that was released.
     """
@@ -106,7 +106,7 @@ def load_pretrained(name: str) -> Pretrained:
 
 
 def sha256(path: Path) -> str:
-    """The checksum of a file."""
+    """Return the checksum of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -116,7 +116,7 @@ def _checksums() -> dict[str, str]:
 
 
 def read_weights(path: Path, *, preset: Config | None = None) -> Pretrained:
-    """The weights in a file. `preset` is needed where its model or task is defined outside of the package.
+    """Return the weights in a file. `preset` is needed where its model or task is defined outside of the package.
 
     Raises InputError where the file is damaged, or its arrays are not those of its model.
     """
@@ -138,7 +138,7 @@ def read_weights(path: Path, *, preset: Config | None = None) -> Pretrained:
 
 
 def _check_shapes(path: Path, shapes: dict[str, tuple[int, ...]], config: Config, inputs: tuple[int, ...]) -> None:
-    """Before anything is read, so that a file that lies about them takes no memory; `inputs`: [H, W, C] of the model."""
+    """Check shapes before anything is read: a file that lies takes no memory. `inputs`: [H, W, C] of the model."""
     images = jax.ShapeDtypeStruct((1, *inputs), jnp.float32)
     expected = _flat(jax.eval_shape(config.model.init, jax.random.key(0), images))
     for key in sorted({*shapes, *expected}):
@@ -150,7 +150,7 @@ def _check_shapes(path: Path, shapes: dict[str, tuple[int, ...]], config: Config
 
 
 def write_weights(path: Path, config: Config, variables: dict[str, Any], result: dict[str, Any], dtype: Any) -> None:
-    """Writes weights in some precision (float16 halves the file), whole or not at all; in the package, checksums too."""
+    """Write weights in some precision (float16 halves the file), whole or not at all; in the package, checksums too."""
     arrays = {key: np.asarray(value, dtype) for key, value in _flat(variables).items()}
     metadata = {"config": json.dumps(config.to_dict()), "result": json.dumps(result)}
     with written_whole(path) as temporary:

@@ -115,7 +115,7 @@ def run(
 
 
 def _grouped(items: Iterable[Any], size: int) -> Iterator[Any]:
-    """Lists of so many frames, of fewer at the end, and an empty one after it; what is no frame passes by."""
+    """Yield lists of so many frames, of fewer at the end, and an empty one after it; what is no frame passes by."""
     group: list[Frame] = []
     for item in items:
         if not isinstance(item, Frame):
@@ -151,7 +151,7 @@ def _fetched(sent: _Sent, fields: Sequence[str]) -> deque[Frame]:
 
 
 def _halved(size: int, error: jax.errors.JaxRuntimeError) -> int:
-    """A batch size that takes half of the memory; raises the error where it is of something else."""
+    """Return a batch size that takes half of the memory; raises the error where it is of something else."""
     if "RESOURCE_EXHAUSTED" not in str(error):
         raise error
     if size == jax.device_count():

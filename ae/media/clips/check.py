@@ -111,7 +111,7 @@ def checked(file: Any, clip: Clip, writer: Any) -> Iterator[Check]:
 def _stream_checks(
     name: str, unit: str, wanted: Tally, found: Tally, first: Fraction, shown: Fraction, tick: Fraction
 ) -> Iterator[Check]:
-    """Of what goes along: as much as the source has, at the same time beside the pictures."""
+    """Check what goes along: as much as the source has, at the same time beside the pictures."""
     if unit == "bytes":  # PCM, which containers cut anew
         yield _equal(f"{name}, bytes", wanted.size, found.size)
     elif unit == "packets":

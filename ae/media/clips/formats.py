@@ -30,7 +30,7 @@ def allowed() -> str:
 
 
 def _is_kept_out(name: str) -> bool:
-    """Whether a format reads what is no file: devices, network."""
+    """Return whether a format reads what is no file: devices, network."""
     try:
         return has(av.ContainerFormat(name, "r"), av.format.Flags.no_file)
     except ValueError:  # one that is written only
@@ -62,7 +62,7 @@ def _open(path: Path) -> Any:
 
 
 def _complaint(path: Path) -> tuple[str, str] | None:
-    """What FFmpeg says of a file that it cannot open: the format that it takes it for, and what is wrong."""
+    """Return what FFmpeg says of a file that it cannot open: the format that it takes it for, and what is wrong."""
     level = av.logging.get_level()
     av.logging.set_level(av.logging.ERROR)
     try:
@@ -84,7 +84,7 @@ def picture_stream(container: Any, path: Path, most_pixels: int) -> Any:
     for stream in videos:
         if can_decode(stream):
             context = stream.codec_context
-            check_number(path, context.width * context.height, most_pixels, each=" a frame")
+            check_number(path, context.width * context.height, most_pixels, unit="pixels a frame")
             context.options = {"max_pixels": str(most_pixels)}  # frames may differ from what is claimed
             stream.thread_type = "AUTO"
             return stream

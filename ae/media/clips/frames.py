@@ -156,7 +156,7 @@ def numbered(target: Path, number: int) -> Path:
 
 
 def _left_out(clip: Clip) -> Iterator[str]:
-    """What images cannot hold, a line each."""
+    """Yield what images cannot hold, a line each."""
     for stream in clip.others:
         yield f"images cannot hold {stream_name(stream)}, which is left out"
     if (shape := clip.video.sample_aspect_ratio) and shape != 1:

@@ -76,7 +76,7 @@ def closed(container: Any) -> None:
 
 
 def _keys(others: Mapping[int, Any]) -> dict[int, Key]:
-    """How each is found in the file: by its type, of which the pictures are the first video."""
+    """Return how each is found in the file: by its type, of which the pictures are the first video."""
     numbers, keys = {"video": 1}, {}
     for index, other in others.items():
         number = numbers.get(other.kind, 0)

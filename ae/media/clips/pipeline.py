@@ -37,23 +37,23 @@ class Report(NamedTuple):
 
     @property
     def passed(self) -> bool:
-        """Whether what was written is what ought to be."""
+        """Return whether what was written is what ought to be."""
         return all(check.passed for check in self.checks)
 
     @property
     def missing(self) -> str:
-        """What could not be read, in short."""
+        """Return what could not be read, in short."""
         more = f" and {len(self.lost) - MOST_NAMED} more" if len(self.lost) > MOST_NAMED else ""
         return f"{'; '.join(self.lost[:MOST_NAMED])}{more}"
 
     @property
     def wrong(self) -> str:
-        """What the checks found."""
+        """Return what the checks found."""
         return "; ".join(f"{c.name}: {c.found}, not {c.wanted}" for c in self.checks if not c.passed)
 
     @property
     def verdict(self) -> str:
-        """One line: PASS, PASS without what is left out, or FAIL with what is wrong or could not be read."""
+        """Return one line: PASS, PASS without what is left out, or FAIL with what is wrong or could not be read."""
         if faults := [fault for fault in (self.wrong, self.lost and f"without {self.missing}") if fault]:
             return f"FAIL {self.path}: {'; '.join(faults)}"
         return f"PASS without {', '.join(self.left_out)}: {self.path}" if self.left_out else f"PASS {self.path}"
@@ -117,7 +117,7 @@ def colorize_clip(
 
 
 def _cut_off(clip: Clip) -> list[str]:
-    """What a preview leaves out."""
+    """Return what a preview leaves out."""
     whole = clip.container.duration
     is_cut = clip.seconds is not None and (not whole or whole > clip.seconds * av.time_base)
     return [f"what follows {clock(clip.seconds)}"] if is_cut else []

@@ -49,7 +49,7 @@ def planned(
 
 
 def _instead(clip: Clip, form: Form, wanted: Encoding, encoding: Encoding) -> list[str]:
-    """A line where an encoding is not the one that is looked for."""
+    """Return a line where an encoding is not the one that is looked for."""
     pixels = f" in {encoding.pixels}" * (encoding.pixels != wanted.pixels)
     line = f"{_cannot(clip, form, wanted)}: it is written with {encoding.codec}{pixels}"
     return [line] * (encoding[:2] != wanted[:2])
@@ -62,7 +62,7 @@ def _cannot(clip: Clip, form: Form, encoding: Encoding) -> str:
 
 
 def _hint(clip: Clip, trials: Trials, form: Form, wanted: Encoding, *, given: bool) -> str:
-    """What would work."""
+    """Return what would work."""
     for other in dict.fromkeys((form, ELSEWHERE)):
         for encoding in (wanted, *encodings(clip, other.suffix)):
             if not trials.error(other, encoding, {}):
@@ -72,7 +72,7 @@ def _hint(clip: Clip, trials: Trials, form: Form, wanted: Encoding, *, given: bo
 
 
 def _with_others(trials: Trials, form: Form, plan: Plan, audio: str, *, strict: bool) -> Plan:
-    """The plan with all streams that the container takes, and a line for each that it does not, or not as it is.
+    """Return the plan with all streams that the container takes, and a line for each that it does not, or not as it is.
 
     `strict`: raises OutOfStepError where they are not at their times beside such pictures; else the check will tell.
     """
@@ -87,7 +87,7 @@ def _with_others(trials: Trials, form: Form, plan: Plan, audio: str, *, strict: 
 
 
 def _is_taken(trials: Trials, form: Form, plan: Plan, index: int, way: Way, *, strict: bool) -> bool:
-    """Whether a stream can go along that way, beside those of a plan."""
+    """Return whether a stream can go along that way, beside those of a plan."""
     error = trials.error(form, plan.encoding, plan.others | {index: way})
     if isinstance(error, OutOfStepError) and strict:
         raise error
@@ -95,7 +95,7 @@ def _is_taken(trials: Trials, form: Form, plan: Plan, index: int, way: Way, *, s
 
 
 def _with_stream(trials: Trials, form: Form, plan: Plan, index: int, way: Way | None, audio: str) -> Plan:
-    """The plan with a stream, or without it, and said."""
+    """Return the plan with a stream, or without it, and said."""
     name, others = stream_name(trials.streams[index]), plan.others if way is None else plan.others | {index: way}
     what = f"{form.suffix} cannot hold {name}, which is"
     if way is None:
@@ -106,7 +106,7 @@ def _with_stream(trials: Trials, form: Form, plan: Plan, index: int, way: Way | 
 
 
 def _keeper(trials: Trials, form: Form, plan: Plan, index: int) -> str:
-    """What would keep a stream."""
+    """Return what would keep a stream."""
     stream, found = trials.streams[index], []
     for codec in AUDIO:
         choice = [way for way in ways(stream, [], codec) if encodes(way)]

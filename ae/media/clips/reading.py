@@ -63,17 +63,17 @@ class Clip:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of the frames as they are stored."""
+        """Return height and width of the frames as they are stored."""
         return self.first.height, self.first.width
 
     @property
     def interlaced(self) -> bool:
-        """Whether its frames are of two fields each."""
+        """Return whether its frames are of two fields each."""
         return self.first.interlaced_frame and not self.deinterlaced
 
     @property
     def remarks(self) -> list[str]:
-        """What of its frames will not be as it was, a line each."""
+        """Return what of its frames will not be as it was, a line each."""
         pixels, target = self.first.format, target_format(self.first)
         lines = [f"{self.path.name} is deinterlaced by FFmpeg's bwdif"] * self.deinterlaced
         if pixels.name not in {*PLANAR, *GRAY, *SEMIPLANAR}:
@@ -82,7 +82,7 @@ class Clip:
 
     @property
     def notes(self) -> list[str]:
-        """What was done to what has been read so far, a line each."""
+        """Return what was done to what has been read so far, a line each."""
         (height, width), name, lines = self.size, self.path.name, []
         if self._clock and self._clock.jumps:
             number = self._clock.jumps
@@ -100,13 +100,13 @@ class Clip:
 
     @property
     def compared(self) -> str:
-        """Of which frames luma is the source's, for the line that says so."""
+        """Return of which frames luma is the source's, for the line that says so."""
         source = ", as deinterlaced" if self.deinterlaced else ""
         return f"{source}, without {self.fitted} that were scaled" if self.fitted else source
 
     @property
     def count(self) -> int | None:
-        """How many frames there are to come in all, as far as the container tells."""
+        """Return how many frames there are to come in all, as far as the container tells."""
         if self.video.frames and not self.seconds:
             return self.video.frames
         if not (rate := self.video.average_rate):
@@ -116,7 +116,7 @@ class Clip:
         return round(min(lengths) * rate) if lengths else None
 
     def __iter__(self) -> Iterator[Frame | av.Packet]:
-        """Frames in the order of decoding, and packets of the other streams between them as they lie in the file."""
+        """Yield frames in the order of decoding, and packets of the other streams between them as they lie in the file."""
         yield from self._ahead
         self._ahead = []
         yield from self._items
@@ -124,7 +124,7 @@ class Clip:
     # Each of these takes what the one before it gives. Packets of other streams pass by.
 
     def _packets(self) -> Iterator[Any]:
-        """All packets, with a line in `lost` where the file ends before its end."""
+        """Yield all packets, with a line in `lost` where the file ends before its end."""
         ends: dict[int, Fraction] = {}
         try:
             for packet in self.container.demux():
@@ -147,13 +147,13 @@ class Clip:
             self.lost.append(f"what follows {clock(last)} of {clock(whole)}: the file ends there")
 
     def _flush(self) -> av.Packet:
-        """The packet that has the decoder give what it holds."""
+        """Return the packet that has the decoder give what it holds."""
         packet = av.Packet()
         packet.stream, packet.time_base = self.video, self.video.time_base
         return packet
 
     def _whole(self) -> Fraction:
-        """When the last stream ends, in seconds, as the container tells; 0 where it does not, and FFmpeg has to guess."""
+        """Return when the last stream ends, in seconds, as the container tells; 0 where FFmpeg would have to guess."""
         if has(self.container.format, av.format.Flags.no_timestamps) or (self._clock and self._clock.jumps):
             return Fraction(0)
         container = self.container
@@ -188,7 +188,7 @@ class Clip:
         yield from self._times.finish()
 
     def _pictures(self, items: Iterator[Timed | av.Packet]) -> Generator[Frame | av.Packet]:
-        """Frames as they are written, up to the seconds that are asked for."""
+        """Yield frames as they are written, up to the seconds that are asked for."""
         whole = None
         for item in items:
             if isinstance(item, av.Packet):
@@ -210,7 +210,7 @@ class Clip:
             yield from map(self._frame, whole.add(None))
 
     def _picture(self, frame: av.VideoFrame, start: Fraction, duration: Fraction) -> av.VideoFrame | None:
-        """A decoded frame in a planar format, with its new time, and of the first one's size."""
+        """Return a decoded frame in a planar format, with its new time, and of the first one's size."""
         try:
             picture = self._fitted(frame)
         except ERRORS as error:
@@ -240,7 +240,7 @@ class Clip:
         return Frame(planes(picture)[0], picture, float(start))
 
     def _is_past(self, time: Fraction | None) -> bool:
-        """Whether it is beyond the seconds that are asked for, which begin with the first frame."""
+        """Return whether it is beyond the seconds that are asked for, which begin with the first frame."""
         known = self.seconds is not None and time is not None and self._origin is not None
         return known and time - self._origin >= self.seconds
 

@@ -73,7 +73,7 @@ def _hdr10_option(codec: str, kinds: dict[str, bytes]) -> dict[str, str]:
 
 
 def _display(data: bytes, in_units: bool) -> str:
-    """FFmpeg's AVMasteringDisplayMetadata as encoders want it, with the primaries in the order that they want."""
+    """Return FFmpeg's AVMasteringDisplayMetadata as encoders want it, with the primaries in the order that they want."""
     numbers = struct.unpack_from("20i", data)
     red_x, red_y, green_x, green_y, blue_x, blue_y, white_x, white_y, least, most = (
         over / under if under else 0 for over, under in zip(numbers[::2], numbers[1::2], strict=True)

@@ -40,7 +40,7 @@ class Copied:
         self._container.mux(packet)
 
     def _set_times(self, packet: Any) -> None:
-        """Times in ticks of the container, which may not go back, and a duration, without which the last would be lost."""
+        """Set times in ticks of the container, which may not go back, and a duration: without one the last is lost."""
         scale = Fraction(packet.time_base) / Fraction(self._target.time_base)
         pts, dts = (None if time is None else round(time * scale) for time in (packet.pts, packet.dts))
         length = round((packet.duration or 0) * scale)
@@ -70,7 +70,7 @@ def ways(source: Any, packets: Sequence[av.Packet], audio: str = "copy") -> list
 
 
 def _from_template(container: Any, source: Any) -> Copied:
-    """A copy that the container gives a tag of its own."""
+    """Return a copy that the container gives a tag of its own."""
     target = container.add_stream_from_template(source, opaque=True)
     if source.type == "audio" and source.codec_context:
         name = source.codec_context.layout.name
@@ -80,12 +80,12 @@ def _from_template(container: Any, source: Any) -> Copied:
 
 
 def _whole(container: Any, source: Any) -> Copied:
-    """A copy with the source's tag, which PyAV offers for no coding that a container's tables lack, as WMA in Matroska."""
+    """Return a copy with the source's tag; PyAV offers none where a container's tables lack the coding, as WMA in Matroska."""
     return Copied(container, source, _add_like(container, source))
 
 
 def _retagged(container: Any, source: Any) -> Copied:
-    """The same with the tag that AVI gives it, which several containers share."""
+    """Return the same with the tag that AVI gives it, which several containers share."""
     memory = io.BytesIO()
     with av.open(memory, "w", format="avi") as header:
         header.add_stream_from_template(source, opaque=True)
@@ -96,7 +96,7 @@ def _retagged(container: Any, source: Any) -> Copied:
 
 
 def _add_like(container: Any, stream: Any) -> Any:
-    """A stream with all parameters of another."""
+    """Return a stream with all parameters of another."""
     picture = container.streams[0]
     rate = getattr(stream, "average_rate", None) if stream.type == "video" else None
     target = container.add_mux_stream(picture.codec_context.name, rate=rate or picture.average_rate)
@@ -149,7 +149,7 @@ class Encoded:
             self._container.mux(self._target.encode(frame))
 
     def _alike(self, frame: Any) -> Sequence[Any]:
-        """A frame with the first's rate and layout, as broadcasts change them on the way."""
+        """Return a frame with the first's rate and layout, as broadcasts change them on the way."""
         form = frame.format.name, frame.layout.name, frame.sample_rate
         self._form = self._form or form
         if form == self._form:
@@ -158,7 +158,7 @@ class Encoded:
         return [*resampler.resample(frame), *resampler.resample(None)]
 
     def _set_time(self, frame: Any) -> None:
-        """Frames go on where the one before ends, unless there is a gap: many clocks are too coarse for samples."""
+        """Have a frame go on where the one before ends, unless there is a gap: many clocks are too coarse for samples."""
         time = self.end if frame.pts is None else Fraction(frame.pts * frame.time_base)
         if self.start is None:
             self.start = self.end = time
@@ -176,7 +176,7 @@ class Encoded:
 
 
 def _sound_encoder(codec: str, source: Any) -> Any:
-    """An encoder with the source's rate and layout, or the nearest that it takes."""
+    """Return an encoder with the source's rate and layout, or the nearest that it takes."""
     encoder: Any = av.Codec(codec, "w")
     rates = encoder.audio_rates or [source.sample_rate]
     rate = min(rates, key=lambda rate: (rate < source.sample_rate, abs(rate - source.sample_rate)))

@@ -60,7 +60,7 @@ class GrowingTimes:
             yield from self._given_up()
 
     def _is_good(self, time: Fraction, then: Fraction | None) -> bool:
-        """Whether it is after the last with room for those that wait, and no slip that the next frame takes back."""
+        """Return whether it is after the last with room for those that wait, and no slip that the next frame takes back."""
         if abs(time) > MOST_TICKS * self._base:
             return False
         if self._last is None:
@@ -71,13 +71,13 @@ class GrowingTimes:
         return room <= time - self._last <= FARTHEST and not slip
 
     def _spread(self, end: Fraction) -> Iterator[Timed]:
-        """Those that wait, up to a good time."""
+        """Yield those that wait, up to a good time."""
         number = len(self._waiting)
         start = self._last if self._last is not None else end - (number + 1) * self._duration
         yield from self._at(start, (end - start) / (number + 1))
 
     def _given_up(self) -> Iterator[Timed]:
-        """Those that wait, as long as frames usually are, for no good time has come."""
+        """Yield those that wait, as long as frames usually are, for no good time has come."""
         start = self._last if self._last is not None else self._start - self._duration
         yield from self._at(start, self._duration)
 

@@ -63,7 +63,7 @@ class Trials:
             return
 
     def _frame_times(self) -> list[Fraction]:
-        """Times for a few frames, as far apart as the first of the source."""
+        """Return times for a few frames, as far apart as the first of the source."""
         known, rate = sorted(self._known[:COUNT]), Fraction(self._clip.video.average_rate or USUAL_RATE)
         if len(known) > 1 and all(after - before >= LEAST for before, after in pairwise(known)):
             return known
@@ -140,7 +140,7 @@ def _blank(output: Output, time: Fraction) -> av.VideoFrame:
 
 @contextmanager
 def _kept(packet: Any) -> Iterator[None]:
-    """For another trial: muxers change the times of packets."""
+    """Keep the times of a packet for another trial: muxers change the times of packets."""
     stream, pts, dts, base = packet.stream, packet.pts, packet.dts, packet.time_base
     yield
     packet.stream, packet.pts, packet.dts, packet.time_base = stream, pts, dts, base

@@ -81,14 +81,14 @@ class ClipWriter:
 
     @property
     def coding(self) -> Any:
-        """How the numbers in the planes that are to be computed stand for chroma."""
+        """Return how the numbers in the planes that are to be computed stand for chroma."""
         layout = next(subsampling for part, subsampling in SUBSAMPLING.items() if part in self.pixels)
         interlaced = self.clip.interlaced and keeps_fields(self.codec, self.clip)
         return self.clip.coding._replace(subsampling=layout, interlaced=interlaced)
 
     @property
     def compared(self) -> str:
-        """Of which frames luma is the source's, for the line that says so."""
+        """Return of which frames luma is the source's, for the line that says so."""
         bits = bits_of(self.pixels)
         return self.clip.compared + f", at {bits} bits" * (bits < self.clip.coding.bits)
 
@@ -120,7 +120,7 @@ class ClipWriter:
             self.lost.append(f"a packet of {source.type} stream {source.index} at {clock(start)}: {reason(error)}")
 
     def _frame(self, item: Frame) -> av.VideoFrame:
-        """The source's frame, with what it carries beside its pixels, in which the chroma is now the computed one."""
+        """Return the source's frame, with what it carries beside its pixels, in which the chroma is now the computed one."""
         context, width = self._output.picture.codec_context, item.luma.shape[1]
         luma, cb, cr = (self._shallow(np.array(plane)) for plane in (item.luma, item.cb, item.cr))  # memory may go
         frame = item.source.reformat(context.width, context.height, context.pix_fmt)
@@ -133,7 +133,7 @@ class ClipWriter:
         return frame
 
     def _shallow(self, plane: np.ndarray) -> np.ndarray:
-        """A plane in as many bits as are written."""
+        """Return a plane in as many bits as are written."""
         bits = bits_of(self.pixels)
         return (plane >> (self.clip.coding.bits - bits)).astype(np.uint8 if bits == 8 else np.uint16)
 

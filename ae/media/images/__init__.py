@@ -1,6 +1,6 @@
 """Images and animations: read, written, and what belongs to them (alpha, profiles, EXIF, times) kept.
 
-`reading` takes most through Pillow; `png` and `tiff` what has more than 8 bits, which Pillow would cut.
+`reading` takes most through Pillow; `deep` and `tiff` what has more than 8 bits, which Pillow would cut.
 """
 
 from ae.media.images.formats import FORMATS, SUFFIXES

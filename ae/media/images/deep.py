@@ -51,7 +51,7 @@ def cut_bits(path: Path, image: Any) -> int:
 
 
 def _bits_of_av1(path: Path) -> int:
-    """From the box with the codec's configuration."""
+    """Read it from the box with the codec's configuration."""
     with path.open("rb") as file:
         _, found, box = file.read(2**16).partition(b"av1C")
     flags = box[2] if found and len(box) > 2 else 0
@@ -64,7 +64,7 @@ def _read_png(path: Path, mend: bool) -> np.ndarray:
 
 
 def _bits_of_jpeg_2000(head: bytes) -> int:
-    """Of the first channel, from the codestream's header."""
+    """Read those of the first channel from the codestream's header."""
     place = head.find(b"\xff\x4f\xff\x51") + 42
     return (head[place] & 127) + 1 if 42 <= place < len(head) else 8
 
@@ -74,7 +74,7 @@ def _read_jpeg_2000(path: Path, bits: int, mend: bool) -> np.ndarray:
 
 
 def _most_of(arguments: Any) -> int:
-    """The largest number in a PNM, from what Pillow would give its decoder."""
+    """Return the largest number in a PNM, from what Pillow would give its decoder."""
     found = arguments[-1] if isinstance(arguments, tuple) else arguments
     return found if isinstance(found, int) else 255
 
@@ -116,7 +116,7 @@ def write_png(path: Path, frame: np.ndarray, options: dict[str, Any]) -> None:
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Names and contents of the chunks; the last may be cut short."""
+    """Yield names and contents of the chunks; the last may be cut short."""
     place = len(SIGNATURE)
     while place + 8 < len(content):
         length, name = struct.unpack_from(">I4s", content, place)
@@ -129,7 +129,7 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 
 
 def _mended(content: bytes) -> bytes:
-    """A whole PNG with what can be unpacked of one that is cut short, and zeros after it."""
+    """Return a whole PNG with what can be unpacked of one that is cut short, and zeros after it."""
     chunks = list(_chunks(content))
     width, height, _, kind = struct.unpack(">IIBB", chunks[0][1][:10])
     size = (height + 15) * (2 * width * CHANNELS[kind] + 1)  # interlaced rows are more and shorter
@@ -140,7 +140,7 @@ def _mended(content: bytes) -> bytes:
 
 
 def _unpacked(data: bytes, most: int) -> bytes:
-    """What can be unpacked before the first fault, and so many bytes of it."""
+    """Return what can be unpacked before the first fault, and so many bytes of it."""
     unpack, found = zlib.decompressobj(), bytearray()
     with suppress(zlib.error):
         for start in range(0, len(data), PIECE):

@@ -62,7 +62,7 @@ HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"
 
 @cache
 def has_heif() -> bool:
-    """Whether Pillow reads and writes HEIC: only with the extra package."""
+    """Return whether Pillow reads and writes HEIC: only with the extra package."""
     try:
         from pillow_heif import register_heif_opener
     except ImportError:

@@ -93,7 +93,7 @@ def cleaned(info: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_text(keyword: str) -> bool:
-    """Whether it is not what Pillow also gives under another name, or cannot be written again."""
+    """Return whether it is not what Pillow also gives under another name, or cannot be written again."""
     return keyword != "XML:com.adobe.xmp" and not keyword.startswith("Raw profile type") and 0 < len(keyword) < 80
 
 

@@ -23,17 +23,17 @@ class Picture:
 
     @property
     def full(self) -> int:
-        """The value of white."""
+        """Return the value of white."""
         return 1 if self.pixels.dtype.kind == "f" else np.iinfo(self.pixels.dtype).max
 
     @property
     def is_deep(self) -> bool:
-        """Whether its colours have more than 8 bits."""
+        """Return whether its colours have more than 8 bits."""
         return self.pixels.dtype != np.uint8
 
     @property
     def is_gray(self) -> bool:
-        """Whether it has one channel of colour."""
+        """Return whether it has one channel of colour."""
         return self.pixels.shape[3] == 1
 
     def joined(self) -> np.ndarray:
@@ -80,9 +80,9 @@ def _turned(frames: np.ndarray, orientation: int) -> np.ndarray:
     return frames[:, ::-1] if orientation in (3, 4, 7, 8) else frames
 
 
-def check_number(path: Path, pixels: int, most: int, *, each: str = "") -> None:
-    """Raises InputError where a file claims to unfold to more pixels than are allowed."""
+def check_number(path: Path, pixels: int, most: int, *, unit: str = "pixels") -> None:
+    """Raise InputError where a file claims to unfold to more pixels than are allowed."""
     if pixels > most:
         raise InputError(
-            f"{path} has {pixels:,} pixels{each}, more than the {most:,} allowed: --most-pixels {pixels} allows them"
+            f"{path} has {pixels:,} {unit}, more than the {most:,} allowed: --most-pixels {pixels} allows them"
         )

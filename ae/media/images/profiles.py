@@ -76,5 +76,5 @@ def in_srgb(picture: Picture) -> Picture:
 
 
 def fits(profile: bytes | None, picture: Picture) -> bool:
-    """Whether a profile says something of the picture's colours; gray pictures often have one for RGB."""
+    """Return whether a profile says something of the picture's colours; gray pictures often have one for RGB."""
     return not profile or space_of(profile) in ("rgb", "gray" if picture.is_gray else "rgb")

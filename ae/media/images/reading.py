@@ -73,7 +73,7 @@ def _read(path: Path, most: int) -> Picture:
 
 @contextmanager
 def _switches(*, mend: bool) -> Iterator[None]:
-    """For Pillow's, of which there is one for all threads: whether it reads files that are cut short, and its limit."""
+    """Set Pillow's switches, which all threads share: whether it reads files that are cut short, and its limit."""
     with switches:
         ImageFile.LOAD_TRUNCATED_IMAGES = mend
         try:
@@ -105,7 +105,7 @@ def _read_with_pillow(path: Path, most: int, *, mend: bool = False) -> Picture:
 
 
 def _still(path: Path, image: Any, profile: bytes | None) -> Picture:
-    """The one picture that Pillow reads."""
+    """Return the one picture that Pillow reads."""
     if image.mode.startswith(("I", "F")):
         return split(_wide(path, np.asarray(image))[None, ..., None], {})
     if image.mode == "CMYK":
@@ -122,7 +122,7 @@ def _still(path: Path, image: Any, profile: bytes | None) -> Picture:
 
 
 def _wide(path: Path, values: np.ndarray) -> np.ndarray:
-    """Gray of more than 8 bits, as uint16 or float32."""
+    """Return gray of more than 8 bits, as uint16 or float32."""
     least, most = values.min(initial=0), values.max(initial=0)
     full = 1 if values.dtype.kind == "f" else 65535
     if not (least >= 0 and most <= full):
@@ -131,7 +131,7 @@ def _wide(path: Path, values: np.ndarray) -> np.ndarray:
 
 
 def _animation(image: Any, count: int, *, mend: bool) -> Picture:
-    """All frames, with how long each is shown and how often all are."""
+    """Return all frames, with how long each is shown and how often all are."""
     gray = MODES.get(image.mode) in ("L", "LA")
     plays = _plays(image)
     times: list[float] = []
@@ -152,6 +152,6 @@ def _animation(image: Any, count: int, *, mend: bool) -> Picture:
 
 
 def _plays(image: Any) -> int:
-    """How often an animation is shown, 0 being for ever; a GIF says how often it is shown again."""
+    """Return how often an animation is shown, 0 being for ever; a GIF says how often it is shown again."""
     loop = image.info.get("loop", 1 if image.format == "GIF" else 0)
     return loop + 1 if image.format == "GIF" and "loop" in image.info and loop else loop

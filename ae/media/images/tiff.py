@@ -36,7 +36,7 @@ class Samples(NamedTuple):
 
 
 def is_deep(path: Path) -> bool:
-    """Whether the first page of a TIFF has more than 8 bits a channel; False where tifffile cannot read it."""
+    """Return whether the first page of a TIFF has more than 8 bits a channel; False where tifffile cannot read it."""
     try:
         with tifffile.TiffFile(path) as file:
             return int(np.max(file.pages[0].bitspersample)) > 8  # type: ignore[union-attr]
@@ -85,7 +85,7 @@ def _check_kind(path: Path, page: Any) -> None:
 
 
 def _tags(file: tifffile.TiffFile, page: Any) -> tuple[dict[str, Any], int, list[str]]:
-    """What belongs to the picture, how it is turned, and remarks."""
+    """Return what belongs to the picture, how it is turned, and remarks."""
     exif, remarks = Image.Exif(), []
     exif.endian, exif.bigtiff = file.byteorder, file.is_bigtiff
     try:
@@ -101,7 +101,7 @@ def _tags(file: tifffile.TiffFile, page: Any) -> tuple[dict[str, Any], int, list
 
 
 def _decoded(page: Any) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Samples [H, W, C], and a line where not all strips or tiles could be read, which are left black."""
+    """Return samples [H, W, C], and a line where not all strips or tiles could be read, which are left black."""
     try:
         values, missing = page.asarray(), 0
     except Exception:
@@ -115,7 +115,7 @@ def _decoded(page: Any) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def _by_segments(page: Any) -> tuple[np.ndarray, int, int]:
-    """Samples, and how many strips or tiles are missing or cut short, and how many are there."""
+    """Return samples, and how many strips or tiles are missing or cut short, and how many are there."""
     result, missing, found = np.zeros(page.shaped, page.dtype), 0, 0
     for index, (offset, length) in enumerate(zip(page.dataoffsets, page.databytecounts, strict=True)):
         try:
@@ -132,7 +132,7 @@ def _by_segments(page: Any) -> tuple[np.ndarray, int, int]:
 
 
 def _numbers(path: Path, page: Any, values: np.ndarray) -> np.ndarray:
-    """As uint8, uint16 or float32, of which the largest number, or 1, is full."""
+    """Return them as uint8, uint16 or float32, of which the largest number, or 1, is full."""
     bits, kind = int(np.max(page.bitspersample)), values.dtype.kind
     if kind == "f":
         least, most = values.min(initial=0), values.max(initial=0)
@@ -152,7 +152,7 @@ def _numbers(path: Path, page: Any, values: np.ndarray) -> np.ndarray:
 
 
 def _channels(samples: Samples) -> tuple[np.ndarray, np.ndarray | None]:
-    """Colours as they are without alpha, and alpha; what is premultiplied is divided, channels of other use are left out."""
+    """Return colours without alpha, and alpha; what is premultiplied is divided, channels of other use are left out."""
     values, page = samples.values, samples.page
     number = COLOURS[page.photometric.name]
     colours, extra = values[..., :number], values[..., number:]
@@ -170,7 +170,7 @@ def _channels(samples: Samples) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _coloured(samples: Samples, values: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Gray or RGB of samples, and a line where colours are converted from another space."""
+    """Return gray or RGB of samples, and a line where colours are converted from another space."""
     kind, profile = samples.page.photometric, samples.info.get("icc_profile")
     is_float = values.dtype.kind == "f"
     if kind == PHOTOMETRIC.MINISWHITE:
@@ -186,7 +186,7 @@ def _coloured(samples: Samples, values: np.ndarray) -> tuple[np.ndarray, list[st
 
 
 def _lab_codes(values: np.ndarray) -> np.ndarray:
-    """L*, a* and b* as `from_lab` takes them, of a TIFF's, where a* and b* have a sign."""
+    """Return L*, a* and b* as `from_lab` takes them, of a TIFF's, where a* and b* have a sign."""
     if values.dtype == np.uint8:
         return values ^ np.array([0, 128, 128], np.uint8)
     signed = np.round(values.view(np.int16) * (257 / 256) + 32896)
@@ -222,7 +222,7 @@ def write_tiff(path: Path, frame: np.ndarray, info: dict[str, Any]) -> None:
 
 
 def _append_directory(path: Path, tag: int, values: dict[int, Any]) -> None:
-    """Puts a directory of EXIF at the end of a TIFF; tifffile writes none."""
+    """Put a directory of EXIF at the end of a TIFF; tifffile writes none."""
     directory = ImageFileDirectory_v2(b"II*\0\x08\0\0\0", group=tag)
     directory.update(values)
     offset = path.stat().st_size + path.stat().st_size % 2

@@ -57,7 +57,7 @@ def write_image(path: Path, picture: Picture) -> tuple[str, ...]:
 
 
 def _fitted(picture: Picture, form: Format, suffix: str) -> tuple[Picture, tuple[str, ...]]:
-    """What a format can hold of a picture, and what not, a line each."""
+    """Return what a format can hold of a picture, and what not, a line each."""
     info, lines = picture.info, []
     if not fits(info.get("icc_profile"), picture):
         lines.append("its profile is of another colour space and is left out")
@@ -88,7 +88,7 @@ def _write(path: Path, frames: np.ndarray, info: dict[str, Any], form: Format) -
 
 
 def _options(info: dict[str, Any], form: Format) -> dict[str, Any]:
-    """What belongs to a picture, as Pillow's encoders take it."""
+    """Return what belongs to a picture, as Pillow's encoders take it."""
     options: dict[str, Any] = {
         key: info[key] for key in ("exif", "icc_profile", "dpi", "comment", "xmp") if key in info
     }
@@ -114,7 +114,7 @@ def _png_texts(comment: bytes, xmp: bytes, texts: dict[str, str]) -> PngInfo:
 
 
 def _text(comment: bytes) -> str:
-    """Of bytes of which no format says how they are encoded."""
+    """Decode bytes of which no format says how they are encoded."""
     try:
         return comment.decode()
     except UnicodeDecodeError:
@@ -122,14 +122,14 @@ def _text(comment: bytes) -> str:
 
 
 def _photoshop(iptc: bytes) -> bytes:
-    """The segment of a JPEG with a resource of Photoshop's that holds IPTC."""
+    """Return the segment of a JPEG with a resource of Photoshop's that holds IPTC."""
     resource = b"8BIM" + PHOTOSHOP_IPTC.to_bytes(2, "big") + bytes(2) + len(iptc).to_bytes(4, "big") + iptc
     content = PHOTOSHOP + resource + bytes(len(iptc) % 2)
     return b"\xff\xed" + (len(content) + 2).to_bytes(2, "big") + content
 
 
 def _times(info: dict[str, Any], path: Path, frames: np.ndarray) -> dict[str, Any]:
-    """How long each frame is shown, and how often all are; a GIF counts how often they are shown again."""
+    """Return how long each frame is shown, and how often all are; a GIF counts how often they are shown again."""
     if len(frames) == 1:
         return {}
     plays, is_gif = info.get("plays", 0), path.suffix.lower() == ".gif"

@@ -58,7 +58,7 @@ class Statistics:
 
 @jax.jit
 def _added(state: State, samples: jax.Array, valid: jax.Array) -> State:
-    """The state after samples [B, h, w, 3], of which those count that are valid [B], the first ones."""
+    """Return the state after samples [B, h, w, 3], of which those count that are valid [B], the first ones."""
     number = state.frames + jnp.arange(len(samples))  # of frames before each
     before = jnp.concatenate([state.last[None], samples])
     shares = jnp.concatenate([state.histograms, metrics.histograms(samples)])
@@ -80,7 +80,7 @@ def _sum(values: jax.Array, counted: jax.Array) -> jax.Array:
 
 
 def _compensated(sums: Sums, lost: Sums, new: Sums) -> tuple[Sums, Sums]:
-    """The sums with what is new, and what is lost: float32 alone loses digits over the frames of a film."""
+    """Return the sums with what is new, and what is lost: float32 alone loses digits over the frames of a film."""
     new = jax.tree.map(jnp.subtract, new, lost)
     total = jax.tree.map(jnp.add, sums, new)
     return total, jax.tree.map(lambda after, before, value: (after - before) - value, total, sums, new)
