@@ -374,11 +374,18 @@ sys.path[:0] = sys.argv[1:3]
 import jax, numpy as np
 from clips import colorizer
 from ae.color import Coding
+from ae.media.stages import statistics
+from ae.media.stages.colour import Chroma
+from ae.runtime.chain import Frame, run
 codes = np.random.default_rng(0).integers(0, 256, (11, 48, 64)).astype(np.uint8)
 assert jax.device_count() == int(sys.argv[3])
 planes = colorizer().planes(np.concatenate([codes, codes[:5]]), Coding())
 assert len(planes[0].sharding.device_set) == jax.device_count()
-np.savez(sys.argv[4], cb=planes[0], frames=colorizer()(codes))
+stages = Chroma(colorizer(), Coding()), statistics.Statistics()
+*_, last = run(stages, [Frame(luma, None) for luma in codes], 8, fetch=("cb",))
+assert statistics._added._cache_size() == 1
+figures = statistics.steadiness(last.states[-1])
+np.savez(sys.argv[4], cb=planes[0], frames=colorizer()(codes), figures=figures)
 """
 
 
@@ -392,3 +399,4 @@ def test_frames_are_split_over_all_devices(tmp_path):
     for name in ("cb", "frames"):
         assert np.abs(found[0][name].astype(int) - found[1][name].astype(int)).max() <= 1
         assert (found[0][name] != found[1][name]).mean() < 0.01
+    np.testing.assert_allclose(found[0]["figures"], found[1]["figures"], rtol=1e-4)

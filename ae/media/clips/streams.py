@@ -80,7 +80,7 @@ def _from_template(container: Any, source: Any) -> Copied:
 
 
 def _whole(container: Any, source: Any) -> Copied:
-    """Return a copy with the source's tag; PyAV offers none where a container's tables lack the coding, as WMA in Matroska."""
+    """Return a copy with the source's tag; PyAV has none where a container's tables lack the coding, as WMA in Matroska."""
     return Copied(container, source, _add_like(container, source))
 
 

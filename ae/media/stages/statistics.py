@@ -9,6 +9,7 @@ import numpy as np
 
 from ae import metrics
 from ae.color import colourfulness
+from ae.runtime import devices
 from ae.runtime.chain import Array, Batch
 
 REACH = max(metrics.CDC_STEPS)  # frames that are looked back to
@@ -49,7 +50,7 @@ class Statistics:
         """Return the state before the first frame."""
         zeros = Sums(*(jnp.zeros(shape) for shape in ((), (), (), (len(metrics.CDC_STEPS),))))
         histograms, last = jnp.zeros((REACH, 3, 256)), jnp.zeros(first.samples.shape[1:])
-        return State(jnp.int32(0), zeros, zeros, histograms, last)
+        return devices.replicate(State(jnp.int32(0), zeros, zeros, histograms, last))
 
     def step(self, state: State, batch: Batch) -> tuple[State, Batch]:
         """Return the state after a batch, which stays as it is."""
