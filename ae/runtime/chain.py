@@ -87,47 +87,13 @@ def run(
     memory does not suffice, all batches from there on are halved. Raises InputError where it does not suffice for a single
     frame on each device.
     """
-    size = devices.round_up(size)
-    waiting: list[Frame] = []
-    sent: deque[_Sent] = deque()  # to the device, and not fetched yet
-    for frames in _grouped(items, size):
-        if not isinstance(frames, list):
-            yield frames
-            continue
-        waiting += frames
-        while waiting or (sent and not frames):
-            try:
-                if waiting:
-                    sent.append(_send(stages, sent[-1].states if sent else states, waiting[:size], size))
-                    del waiting[:size]
-                if frames and len(sent) < 2:
-                    continue
-                done = _fetched(sent[0], fetch)
-            except jax.errors.JaxRuntimeError as error:
-                size = _halved(size, error)
-                waiting = [frame for batch in sent for frame in batch.frames] + waiting
-                sent.clear()
-                continue
-            states = sent.popleft().states
-            while done:  # let go of each as soon as it is taken
-                yield done.popleft()
-            yield Checkpoint(states)
-
-
-def _grouped(items: Iterable[Any], size: int) -> Iterator[Any]:
-    """Yield lists of so many frames, of fewer at the end, and an empty one after it; what is no frame passes by."""
-    group: list[Frame] = []
+    batches = _Batches(stages, devices.round_up(size), fetch, states)
     for item in items:
-        if not isinstance(item, Frame):
+        if isinstance(item, Frame):
+            yield from batches.add(item)
+        else:
             yield item
-            continue
-        group.append(item)
-        if len(group) == size:
-            yield group
-            group = []
-    if group:
-        yield group
-    yield []
+    yield from batches.computed(ahead=0)
 
 
 class _Sent(NamedTuple):
@@ -138,25 +104,62 @@ class _Sent(NamedTuple):
     batch: Batch
 
 
-def _send(stages: Sequence[Stage], states: States | None, frames: list[Frame], size: int) -> _Sent:
-    padded = frames + [frames[-1]] * (size - len(frames))
-    luma, times = np.stack([frame.luma for frame in padded]), np.asarray([frame.time for frame in padded])
-    return _Sent(frames, *step(stages, states, Batch(luma, np.arange(size) < len(frames), times)))
+class _Batches:
+    """Frames that wait to be sent to the device, and batches that are there."""
 
+    def __init__(self, stages: Sequence[Stage], size: int, fetch: Sequence[str], states: States | None) -> None:
+        self._stages, self._size, self._fetch = stages, size, fetch
+        self._states = states  # after the last batch that was fetched
+        self._waiting: list[Frame] = []
+        self._sent: deque[_Sent] = deque()
 
-def _fetched(sent: _Sent, fields: Sequence[str]) -> deque[Frame]:
-    values = jax.device_get({name: getattr(sent.batch, name) for name in fields})
-    rows = ({name: value[index] for name, value in values.items()} for index in range(len(sent.frames)))
-    return deque(frame._replace(**row) for frame, row in zip(sent.frames, rows, strict=True))
+    def add(self, frame: Frame) -> Iterator[Frame | Checkpoint]:
+        """Take a frame; where it completes a batch, send that, and yield the one before it."""
+        self._waiting.append(frame)
+        if len(self._waiting) >= self._size:
+            yield from self.computed(ahead=1)
 
+    def computed(self, ahead: int) -> Iterator[Frame | Checkpoint]:
+        """Send the frames that wait, and yield what is done, until so many batches are left on the device."""
+        while self._waiting or len(self._sent) > ahead:
+            try:
+                if self._waiting:
+                    self._send()
+                done = self._fetched() if len(self._sent) > ahead else None
+            except jax.errors.JaxRuntimeError as error:
+                self._halve(error)
+                continue
+            if done is None:
+                continue
+            self._states = self._sent.popleft().states
+            while done:  # let go of each as soon as it is taken
+                yield done.popleft()
+            yield Checkpoint(self._states)
 
-def _halved(size: int, error: jax.errors.JaxRuntimeError) -> int:
-    """Return a batch size that takes half of the memory; raises the error where it is of something else."""
-    if "RESOURCE_EXHAUSTED" not in str(error):
-        raise error
-    if size == jax.device_count():
-        raise InputError("there is not enough memory for a single frame") from error
-    return devices.round_up(size // 2)
+    def _send(self) -> None:
+        frames = self._waiting[: self._size]
+        padded = frames + [frames[-1]] * (self._size - len(frames))
+        luma, times = np.stack([frame.luma for frame in padded]), np.asarray([frame.time for frame in padded])
+        batch = Batch(luma, np.arange(self._size) < len(frames), times)
+        before = self._sent[-1].states if self._sent else self._states
+        self._sent.append(_Sent(frames, *step(self._stages, before, batch)))
+        del self._waiting[: self._size]
+
+    def _fetched(self) -> deque[Frame]:
+        frames, _, batch = self._sent[0]
+        values = jax.device_get({name: getattr(batch, name) for name in self._fetch})
+        rows = ({name: value[index] for name, value in values.items()} for index in range(len(frames)))
+        return deque(frame._replace(**row) for frame, row in zip(frames, rows, strict=True))
+
+    def _halve(self, error: jax.errors.JaxRuntimeError) -> None:
+        """Start anew with what was sent, in batches of half the size; raises the error where it is of something else."""
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise error
+        if self._size == jax.device_count():
+            raise InputError("there is not enough memory for a single frame") from error
+        self._size = devices.round_up(self._size // 2)
+        self._waiting = [frame for sent in self._sent for frame in sent.frames] + self._waiting
+        self._sent.clear()
 
 
 def background(items: Iterable[Item], ahead: int = 2) -> Generator[Item]:
