@@ -249,8 +249,11 @@ def test_memory_does_not_grow_with_the_number_of_frames():
 @pytest.mark.parametrize(
     ("odd", "words"),
     [
-        (np.zeros((30, 41), np.uint8), "frame 3 is 41x30 of uint8, the first 40x30 of uint8: frames are of one size"),
-        (np.zeros((30, 40), np.float32), "frame 3 is 40x30 of float32, the first 40x30 of uint8"),
+        (
+            np.zeros((30, 41), np.uint8),
+            r"frame 3 is \(30, 41\) of uint8, the first \(30, 40\) of uint8: frames are of one size",
+        ),
+        (np.zeros((30, 40), np.float32), r"frame 3 is \(30, 40\) of float32, the first \(30, 40\) of uint8"),
         (np.zeros((30, 40, 4), np.uint8), r"frame 3: expected .*got \(30, 40, 4\)"),
         (np.zeros(30, np.uint8), r"frame 3: expected .*got \(30,\)"),
         (np.full((30, 40), 1.5), "frame 3: .*1.5"),

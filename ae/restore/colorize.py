@@ -216,9 +216,7 @@ def _checked_luma(frame: np.ndarray, number: int, size: tuple[int, ...], dtype: 
     except InputError as error:
         raise InputError(f"frame {number}: {error}") from error
     if (frame.shape[:2], frame.dtype) != (size, dtype):
-        kinds = [
-            f"{width}x{height} of {kind}" for (height, width), kind in ((frame.shape[:2], frame.dtype), (size, dtype))
-        ]
-        raise InputError(f"frame {number} is {kinds[0]}, the first {kinds[1]}: frames are of one size and dtype")
+        found, wanted = f"{frame.shape[:2]} of {frame.dtype}", f"{size} of {dtype}"
+        raise InputError(f"frame {number} is {found}, the first {wanted}: frames are of one size and dtype")
     values = frame.astype(np.float32) / np.float32(255 if dtype == np.uint8 else 1)
     return np.asarray(luma(jnp.asarray(values)))[..., 0] if channels else values
