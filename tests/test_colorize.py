@@ -243,7 +243,7 @@ def test_memory_does_not_grow_with_the_number_of_frames():
         return most
 
     peak(2)  # compiles
-    assert peak(60) < peak(8) + 200 * 300 * 4
+    assert peak(60) < 2 * peak(8)  # all frames as floats are five times as much
 
 
 @pytest.mark.parametrize(
