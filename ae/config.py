@@ -1,4 +1,4 @@
-"""What a run is made of: one frozen dataclass, and the presets as small differences."""
+"""The configuration of a run: one frozen dataclass, of which presets are small differences."""
 
 import inspect
 from collections.abc import Mapping
@@ -8,13 +8,19 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import flax.linen as nn
+import jax
 
 from ae import models, tasks
 from ae.errors import InputError
+from ae.runtime.pytrees import register_settings
 from ae.tasks import Task
 
-SCHEDULES = ("constant", "one-cycle")
-DTYPES = ("float32", "bfloat16", "float16")
+CHOICES = {
+    "optimizer": ("keras_adam", "adamw"),
+    "schedule": ("constant", "one-cycle", "cosine"),
+    "dtype": ("float32", "bfloat16", "float16"),
+    "precision": ("default", "float32"),
+}
 FORMER_NAMES = {"average": "ema_decay", "fresh": "new_noise_each_epoch"}  # in weights and runs of earlier versions
 PARTS = ("model", "task", "train_task")  # the fields that are objects
 
@@ -33,29 +39,44 @@ class Config:
     test_split: str = "test"  # scored once, at the end
     reference_split: str | None = None  # tables give the loss of every model on it; None: on the validation split
     batch_size: int = 32  # images in a training step
-    learning_rate: float = 1e-3  # of Adam
-    schedule: str = "constant"  # of the learning rate, or "one-cycle": up to it, then down, within `epochs`
-    ema_decay: float = 0.0  # decay of a running average of the weights, which then predicts; 0: they themselves do
+    optimizer: str = "keras_adam"  # Adam as Keras computes it, or "adamw": Adam with decoupled weight decay
+    learning_rate: float = 1e-3  # of the optimizer; the highest, where a schedule changes it
+    schedule: str = "constant"  # of the learning rate; "one-cycle" and "cosine" end at next to nothing after `epochs`
+    warmup_steps: int = 0  # in which the learning rate grows from 0; "one-cycle" has a warm-up of its own
+    weight_decay: float = 0.0  # of adamw: kernels shrink by this share of the learning rate in each step
+    clip_norm: float | None = None  # norm of all gradients together, to which larger ones are cut; None: they are not
+    ema_decay: float = 0.0  # of a running average of the weights, which then predicts; 0: the weights themselves do
     epochs: int = 100  # how many to train at most
     patience: int = 2  # stop when so many epochs in a row do not beat the best validation loss
     dtype: str = "float32"  # that the model computes in; "bfloat16" is for accelerators. Parameters are float32
+    precision: str = "default"  # of float32 products: "float32" keeps GPUs and TPUs from rounding their factors
     new_noise_each_epoch: bool = False  # draw noise anew in each epoch; otherwise once for each image
     seed: int = 0  # below 2**32, of weights, order and training noise; validation and test noise never change
     limit: int | None = None  # use only so many images of each split
 
     def __post_init__(self) -> None:
-        for name, known in (("schedule", SCHEDULES), ("dtype", DTYPES)):
+        for name, known in CHOICES.items():
             if (value := getattr(self, name)) not in known:
                 raise InputError(f"unknown {name} {value!r}; there are {', '.join(known)}")
         for name in ("batch_size", "epochs", "patience", "limit"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise InputError(f"{name} has to be at least 1, not {value}")
+        for name in ("learning_rate", "clip_norm"):
+            if (value := getattr(self, name)) is not None and not 0 < value < inf:
+                raise InputError(f"{name} has to be above 0, and finite, not {value}")
+        for name in ("warmup_steps", "weight_decay"):
+            if not 0 <= (value := getattr(self, name)) < inf:
+                raise InputError(f"{name} has to be at least 0, and finite, not {value}")
         if not 0 <= self.seed < 2**32:
             raise InputError(f"seed has to be from 0 to 2**32 - 1, not {self.seed}")
-        if not 0 < self.learning_rate < inf:
-            raise InputError(f"learning_rate has to be above 0, and finite, not {self.learning_rate}")
         if not 0 <= self.ema_decay < 1:
             raise InputError(f"ema_decay has to be at least 0 and below 1, not {self.ema_decay}")
+        if self.weight_decay and self.optimizer != "adamw":
+            raise InputError(f"weight_decay is for optimizer='adamw', not {self.optimizer!r}")
+        if self.warmup_steps and self.schedule == "one-cycle":
+            raise InputError(
+                "warmup_steps is for the schedules constant and cosine: one-cycle has a warm-up of its own"
+            )
 
     @property
     def training_task(self) -> Task:
@@ -63,23 +84,35 @@ class Config:
         return self.train_task or self.task
 
     @property
-    def compile_key(self) -> "Config":
-        """The same for all runs that one compiled program serves: without names, seed and lengths."""
+    def numerics(self) -> dict[str, Any]:
+        """What the model computes in, as arguments of `ae.models.apply`."""
+        return {"dtype": self.dtype, "precision": self.precision}
+
+    @property
+    def program(self) -> "Config":
+        """The same without names, schedule, seed and lengths: a pytree for compiled functions (see `TRACED_FIELDS`)."""
         blank: dict[str, Any] = dict.fromkeys(("name", "data", "train_split", "validation_split", "test_split"), "")
-        epochs = 1 if self.schedule == "constant" else self.epochs
-        return replace(self, **blank, reference_split=None, epochs=epochs, patience=1, seed=0, limit=None)
+        numbers: dict[str, Any] = {"warmup_steps": 0, "epochs": 1, "patience": 1, "seed": 0}
+        return replace(self, **blank, **numbers, schedule="constant", reference_split=None, limit=None)
+
+    @property
+    def compile_key(self) -> "Config":
+        """The same for all runs that one compiled program serves, whatever their values."""
+        return jax.tree.map(lambda _: 0.0, self.program)
 
     def to_dict(self) -> dict[str, Any]:
-        """The configuration as JSON values; model and task as `{"class": name, **fields}`."""
+        """Return the configuration as JSON values; model and task as `{"class": name, **fields}`."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return values | {key: _describe(values[key]) for key in PARTS if values[key] is not None}
 
 
+TRACED_FIELDS = ("learning_rate", "weight_decay", "clip_norm", "task", "train_task")  # values for compiled functions
+register_settings(Config, TRACED_FIELDS)
 DEFAULTS = {field.name: field.default for field in fields(Config) if field.default is not MISSING}
 
 
 def from_dict(values: Mapping[str, Any], preset: Config | None = None) -> Config:
-    """The inverse of `Config.to_dict`.
+    """Return the configuration of JSON values, the inverse of `Config.to_dict`.
 
     Classes are looked up in `ae.models` and `ae.tasks`, and beside them only those of `preset`, so that a file can never
     name code to run. Raises InputError for unknown fields and classes.
@@ -97,7 +130,7 @@ def renamed(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def override(config: Config, **changes: Any) -> Config:
-    """The configuration with some fields changed. Raises InputError for unknown fields."""
+    """Return the configuration with some fields changed. Raises InputError for unknown fields."""
     _check_fields(Config, changes)
     return replace(config, **changes)
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from ae import metrics
 from ae.color import colourfulness, luma
 from ae.errors import InputError
+from ae.runtime.pytrees import register_settings
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,11 @@ class Task:
     """Which accuracy `accuracy` computes."""
     further_scores: ClassVar[tuple[str, ...]] = ()
     """Names of methods that score a batch as `accuracy` does, which tables show as well."""
+    traced_fields: ClassVar[tuple[str, ...]] = ()
+    """Names of fields that compiled programs take as values: another value of theirs compiles nothing anew."""
+
+    def __init_subclass__(cls) -> None:
+        register_settings(cls, cls.traced_fields)
 
     def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Make one example: clean image [H, W, C] -> (input, target). All randomness comes from `key`."""
@@ -48,6 +54,7 @@ class Denoise(Task):
     gray: bool = False  # of the luma of RGB images
 
     labels: ClassVar = ("noisy", "clean", "denoised")
+    traced_fields: ClassVar = ("sigma", "least_sigma")
     accuracy_name: ClassVar = "binary accuracy"
 
     def __post_init__(self) -> None:

@@ -21,6 +21,7 @@ def main(
     resident_bytes: int = 2 * 2**30,
     out: Path | None = None,
     resume: bool = False,
+    profile: bool = False,
     distributed: bool = False,
     coordinator: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None,
     processes: int | None = None,
@@ -38,6 +39,7 @@ def main(
         resident_bytes: Stream a data set whose decoded images are more bytes than this; hold smaller ones in memory.
         out: Run directory to write (default: runs/PRESET, or runs/PRESET-DATA with other data than the preset's).
         resume: Go on from the last checkpoint in the run directory.
+        profile: Write a trace of twenty steps first, for TensorBoard's profile tab.
         distributed: This is one of several processes, which the cluster's environment describes (Slurm, Open MPI, TPU
             pods); every one of them is started with the same command.
         coordinator: Elsewhere: address and free port of the first process, the same for all.
@@ -46,6 +48,7 @@ def main(
     """
     from ae import fit, load_data
     from ae.presets.shell import check, sampled
+    from ae.report.made_with import hardware
     from ae.report.result import finish
     from ae.report.summary import summary
     from ae.report.tables import table
@@ -57,12 +60,14 @@ def main(
         config = sampled(config, preset)
     out = out or Path("runs") / (config.name if config.data == preset.data else f"{config.name}-{config.data}")
 
+    if devices.is_first():
+        print(f"{hardware()}, {config.dtype}", flush=True)
     loaded = load_data(config, data_dir=data_dir, resident_bytes=resident_bytes)
     if (config.model, config.task, config.train_task) != (preset.model, preset.task, preset.train_task):
         check(config, loaded.train.images[:1])
     if devices.is_first():
         print(summary(config, loaded))
-    state, history = fit(config, loaded, out=out, resume=resume)
+    state, history = fit(config, loaded, out=out, resume=resume, profile=profile)
     values = finish(out, config, loaded, state, history, command=cli.command())
     if devices.is_first():
         print(table([values]))

@@ -1,5 +1,6 @@
 import json
 
+import jax
 import pytest
 from conftest import TINY
 
@@ -34,8 +35,8 @@ def test_a_task_to_learn_from_survives_json():
 
 
 def test_unknown_schedules_are_named():
-    with pytest.raises(InputError, match="unknown schedule 'cosine'; there are constant, one-cycle"):
-        override(TINY, schedule="cosine")
+    with pytest.raises(InputError, match="unknown schedule 'step'; there are constant, one-cycle, cosine"):
+        override(TINY, schedule="step")
 
 
 @pytest.mark.parametrize(
@@ -50,12 +51,23 @@ def test_unknown_schedules_are_named():
         ("seed", 2**32, r"seed has to be from 0 to 2\*\*32 - 1, not 4294967296"),
         ("learning_rate", 0.0, "learning_rate has to be above 0"),
         ("learning_rate", float("nan"), "learning_rate has to be above 0"),
+        ("optimizer", "sgd", "unknown optimizer 'sgd'; there are keras_adam, adamw"),
+        ("precision", "float64", "unknown precision 'float64'; there are default, float32"),
+        ("clip_norm", 0.0, "clip_norm has to be above 0, and finite, not 0.0"),
+        ("warmup_steps", -1, "warmup_steps has to be at least 0, and finite, not -1"),
+        ("weight_decay", float("nan"), "weight_decay has to be at least 0, and finite, not nan"),
+        ("weight_decay", 0.1, "weight_decay is for optimizer='adamw', not 'keras_adam'"),
         ("ema_decay", 1.0, "ema_decay has to be at least 0 and below 1"),
     ],
 )
 def test_values_that_cannot_be_are_named(field, value, message):
     with pytest.raises(InputError, match=message):
         override(TINY, **{field: value})
+
+
+def test_one_cycle_has_a_warm_up_of_its_own():
+    with pytest.raises(InputError, match="warmup_steps is for the schedules constant and cosine"):
+        override(TINY, schedule="one-cycle", warmup_steps=3)
 
 
 @pytest.mark.parametrize("sigmas", [(-0.1, None), (0.3, 0.4), (0.3, -0.1), (float("nan"), None)])
@@ -95,5 +107,19 @@ def test_configurations_of_earlier_versions_are_read():
     config = preset("unet_denoiser", ema_decay=0.9, reference_split=None)
     values = config.to_dict()
     former = {"average": values.pop("ema_decay"), "fresh": values.pop("new_noise_each_epoch")}
-    del values["reference_split"]
+    for name in ("reference_split", "optimizer", "warmup_steps", "weight_decay", "clip_norm", "precision"):
+        del values[name]
     assert from_dict(values | former) == config
+
+
+def test_programs_are_compiled_for_all_but_names_schedule_seed_and_numbers():
+    config = preset("unet_denoiser_blind")
+    task = Denoise(sigma=0.5, least_sigma=0.1)
+    other = override(config, name="other", learning_rate=0.1, schedule="cosine", epochs=3, seed=7, train_task=task)
+    assert other.compile_key == config.compile_key
+    assert hash(other.compile_key) == hash(config.compile_key)
+    assert jax.tree.structure(other.program) == jax.tree.structure(config.program)
+    assert jax.tree.leaves(other.program) == [0.1, 0.0, 0.3, 0.5, 0.1]
+    for change in ({"ema_decay": 0.9}, {"dtype": "bfloat16"}, {"train_task": Denoise(sigma=0.5)}, {"clip_norm": 1.0}):
+        assert override(config, **change).compile_key != config.compile_key
+        assert jax.tree.structure(override(config, **change).program) != jax.tree.structure(config.program)

@@ -45,9 +45,9 @@ def interrupt_in_second_epoch():
 def work(state, split):
     # floating-point operations of a device for a batch of eight images, in training and in evaluation
     sums = dict.fromkeys((*TRAINING_SCORES, "count"), np.float32(0))
-    inputs = split.images, epoch_order(0, 1, len(split.images)), noise_key(1), sums
-    images, order, key, sums = devices.replicate(inputs)
-    training = train_steps.lower(TINY.compile_key, 8, state, images, order, (1, 0), 0, 1, 0, 40)
+    inputs = split.images, epoch_order(0, 1, len(split.images)), noise_key(1), sums, np.ones(6, np.float32)
+    images, order, key, sums, rates = devices.replicate(inputs)
+    training = train_steps.lower(TINY.program, 8, state, images, order, rates, (1, 0), 0, 1, 0, 40)
     scored = predictor(TINY), TINY.task, TRAINING_SCORES, 8, state.variables, images
     scoring = _add_batches.lower(*scored, 0, key, sums, 0, 5)
     return [program.compile().cost_analysis()["flops"] for program in (training, scoring)]
@@ -157,7 +157,7 @@ def test_accelerators_get_plain_convolutions(name, convolutions, platform):
     split = Split("train", images, 0, 1)
     state = jax.eval_shape(lambda: create_state(config, Data(name, "1", split, split, split)))
     exported = jax.export.export(train_steps, platforms=[platform])(
-        config.compile_key, 32, state, jnp.asarray(images), jnp.arange(64), (1, 0), 0, 1, 0, 64
+        config.program, 32, state, jnp.asarray(images), jnp.arange(64), jnp.ones(2), (1, 0), 0, 1, 0, 64
     )
     text = exported.mlir_module()
     assert text.count("stablehlo.convolution") == convolutions
@@ -178,8 +178,9 @@ def test_bfloat16_trains_as_float32_does(name):
     images = jnp.asarray(np.resize(data.train.images, (400, *data.train.images.shape[1:])))
 
     def train(dtype, state, first, last):
-        program = replace(config, dtype=dtype).compile_key
-        return train_steps(program, 4, state, images, jnp.arange(400), (1, 0), 0, 1, first, last)
+        program = replace(config, dtype=dtype).program
+        rates = jnp.full(100, config.learning_rate)
+        return train_steps(program, 4, state, images, jnp.arange(400), rates, (1, 0), 0, 1, first, last)[0]
 
     start = train("float32", create_state(config, data), 0, 200)
     before, means = float(start.sums["loss"]), []

@@ -1,23 +1,30 @@
+import csv
+import json
 import shutil
 import signal
 import tempfile
 import threading
 import zlib
 from dataclasses import replace
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from conftest import TINY, equal_trees, killed, says, slow_training
+from flax import struct
 
 from ae import load_model
 from ae.errors import InputError, TrainingError
 from ae.models import UNet
 from ae.runtime import progress
+from ae.runtime.peak import peak_flops
 from ae.score.evaluate import evaluate, predictor
 from ae.tasks import Denoise
+from ae.train import log, run
 from ae.train import loop as train
-from ae.train import run
+from ae.train.checkpoint import Checkpoints
 from ae.train.loop import fit, read_trained, restore
 
 
@@ -115,6 +122,107 @@ def test_training_learns_and_says_what_on(tiny, data, capsys, tmp_path):
     # the history's validation loss is that of the state it ends with
     loss = evaluate(predictor(tiny), state.variables, tiny.task, data.validation)["loss"]
     assert history[-1]["val_loss"] == pytest.approx(loss, rel=1e-5)
+
+
+def rows_of(path):
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    return [row for row in rows if row["val_loss"]], [row for row in rows if not row["val_loss"]]
+
+
+def test_rows_of_steps_are_logged_beside_those_of_epochs(tiny, data, tmp_path, monkeypatch):
+    """After every call but the first of an epoch and that after a row, where no time has to pass between two."""
+    monkeypatch.setattr(log, "LOG_SECONDS", 0)
+    monkeypatch.setattr(progress, "paced", cut_in_single_steps)
+    _, history = fit(replace(tiny, epochs=2), data, out=tmp_path / "run")
+    epochs, steps = rows_of(tmp_path / "run/history.csv")
+    assert [float(row["val_loss"]) for row in epochs] == [row["val_loss"] for row in history]
+    assert [(row["epoch"], row["step"]) for row in steps] == [("1", "2"), ("1", "4"), ("2", "7"), ("2", "9")]
+    for row in steps:
+        assert float(row["learning_rate"]) == pytest.approx(tiny.learning_rate)
+        assert 0 < float(row["update_norm"]) < float(row["parameter_norm"])
+        speed, share = float(row["images_per_second"]), float(row["share_of_peak"])
+        products = 144 * 9 * (4 + 4)  # two convolutions on 12x12 pixels
+        assert share == pytest.approx(speed * 6 * products / peak_flops("float32", "default"))
+    assert {path.name for path in (tmp_path / "run/tensorboard/steps").iterdir()}
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_rows_of_steps_come_back_once_after_an_interrupt(tiny, data, tmp_path, monkeypatch):
+    """Those after the last checkpoint are trained and logged again."""
+    monkeypatch.setattr(log, "LOG_SECONDS", 0)
+    monkeypatch.setattr(progress, "paced", interrupt_after(9))
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny, data, out=tmp_path / "run")
+    before = rows_of(tmp_path / "run/history.csv")[1]
+    monkeypatch.setattr(progress, "paced", cut_in_single_steps)
+    monkeypatch.setattr(log, "LOG_SECONDS", 1e9)
+    fit(tiny, data, out=tmp_path / "run", resume=True)
+    epochs, steps = rows_of(tmp_path / "run/history.csv")
+    assert steps == before
+    assert [row["epoch"] for row in epochs] == ["1", "2", "3"]
+
+
+def test_a_longer_run_counts_epochs_and_no_rows_of_steps(tiny, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(log, "LOG_SECONDS", 0)
+    monkeypatch.setattr(progress, "paced", cut_in_single_steps)
+    fit(replace(tiny, epochs=2), data, out=tmp_path / "short")
+    run.begin_with(tmp_path / "long", replace(tiny, epochs=3), tmp_path / "short")
+    assert (tmp_path / "long/checkpoints").is_dir()
+
+
+def test_a_profile_is_a_trace_and_changes_nothing(tiny, data, tmp_path):
+    data = data._replace(train=data.train._replace(images=np.tile(data.train.images, (5, 1, 1, 1))))
+    plain, _ = fit(replace(tiny, epochs=1), data)
+    state, _ = fit(replace(tiny, epochs=1), data, out=tmp_path / "run", profile=True)
+    assert equal_trees(plain, state)
+    (trace,) = (tmp_path / "run/tensorboard/plugins/profile").rglob("*.xplane.pb")
+    assert trace.stat().st_size > 1000
+
+
+class FormerState(struct.PyTreeNode):
+    """The tree of the checkpoints that there are."""
+
+    step: Any
+    params: Any
+    batch_stats: Any
+    opt_state: optax.ScaleByAdamState
+    average: Any
+    sums: dict[str, Any]
+
+
+def test_checkpoints_of_earlier_versions_go_on(tiny, data, tmp_path):
+    """Whose tree is spelt out above, with a record and a configuration that lack what is newer."""
+    expected, _ = fit(replace(tiny, epochs=2), data, out=tmp_path / "whole")
+    state, history = fit(replace(tiny, epochs=1), data, out=tmp_path / "run")
+    moments = optax.ScaleByAdamState(state.opt_state.count, state.opt_state.mu, state.opt_state.nu)
+    sums = {"loss": np.float32(0), "accuracy": np.float32(0), "count": np.int32(0)}
+    former = FormerState(state.step, state.params, state.batch_stats, moments, {}, sums)
+    config = replace(tiny, epochs=2).to_dict()
+    for name in ("optimizer", "warmup_steps", "weight_decay", "clip_norm", "precision"):
+        del config[name]
+    shutil.rmtree(tmp_path / "run/checkpoints")
+    checkpoints = Checkpoints(tmp_path / "run/checkpoints")
+    checkpoints.save(6, former, {"config": config, "history": history, "elapsed": 1.0}, score=history[0]["val_loss"])
+    checkpoints.close()
+    (tmp_path / "run/config.json").write_text(json.dumps(config))
+    resumed, history = fit(replace(tiny, epochs=2, precision="float32"), data, out=tmp_path / "run", resume=True)
+    assert [row["epoch"] for row in history] == [1, 2]
+    assert equal_trees(expected, resumed)
+
+
+@pytest.mark.parametrize("fields", [{"optimizer": "adamw", "weight_decay": 0.1}, {"clip_norm": 0.1}])
+def test_other_optimizers_resume_to_the_same_bits(tiny, data, tmp_path, fields):
+    config = replace(tiny, **fields, schedule="cosine", warmup_steps=2, learning_rate=0.01)
+    state, _ = fit(config, data, out=tmp_path / "whole")
+    with pytest.raises(InputError, match="epochs is 3, not 2"):  # on which the schedule depends
+        fit(replace(config, epochs=2), data, out=tmp_path / "whole", resume=True)
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    last = max((tmp_path / "cut/checkpoints").iterdir(), key=lambda path: int(path.name))
+    shutil.rmtree(last)
+    resumed, history = fit(config, data, out=tmp_path / "cut", resume=True)
+    assert len(history) == 3
+    assert equal_trees(state, resumed)
 
 
 def interrupt_after(calls):

@@ -10,6 +10,7 @@ from conftest import golden
 from ae.color import luma
 from ae.errors import InputError
 from ae.models import ChromaUNet, ColorizerAE, ConvAE, DenseAE, KerasIODenoiser, PixelMLP, UNet
+from ae.models.apply import apply
 from ae.models.keras_weights import from_keras
 from ae.presets import PRESETS
 from ae.score.flops import multiply_adds
@@ -194,6 +195,65 @@ def test_first_loss_is_keras_in_float32(name):
     _, scores = jax.jit(train_step, static_argnums=0)(config, state, batch, jax.random.key(0))
     assert scores["loss"].dtype == jnp.float32
     assert float(scores["loss"].mean()) == pytest.approx(arrays["train_loss"][0], rel=1e-5)
+
+
+# In half the bits
+
+
+@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_luma_is_kept_to_the_code_in_half_the_bits(dtype, train):
+    """Of every code, with chroma that the model computes in 16 bits."""
+    model, gray = ChromaUNet((4, 8)), jnp.arange(256).reshape(1, 16, 16, 1) / 255
+    variables = random_variables(model, gray.shape)
+    options = {"train": train, "mutable": ["batch_stats"]} if train else {}
+    output = apply(model, variables, gray, dtype=dtype, **options)
+    output = output[0] if train else output
+    assert output.dtype == jnp.float32
+    np.testing.assert_array_equal(np.round(255 * luma(output)), np.arange(256).reshape(gray.shape))
+    exact = apply(model, variables, gray, **options)
+    assert 0 < float(jnp.abs(output - (exact[0] if train else exact)).max()) < 0.05
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_residual_is_added_to_inputs_that_keep_their_bits(dtype):
+    """With a last layer of zeros, what comes out is what went in."""
+    model, x = UNet((4, 8), residual=True), jax.random.uniform(jax.random.key(1), (2, 8, 8, 1))
+    variables = random_variables(model, x.shape)
+    last = max(variables["params"], key=lambda name: (name.startswith("Conv_"), len(name), name))
+    variables["params"][last] = jax.tree.map(jnp.zeros_like, variables["params"][last])
+    np.testing.assert_array_equal(apply(model, variables, x, dtype=dtype, train=True), x)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        *NARROW.values(),
+        NARROW["pixel_mlp"].clone(pixel_levels=4096),
+        KerasIODenoiser(4),
+        DenseAE(8, (16,)),
+        UNet((4, 8), residual=True),
+        ChromaUNet((4, 8)),
+    ],
+)
+def test_every_product_of_a_model_is_in_the_dtype_that_was_asked_for(model):
+    x = jnp.zeros((2, *model.input_shape))
+    variables = jax.eval_shape(model.init, jax.random.key(0), x)
+    traced = jax.jit(partial(apply, model, dtype="bfloat16", train=False)).trace(variables, x)
+    text = traced.lower(lowering_platforms=("cuda",)).as_text()
+    products = [line for line in text.splitlines() if "stablehlo.convolution" in line or "dot_general" in line]
+    assert products
+    assert not [line for line in products if "xf32>" in line]
+
+
+def test_levels_in_bfloat16_are_the_plain_path_in_bfloat16():
+    plain, x = NARROW["pixel_mlp"], jax.random.uniform(jax.random.key(1), (2, 8, 8, 1))
+    x = x.at[0, 0, 0].set(1.0)  # the last level
+    variables = random_variables(plain, x.shape)
+    expected, found = (
+        apply(model, variables, x, dtype="bfloat16") for model in (plain, plain.clone(pixel_levels=4096))
+    )
+    np.testing.assert_allclose(found, expected, rtol=0.05, atol=0.02 * float(expected.max()))
 
 
 # A pixel MLP as a function of one number

@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 from conftest import TINY, equal_trees, tiny_data
 
-from ae.score.evaluate import examples, noise_key, predictor
+from ae.models import UNet
+from ae.runtime import devices
+from ae.score.evaluate import _add_batches, evaluate, examples, noise_key, predictor
+from ae.score.pictures import _predict_examples, pictures
 from ae.tasks import Denoise
-from ae.train.optimizer import learning_rate
-from ae.train.step import create_state, epoch_order, train_epoch, train_step, zero_sums
+from ae.train import step
+from ae.train.optimizer import learning_rates
+from ae.train.step import DIAGNOSTICS, create_state, epoch_order, train_epoch, train_step, zero_sums
 
 
 def test_a_schedule_moves_the_weights_as_far_as_its_rate(tiny, data):
@@ -18,7 +22,7 @@ def test_a_schedule_moves_the_weights_as_far_as_its_rate(tiny, data):
     train = data.train._replace(images=jnp.asarray(data.train.images[:8]))
     config = replace(tiny, schedule="one-cycle", learning_rate=0.1, epochs=10)
     before = create_state(config, data)
-    *_, after = train_epoch(config, jax.tree.map(jnp.copy, before), train, 1)
+    *_, (after, _) = train_epoch(config, jax.tree.map(jnp.copy, before), train, 1)
     moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), before.params, after.params)
     assert moved["Conv_1"]["kernel"] == pytest.approx(0.1 / 25, rel=0.01)
 
@@ -36,11 +40,72 @@ def test_the_average_of_the_weights_predicts(tiny, data):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), average, state.variables["params"])
 
 
+def test_the_diagnostics_are_those_of_the_last_step(tiny, data):
+    """Norms over all weights, here with numpy; gradients are those of the mean loss."""
+    train = data.train._replace(images=jnp.asarray(data.train.images[:8]))
+    before = create_state(tiny, data)
+    *_, (after, diagnostics) = train_epoch(tiny, jax.tree.map(jnp.copy, before), train, 1)
+    trees = {"before": before.params, "after": after.params, "moment": after.opt_state.mu}
+    flat = {name: np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)]) for name, tree in trees.items()}
+    assert set(diagnostics) == set(DIAGNOSTICS)
+    assert float(diagnostics["learning_rate"]) == pytest.approx(tiny.learning_rate)
+    assert float(diagnostics["parameter_norm"]) == pytest.approx(np.linalg.norm(flat["after"]), rel=1e-5)
+    assert float(diagnostics["update_norm"]) == pytest.approx(np.linalg.norm(flat["after"] - flat["before"]), rel=1e-3)
+    assert float(diagnostics["gradient_norm"]) == pytest.approx(10 * np.linalg.norm(flat["moment"]), rel=1e-5)
+
+
+def test_learning_rates_and_noise_are_values_of_one_program(tiny, data):
+    """A second run is trained, scored and pictured with what the first has compiled, to the bits of its own programs."""
+    configs = [
+        replace(tiny, optimizer="adamw", learning_rate=rate, weight_decay=decay, task=Denoise(sigma), schedule=schedule)
+        for rate, decay, sigma, schedule in ((0.01, 0.1, 0.2, "constant"), (0.03, 0.2, 0.5, "cosine"))
+    ]
+    train, predict = data.train._replace(images=jnp.asarray(data.train.images[:16])), predictor(tiny)
+    programs = (step._create_state, step.train_steps, _add_batches, _predict_examples)
+    for program in programs:
+        program.clear_cache()
+    states, compiled = [], []
+    for config in configs:
+        *_, (state, _) = train_epoch(config, devices.replicate(create_state(config, data)), train, 1)
+        evaluate(predict, state.variables, config.task, data.validation)
+        shown = pictures(predict, state.variables, config.task, data.validation)
+        states.append(state)
+        compiled.append([program._cache_size() for program in programs])
+        np.testing.assert_allclose(shown[0], by_hand(config.task, data.validation, 10), atol=1e-6)
+    assert compiled[0] == compiled[1]
+    for config, state in zip(configs, states, strict=True):
+        for program in programs:
+            program.clear_cache()
+        *_, (alone, _) = train_epoch(config, create_state(config, data), train, 1)
+        assert equal_trees(alone.params, state.params)
+    assert not equal_trees(states[0].params, states[1].params)
+
+
+def by_hand(task, split, first):
+    index = jnp.arange(min(first, len(split.images) - 1), len(split.images))
+    return examples(task, noise_key(split.noise_id), split.images[index], index)[0]
+
+
+@pytest.mark.parametrize("precision", ["default", "float32"])
+def test_products_have_the_precision_of_the_configuration(tiny, data, precision):
+    """Of outputs and of gradients; a CPU computes them in the same way."""
+    config = replace(tiny, precision=precision, model=UNet((2, 2), residual=True))
+    batch = examples(tiny.task, noise_key(1), data.train.images[:8], jnp.arange(8))
+    state = create_state(config, data)
+    lowered = jax.jit(train_step, static_argnums=0).trace(config, state, batch, jax.random.key(0))
+    text = lowered.lower(lowering_platforms=("cuda",)).as_text()
+    products = [line for line in text.splitlines() if "stablehlo.convolution" in line or "dot_general" in line]
+    assert len(products) > 20
+    assert all(("HIGHEST" in line) == (precision == "float32") for line in products)
+    scored = jax.jit(predictor(config)).trace(state.variables, batch[0]).lower(lowering_platforms=("cuda",)).as_text()
+    assert ("HIGHEST" in scored) == (precision == "float32")
+
+
 def test_training_learns_from_its_own_task(tiny, data):
     train = data.train._replace(images=jnp.asarray(data.train.images))
     config = replace(tiny, task=Denoise(sigma=0.9), train_task=tiny.task)
-    *_, expected = train_epoch(tiny, create_state(tiny, data), train, 1)
-    *_, state = train_epoch(config, create_state(config, data), train, 1)
+    *_, (expected, _) = train_epoch(tiny, create_state(tiny, data), train, 1)
+    *_, (state, _) = train_epoch(config, create_state(config, data), train, 1)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), expected.params, state.params)
 
 
@@ -83,7 +148,7 @@ def test_the_numbers_of_a_seed_stay_the_same(tiny, data):
     expected = [0.392651, -0.285705, -0.007867, 0.654473]
     np.testing.assert_allclose(state.params["Conv_0"]["kernel"][0, 0, 0], expected, atol=1e-5)
     assert epoch_order(np.uint32(config.seed), 3, 8).tolist() == [0, 2, 5, 3, 1, 7, 6, 4]
-    *_, state = train_epoch(config, state, train, 3)
+    *_, (state, _) = train_epoch(config, state, train, 3)
     assert float(state.sums["loss"]) / 37 == pytest.approx(1.32929, rel=1e-3)
 
 
@@ -93,7 +158,7 @@ def test_an_epoch_is_keras_epoch(tiny, data, schedule):
     tiny = replace(tiny, schedule=schedule, learning_rate=0.01)
     images = jnp.asarray(data.train.images)
     train = data.train._replace(images=images, start=100)
-    *_, state = train_epoch(tiny, create_state(tiny, data), train, 1)
+    *_, (state, _) = train_epoch(tiny, create_state(tiny, data), train, 1)
     assert int(state.sums["count"]) == len(images) == 37
     assert int(state.step) == 5
 
@@ -104,7 +169,7 @@ def test_an_epoch_is_keras_epoch(tiny, data, schedule):
     for first in range(0, 37, 8):
         index = order[first : first + 8]
         batch = examples(tiny.task, noise_key(data.train.noise_id), images[index], 100 + index)
-        rate = learning_rate(schedule, 0.01, 3 * 5, expected.step)
+        rate = learning_rates(tiny, 1, 5)[expected.step]
         expected, scores = train_step(tiny, expected, batch, key, rate=rate)
         losses += scores["loss"].tolist()
     assert float(state.sums["loss"]) / 37 == pytest.approx(np.mean(losses), rel=1e-4)
@@ -126,7 +191,7 @@ def test_every_step_drops_others(tiny, data):
     def losses(seed):
         state, config_of_seed = create_state(config, data), replace(config, seed=seed)
         for epoch in (1, 2):
-            *_, state = train_epoch(config_of_seed, state.replace(sums=zero_sums()), train, epoch)
+            *_, (state, _) = train_epoch(config_of_seed, state.replace(sums=zero_sums()), train, epoch)
             yield float(state.sums["loss"])
 
     first, second = losses(0)
@@ -187,7 +252,9 @@ def test_noise_is_drawn_once_or_anew_each_epoch(data, new_noise, same, monkeypat
     with jax.disable_jit():
         for epoch in (1, 2):
             state = state.replace(sums=zero_sums())
-            *_, state = train_epoch(config, state, data.train._replace(images=jnp.asarray(data.train.images)), epoch)
+            *_, (state, _) = train_epoch(
+                config, state, data.train._replace(images=jnp.asarray(data.train.images)), epoch
+            )
     assert np.array_equal(seen[1][5], seen[2][5]) == same
 
 

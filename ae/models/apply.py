@@ -11,10 +11,22 @@ Predict = Callable[[Any, jax.Array], jax.Array]
 """(variables, inputs [B, H, W, C]) -> outputs [B, H, W, C']"""
 
 
-def apply(model: nn.Module, variables: Any, inputs: jax.Array, *, dtype: str = "float32", **kwargs: Any) -> Any:
-    """Call `model.apply` with parameters and inputs in a precision; what it returns is float32."""
-    if dtype == "float32":
-        return model.apply(variables, inputs, **kwargs)
-    params = jax.tree.map(lambda x: x.astype(dtype), variables["params"])
-    output = model.apply(variables | {"params": params}, inputs.astype(dtype), **kwargs)
-    return jax.tree.map(lambda x: x.astype(jnp.float32), output)
+def apply(
+    model: nn.Module,
+    variables: Any,
+    inputs: jax.Array,
+    *,
+    dtype: str = "float32",
+    precision: str = "default",
+    **kwargs: Any,
+) -> Any:
+    """Call `model.apply` with parameters and inputs in a dtype; what it returns is float32.
+
+    A model that says so (`float32_inputs`) gets its inputs as they are. `precision`: of products of float32.
+    """
+    if dtype != "float32":
+        variables = variables | {"params": jax.tree.map(lambda x: x.astype(dtype), variables["params"])}
+        inputs = inputs if getattr(model, "float32_inputs", False) else inputs.astype(dtype)
+    with jax.default_matmul_precision(precision):
+        output = model.apply(variables, inputs, **kwargs)
+    return output if dtype == "float32" else jax.tree.map(lambda x: x.astype(jnp.float32), output)

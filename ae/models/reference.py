@@ -32,8 +32,9 @@ class PixelMLP(nn.Module):
         check_channels(x, 1)
         if self.pixel_levels is None:
             return self._layers(x, train)
-        level = jnp.round(x[..., 0] * (self.pixel_levels - 1)).astype(jnp.int32)  # [B, H, W]
-        values = devices.split(jnp.linspace(0, 1, self.pixel_levels)[:, None])
+        exact = x[..., 0].astype(jnp.promote_types(x.dtype, jnp.float32))  # bfloat16 would round 4095 to 4096
+        level = jnp.round(exact * (self.pixel_levels - 1)).astype(jnp.int32)  # [B, H, W]
+        values = devices.split(jnp.linspace(0, 1, self.pixel_levels)[:, None].astype(x.dtype))
         return self._layers(values, train, self._shares(level) if train else None)[level]
 
     def _shares(self, level: jax.Array) -> jax.Array:

@@ -26,6 +26,7 @@ class UNet(nn.Module):
     residual: bool = False  # compute what to add to the input
 
     input_shape = (32, 32, 1)
+    float32_inputs = True  # to which outputs are added; the layers compute in the dtype of their kernels
 
     @property
     def multiple(self) -> int:
@@ -43,7 +44,7 @@ class UNet(nn.Module):
         inputs, x = x, _padded(x, self.multiple)
         x = _levels(self.widths, x)
         x = Conv(self.outputs, (3, 3))(x)
-        x = x[:, : inputs.shape[1], : inputs.shape[2]] + (inputs if self.residual else 0)
+        x = x[:, : inputs.shape[1], : inputs.shape[2]].astype(inputs.dtype) + (inputs if self.residual else 0)
         return x if train else jnp.clip(x, 0, 1)
 
 
@@ -60,12 +61,14 @@ class ChromaUNet(nn.Module):
     momentum: float = 0.99  # of BatchNorm's running statistics
 
     input_shape = (32, 32, 1)
+    float32_inputs = True  # luma, to which chroma is added; the layers compute in the dtype of their kernels
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         check_channels(x, 1)
         features = self.features(x, train)
-        chroma = CHROMA_SCALE * ConvTranspose(2, (2, 2), (2, 2))(features)[:, : x.shape[1], : x.shape[2]]
+        chroma = ConvTranspose(2, (2, 2), (2, 2))(features)[:, : x.shape[1], : x.shape[2]].astype(x.dtype)
+        chroma = CHROMA_SCALE * chroma
         return ycbcr_to_rgb(x, chroma if train else into_gamut(x, chroma))
 
     def features(self, x: jax.Array, train: bool) -> jax.Array:

@@ -12,9 +12,12 @@ PIXEL_MLP = Config(
     data="mnist",
     validation_split="test[:9000]",  # as in the reference: test images choose the epoch
     batch_size=256,
+    precision="float32",
 )
 CONV_AE = replace(PIXEL_MLP, name="conv_ae", model=models.ConvAE())
-COLORIZER_AE = Config(name="colorizer_ae", model=models.ColorizerAE(), task=tasks.Colorize(), data="cifar100")
+COLORIZER_AE = Config(
+    name="colorizer_ae", model=models.ColorizerAE(), task=tasks.Colorize(), data="cifar100", precision="float32"
+)
 
 
 PIXEL_MLP_14, CONV_AE_14 = (  # gone on with for as many epochs as the reference's convolutional autoencoder has

@@ -42,7 +42,7 @@ def colours(
     """Return what a model says of a small frame [h, w, 1] in [0, 1], whose luma has these weights; upright after `turns`."""
     with compiled_quickly():
         upright = jnp.rot90(small, turns)[None]
-        rgb = apply(config.model, variables, upright, dtype=config.dtype, train=False)[0]
+        rgb = apply(config.model, variables, upright, **config.numerics, train=False)[0]
     chroma = saturation * rgb_to_chroma(jnp.rot90(rgb, -turns))
     if weights != BT601:  # which models have learned from
         chroma = rgb_to_chroma(ycbcr_to_rgb(small, chroma), weights)

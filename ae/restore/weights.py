@@ -52,7 +52,7 @@ class Pretrained(NamedTuple):
 
 
 def predict(config: Config, variables: Any, images: jax.Array) -> jax.Array:
-    return jnp.clip(apply(config.model, variables, images, dtype=config.dtype, train=False), 0, 1)
+    return jnp.clip(apply(config.model, variables, images, **config.numerics, train=False), 0, 1)
 
 
 @partial(jax.jit, static_argnums=0)

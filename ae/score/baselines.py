@@ -201,18 +201,19 @@ def _non_local_means(images: np.ndarray, variables: dict[str, Any]) -> np.ndarra
     return np.stack([denoise(image) for image in images])[..., None].astype(np.float32)
 
 
-@cache
 def known(task: Task) -> Task:
     """Return the task with its target as its input."""
-    cls = type(task)
+    cls: Any = type(task)
+    return _known_class(cls)(**{field.name: getattr(task, field.name) for field in fields(task)})
 
+
+@cache  # one class for all noise levels, as programs are compiled for classes
+def _known_class(cls: Any) -> Any:
     def call(self: Task, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
         _, target = cls.__call__(self, key, image)
         return target, target
 
-    return type("Known", (cls,), {"__call__": call})(
-        **{field.name: getattr(task, field.name) for field in fields(task)}
-    )
+    return type("Known", (cls,), {"__call__": call})
 
 
 @dataclass(frozen=True)

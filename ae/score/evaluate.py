@@ -25,7 +25,7 @@ METRICS = {"mse": metrics.mse, "psnr": metrics.psnr, "ssim": metrics.ssim}
 
 def predictor(config: Config) -> Predict:
     """Return the model as it predicts, with BatchNorm's running statistics: (variables, inputs) -> outputs."""
-    return partial(apply, config.model, dtype=config.dtype, train=False)
+    return partial(apply, config.model, **config.numerics, train=False)
 
 
 def noise_key(source: ArrayLike, *, seed: ArrayLike = 0) -> jax.Array:
@@ -84,7 +84,7 @@ def _add_resident(predict, task, names, size, variables, split, sums):
         yield sums
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+@partial(jax.jit, static_argnums=(0, 2, 3))
 def _add_batches(predict, task, names, size, variables, images, start, key, sums, first, last):
     """Add the scores of batches first..last to the sums; the last batch is padded and masked."""
 

@@ -54,3 +54,13 @@ def calls_of_layers(model: nn.Module, x: jax.Array) -> tuple[Any, list[tuple[nn.
 
     with nn.intercept_methods(record):
         return jax.eval_shape(model.init, jax.random.key(0), x), calls
+
+
+def training_flops(model: nn.Module, shape: tuple[int, ...], batch_size: int) -> float:
+    """Return the floating-point operations of a training step on a batch of inputs [H, W, C].
+
+    A product is two, and gradients take twice those of the outputs. A model by levels computes each of them once a batch.
+    """
+    levels = getattr(model, "pixel_levels", None)
+    images = levels / math.prod(shape[:2]) if levels else batch_size
+    return 3 * 2 * images * multiply_adds(model, shape)

@@ -14,7 +14,7 @@ from ae.score.evaluate import examples, noise_key
 from ae.tasks import Task
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(jax.jit, static_argnums=0)
 def _predict_examples(predict, task, variables, key, images, index):
     inputs, targets = examples(task, key, images, index)
     return inputs, targets, predict(variables, inputs)

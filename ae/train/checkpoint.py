@@ -46,7 +46,7 @@ class Checkpoints:
                     shutil.rmtree(path, ignore_errors=True)
 
     def save(self, number: int, tree: Any, record: dict[str, Any], *, score: float | None = None) -> None:
-        """Writes a checkpoint. Lower scores are better; one without a score is kept until two others have come.
+        """Write a checkpoint. Lower scores are better; one without a score is kept until two others have come.
 
         Raises TrainingError where it cannot be written; those before it stay.
         """
@@ -67,7 +67,7 @@ class Checkpoints:
             self._delete(old)
 
     def restore(self, template: Any, *, best: bool = False) -> tuple[Any, dict[str, Any]] | None:
-        """The last (or best) checkpoint that is whole, as (tree, record); None where there is none at all.
+        """Read the last (or best) checkpoint that is whole, as (tree, record); None where there is none at all.
 
         `template` gives structure, shapes and dtypes. Raises InputError where there are checkpoints and all are damaged.
         """
@@ -108,7 +108,7 @@ class Checkpoints:
         return restored.arrays, restored.record
 
     def _check_shapes(self, path: Path, template: Any) -> None:
-        """Before anything is read: orbax gives arrays the shapes that a file claims, and zeros take no room in it."""
+        """Check before anything is read: orbax gives arrays the shapes that a file claims, and zeros take no room in it."""
         leaves = jax.tree_util.tree_leaves_with_path(template)
         expected = {jax.tree_util.keystr(key, simple=True, separator="."): leaf for key, leaf in leaves}
         claimed = jax.tree.leaves(self._checkpointer.metadata(path).item_metadata["arrays"].tree)
@@ -119,7 +119,7 @@ class Checkpoints:
             raise ValueError("its arrays are too large for its files")
 
     def _delete(self, number: int) -> None:
-        """Renames before deleting: half a checkpoint never stands under a number."""
+        """Rename before deleting: half a checkpoint never stands under a number."""
         path = self._directory / str(number)
         if path.exists():
             shutil.rmtree(path.rename(path.with_suffix(".deleted")))
@@ -129,7 +129,7 @@ class Checkpoints:
 
 
 def _try_to_write(directory: Path, size: int) -> None:
-    """Raises OSError where a disk is nearly full: threads of orbax and TensorBoard would find out, and die of it."""
+    """Raise OSError where a disk is nearly full: threads of orbax and TensorBoard would find out, and die of it."""
     with tempfile.TemporaryFile(dir=directory) as file:
         file.write(bytes(size + ROOM_BESIDE))
 

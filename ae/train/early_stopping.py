@@ -17,7 +17,7 @@ class EarlyStop:
     epoch: int = 0
 
     def update(self, loss: float) -> "EarlyStop":
-        """The rule's state after one more epoch."""
+        """Return the rule's state after one more epoch."""
         epoch = self.epoch + 1
         better = EarlyStop(self.patience, loss, epoch, epoch)
         return better if loss < self.best else replace(self, epoch=epoch)
@@ -28,7 +28,7 @@ class EarlyStop:
 
     @classmethod
     def after(cls, history: History, patience: int) -> "EarlyStop":
-        """The rule's state after the epochs of a history."""
+        """Return the rule's state after the epochs of a history."""
         state = cls(patience)
         for row in history:
             state = state.update(row["val_loss"])

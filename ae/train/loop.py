@@ -28,17 +28,19 @@ from ae.runtime.interrupts import deferred_interrupts
 from ae.score.evaluate import evaluate, examples, predictor
 from ae.score.pictures import pictures
 from ae.train.early_stopping import EarlyStop, History
+from ae.train.profile import write_profile
 from ae.train.run import Run, read_checkpoint
 from ae.train.step import TrainState, create_state, state_for, train_epoch, zero_sums
 
 
 def fit(
-    config: Config, data: Data, *, out: str | Path | None = None, resume: bool = False
+    config: Config, data: Data, *, out: str | Path | None = None, resume: bool = False, profile: bool = False
 ) -> tuple[TrainState, History]:
-    """Trains until the epochs are up or early stopping says so; the last weights stay.
+    """Train until the epochs are up or early stopping says so; the last weights stay.
 
     Everything is written to the run directory `out` (see `ae.train.run`); where it is None, nothing is kept. `resume`
-    goes on from the last checkpoint in it. Ctrl-C and SIGTERM end training after a checkpoint, with KeyboardInterrupt.
+    goes on from the last checkpoint in it. `profile`: first write a trace of twenty steps there, for TensorBoard. Ctrl-C and
+    SIGTERM end training after a checkpoint, with KeyboardInterrupt.
     Raises InputError where `out` cannot be used, TrainingError where a loss or a weight is not finite,
     or no checkpoint can be written.
     """
@@ -50,6 +52,8 @@ def fit(
     with Run(Path(out), config, inputs.shape[1:], resume=resume) as run:
         state, history = run.restore(create_state(config, data))
         train, predict = on_devices(data.train), predictor(config)
+        if profile:
+            write_profile(config, state, train, run.path / "tensorboard")
         stop = EarlyStop.after(history, config.patience)
         while not stop.stop and len(history) < config.epochs:
             state = _train_epoch(config, run, state, history, train)
@@ -57,7 +61,7 @@ def fit(
             history, stop = (*history, row), stop.update(row["val_loss"])
             state = state.replace(sums=devices.replicate(zero_sums()))
             run.save(state, history)
-            run.log(history, pictures(predict, state.variables, config.task, data.validation))
+            run.log_epoch(history, pictures(predict, state.variables, config.task, data.validation))
     return state, history
 
 
@@ -87,10 +91,11 @@ def _train_epoch(config: Config, run: Run, state: TrainState, history: History, 
     calls = train_epoch(config, state, train, epoch)
     bar = progress.bar(f"epoch {epoch}/{config.epochs}", len(train.images), done=int(state.sums["count"]))
     with bar, deferred_interrupts() as interrupted:
-        for state in calls:
+        for state, diagnostics in calls:
             _check_finite(state.sums["loss"], epoch)  # waits for the device
             bar.set_postfix(loss=f"{metrics.means(state.sums)['loss']:.4f}", refresh=False)
             bar.update(int(state.sums["count"]) - bar.n)
+            run.log_steps(state, diagnostics, history)
             stop, save = devices.any_process(interrupted.is_set(), run.save_is_due)
             if stop or save:
                 _check_finite(_norm(state.params), epoch)

@@ -1,4 +1,4 @@
-"""Adam as Keras has it, and learning rates."""
+"""Optimizers, and their learning rates."""
 
 from functools import partial
 
@@ -6,21 +6,51 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from ae.config import Config
 
-def learning_rate(schedule: str, peak: float, steps: int, step: jax.Array) -> float | jax.Array:
-    """The learning rate of a step, of a run of so many steps.
+
+def learning_rates(config: Config, epoch: int, steps: int) -> jax.Array:
+    """Return the learning rates [steps] of the steps of an epoch, counted from 1.
 
     "one-cycle" (Smith and Topin, 2018): up to the peak in a fifth of the run, then down to a thousandth of where it began.
+    "cosine" (Loshchilov and Hutter, 2017): down to 0 along half a cosine, after the warm-up.
     """
-    if schedule == "constant":
-        return peak
-    return optax.cosine_onecycle_schedule(steps, peak, pct_start=0.2, div_factor=25, final_div_factor=1000)(step)
+    if config.schedule == "constant" and not config.warmup_steps:
+        return jnp.full(steps, config.learning_rate, jnp.float32)
+    return _scheduled(config, config.epochs * steps, steps, (epoch - 1) * steps)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))  # as one program: rounded in the same way wherever a run goes on
+def _scheduled(config: Config, run_steps: int, steps: int, first: int) -> jax.Array:
+    return jax.vmap(_schedule(config, run_steps))(first + jnp.arange(steps)).astype(jnp.float32)  # no weak type
+
+
+def _schedule(config: Config, steps: int) -> optax.Schedule:
+    peak, warmup = config.learning_rate, config.warmup_steps
+    if config.schedule == "one-cycle":
+        return optax.cosine_onecycle_schedule(steps, peak, pct_start=0.2, div_factor=25, final_div_factor=1000)
+    constant = config.schedule == "constant"
+    after = optax.constant_schedule(peak) if constant else optax.cosine_decay_schedule(peak, max(1, steps - warmup))
+    return optax.join_schedules([optax.linear_schedule(0, peak, warmup), after], [warmup]) if warmup else after
+
+
+def optimizer(config: Config, rate: float | jax.Array) -> optax.GradientTransformation:
+    """Return the optimizer of a configuration, at a learning rate.
+
+    Weights that decay are kernels: biases and BatchNorm's scales stay (Loshchilov and Hutter, 2019, decays all).
+    """
+    if config.optimizer == "keras_adam":
+        adam: optax.GradientTransformation = keras_adam(rate)
+    else:
+        kernels = partial(jax.tree.map, lambda weight: weight.ndim > 1)
+        adam = optax.adamw(rate, weight_decay=config.weight_decay, mask=kernels)
+    return adam if config.clip_norm is None else optax.chain(optax.clip_by_global_norm(config.clip_norm), adam)
 
 
 def keras_adam(
     learning_rate: float | jax.Array, *, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-7
 ) -> optax.GradientTransformation:
-    """Adam (Kingma and Ba, 2015) as Keras computes it.
+    """Return Adam (Kingma and Ba, 2015) as Keras computes it.
 
     Epsilon is added to sqrt(v) before the bias correction (the paper's "epsilon hat"), where `optax.adam` adds it after.
     """

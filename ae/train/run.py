@@ -1,18 +1,18 @@
 """The directory of a run.
 
 config.json     what was asked for
-history.csv     a row an epoch
+history.csv     a row an epoch, and each half minute one of steps, which has no val_loss
 checkpoints/    the last two, and the best
 weights.safetensors, weights_best.safetensors    after the last epoch, and after the best: what it takes to use the model
-tensorboard/    scalars and sample images
+tensorboard/    both, with sample images; a profile, where one was asked for
 metrics.json, curves.png, grid.png, images.png    once it is finished (see `ae.report.result`)
 """
 
-import csv
-import io
 import json
 import shutil
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,27 +25,30 @@ from ae.restore.load import RUN_WEIGHTS, Checkpoint, read_config
 from ae.restore.weights import write_weights
 from ae.runtime import devices
 from ae.runtime.files import write_text
-from ae.score.pictures import strip
+from ae.train import log
 from ae.train.checkpoint import Checkpoints
 from ae.train.early_stopping import History
+from ae.train.step import TrainState
+from ae.train.tensorboard import TensorBoard
 
 CHECKPOINT_SECONDS = 180  # between two checkpoints within an epoch
 
 
 def differences(ours: Config, theirs: Config) -> list[str]:
-    """In which fields two configurations differ that training depends on.
+    """Return in which fields two configurations differ that training depends on.
 
-    Name and patience are not among them, and neither is the number of epochs, unless the schedule depends on it.
+    Name and patience are not among them, and neither is the number of epochs, unless the schedule depends on it. Precision
+    is left to who resumes: earlier versions did not record it.
     """
     a, b = ours.to_dict(), theirs.to_dict()
-    free = ("name", "patience", "reference_split", *(["epochs"] if ours.schedule == "constant" else []))
+    free = ("name", "patience", "reference_split", "precision", *(["epochs"] if ours.schedule == "constant" else []))
     return [f"{key} is {b[key]}, not {a[key]}" for key in a if a[key] != b[key] and key not in free]
 
 
 def begin_with(path: Path, config: Config, other: Path) -> None:
-    """Gives a run that has not begun the checkpoints of another one, where that has trained in the same way and less."""
+    """Give a run that has not begun the checkpoints of another one, where that has trained in the same way and less."""
     history = other / "history.csv"
-    if path.exists() or not history.exists() or len(history.read_text().splitlines()) - 1 >= config.epochs:
+    if path.exists() or not history.exists() or log.epochs_in(history) >= config.epochs:
         return
     if differences(config, read_config(other, config, any_name=True)):
         return
@@ -56,7 +59,7 @@ def begin_with(path: Path, config: Config, other: Path) -> None:
 
 
 def read_checkpoint(path: Path, config: Config, template: Any, *, best: bool = False) -> tuple[Any, History]:
-    """(state, history) of the last or best checkpoint of a run directory.
+    """Read (state, history) of the last or best checkpoint of a run directory.
 
     Raises InputError where there is none, or where it is of another configuration.
     """
@@ -87,7 +90,8 @@ class Run:
     def __init__(self, path: Path, config: Config, input_shape: tuple[int, ...], *, resume: bool) -> None:
         self.path, self._config, self._input_shape = path, config, input_shape
         self._checkpoints = self._open(resume) if devices.is_first() else None
-        self._writer: Any = None  # of TensorBoard
+        self._tensorboard = TensorBoard(path / "tensorboard", config)
+        self._meter, self._rows = log.Meter(), log.Rows()
         self._began = self._saved = time.perf_counter()
 
     def _open(self, resume: bool) -> Checkpoints:
@@ -110,15 +114,15 @@ class Run:
     def __exit__(self, *exception: object) -> None:
         if self._checkpoints:
             self._checkpoints.close()
-        if self._writer:
-            self._writer.close()
+        self._tensorboard.close()
 
     def restore(self, state: Any) -> tuple[Any, History]:
-        """State and history of the last whole checkpoint, or those of the beginning; on every device."""
+        """Return state and history of the last whole checkpoint, or those of the beginning; on every device."""
         restored = self._checkpoints.restore(state) if self._checkpoints else None
         if restored:
             _check_record(self.path, self._config, restored[1])
-            _write_history(self.path / "history.csv", restored[1]["history"])  # it may be a row behind, or ahead
+            self._rows = tuple(restored[1].get("steps", ()))  # which runs of earlier versions lack
+            self._write_history(restored[1]["history"])  # it may be a row behind, or ahead
         state, record = restored or (state, {"elapsed": 0, "history": ()})
         state = devices.replicate(devices.from_first(state))
         record = json.loads(devices.text_from_first(json.dumps(record)))
@@ -145,27 +149,47 @@ class Run:
         ended = int(state.sums["count"]) == 0
         if ended:
             self._write_weights(state.variables, history)
-        record = {"config": self._config.to_dict(), "history": history, "elapsed": self.elapsed}
+        record = {"config": self._config.to_dict(), "history": history, "steps": self._rows, "elapsed": self.elapsed}
         # A step and the end of an epoch each count one, so that the last step of an epoch and its end have two numbers.
         number = int(state.step) + len(history)
         self._checkpoints.save(number, state, record, score=history[-1]["val_loss"] if ended else None)
         if ended:
-            _write_history(self.path / "history.csv", history)
+            self._write_history(history)
+
+    def _write_history(self, history: History) -> None:
+        with self._said_if_full("history"):
+            log.write_history(self.path / "history.csv", history, self._rows)
+
+    @contextmanager
+    def _said_if_full(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise TrainingError(
+                f"no {what} can be written to {self.path} ({error.strerror}): make room, then go on with --resume"
+            ) from error
 
     def _write_weights(self, variables: dict[str, Any], history: History) -> None:
         *before, last = (row["val_loss"] for row in history)
         result = {"preset": self._config.name, "epochs": len(history), "input_shape": list(self._input_shape)}
         names: list[Checkpoint] = ["last", "best"] if all(last < loss for loss in before) else ["last"]
-        try:
+        with self._said_if_full("weights"):
             for name in names:
                 write_weights(self.path / RUN_WEIGHTS[name], self._config, variables, result, np.float32)
-        except OSError as error:
-            raise TrainingError(
-                f"no weights can be written to {self.path} ({error.strerror}): make room, then go on with --resume"
-            ) from error
 
-    def log(self, history: History, pictures: tuple[jax.Array, jax.Array, jax.Array]) -> None:
-        """Prints the last epoch, and writes it to TensorBoard with (inputs, targets, outputs) of sample images."""
+    def log_steps(self, state: TrainState, diagnostics: Mapping[str, jax.Array], history: History) -> None:
+        """Write a row of steps, where half a minute of training has passed since the last one."""
+        self._meter.update(int(state.sums["count"]))
+        if not self._checkpoints or not self._meter.row_is_due:
+            return
+        values = log.step_row(self._config, self._input_shape, state, diagnostics, self._meter.restart())
+        row = {"epoch": len(history) + 1, **values}
+        self._rows = (*self._rows, row)
+        self._write_history(history)
+        self._tensorboard.write_step(row)
+
+    def log_epoch(self, history: History, pictures: tuple[jax.Array, jax.Array, jax.Array]) -> None:
+        """Print the last epoch, and write it to TensorBoard with (inputs, targets, outputs) of sample images."""
         if not self._checkpoints:
             return
         row, task = history[-1], self._config.task
@@ -175,23 +199,4 @@ class Run:
             f"{row['seconds']:.0f} s",
             flush=True,
         )
-        if self._writer is None:
-            from tensorboardX import SummaryWriter
-
-            self._writer = SummaryWriter(str(self.path / "tensorboard"), purge_step=row["epoch"])
-            self._writer.add_text("config", f"```\n{json.dumps(self._config.to_dict(), indent=2)}\n```")
-        for name in ("loss", "accuracy"):
-            self._writer.add_scalars(name, {"train": row[name], row["validation"]: row[f"val_{name}"]}, row["epoch"])
-        shown = (strip(*pictures) * 255).round().astype(np.uint8)
-        self._writer.add_image(" / ".join(task.labels), shown, row["epoch"], dataformats="HWC")
-        self._writer.flush()
-
-
-def _write_history(path: Path, history: History) -> None:
-    """Without the times, so that the same run writes the same file."""
-    text = io.StringIO()
-    columns = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "validation")
-    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    write_text(path, text.getvalue())
+        self._tensorboard.write_epoch(row, pictures)

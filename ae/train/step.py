@@ -1,4 +1,8 @@
-"""Steps of training as pure functions: (state, batch, key) -> (state, scores)."""
+"""Steps of training as pure functions: (config, state, batch, key) -> (state, scores).
+
+Compiled ones take a configuration as a pytree: weight decay and noise are values, and the rest of it says which program it
+is. Learning rates are values too.
+"""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -21,11 +25,11 @@ from ae.data.streamed import Streamed, stream
 from ae.models.apply import apply
 from ae.runtime import devices, progress
 from ae.score.evaluate import TRAINING_SCORES, examples, noise_key, scores
-from ae.train.optimizer import keras_adam, learning_rate
+from ae.train.optimizer import learning_rates, optimizer
 
 
 class TrainState(struct.PyTreeNode):
-    """All that training changes."""
+    """All that training changes; its tree is what checkpoints hold."""
 
     step: jax.Array  # updates so far, int32
     params: Any
@@ -41,26 +45,27 @@ class TrainState(struct.PyTreeNode):
 
 
 def create_state(config: Config, data: Data) -> TrainState:
-    """The state before the first step."""
-    return _create_state(config.compile_key, np.uint32(config.seed), data.train.images[:1])
+    """Return the state before the first step."""
+    return _create_state(config.program, np.uint32(config.seed), data.train.images[:1])
 
 
-@partial(jax.jit, static_argnums=0)  # compiled as one: a hundred small programs take seconds
+@jax.jit  # compiled as one: a hundred small programs take seconds
 def _create_state(config: Config, seed: ArrayLike, image: jax.Array) -> TrainState:
     key = jax.random.fold_in(jax.random.key(seed), 0)
     return state_for(config, key, examples(config.task, key, image, jnp.arange(1))[0])
 
 
 def state_for(config: Config, key: jax.Array, inputs: jax.Array) -> TrainState:
-    """The state before the first step of a model for such inputs [1, H, W, C]."""
+    """Return the state before the first step of a model for such inputs [1, H, W, C]."""
     variables = config.model.init(key, inputs)
     params = variables["params"]
-    opt_state = keras_adam(config.learning_rate).init(params)
+    opt_state = optimizer(config, config.learning_rate).init(params)
     average = jax.tree.map(jnp.copy, params) if config.ema_decay else {}
     return TrainState(jnp.int32(0), params, variables.get("batch_stats", {}), opt_state, average, zero_sums())
 
 
 def zero_sums() -> dict[str, jax.Array]:
+    """Return the sums of scores before an epoch."""
     return {name: jnp.float32(0) for name in TRAINING_SCORES} | {"count": jnp.int32(0)}
 
 
@@ -72,28 +77,53 @@ def train_step(
     *,
     rate: float | jax.Array | None = None,
 ) -> tuple[TrainState, dict[str, jax.Array]]:
-    """One update on a batch (inputs, targets), each [B, H, W, C]: (new state, scores [B] before the update).
+    """Make one update on a batch (inputs, targets), each [B, H, W, C]: (new state, scores [B] before the update).
 
     `key` is for models that draw random numbers, as dropout does. `rate`: learning rate, if not the configuration's.
     """
+    state, batch_scores, _ = _step(config, state, batch, key, config.learning_rate if rate is None else rate)
+    return state, batch_scores
+
+
+def _step(
+    config: Config, state: TrainState, batch: tuple[jax.Array, jax.Array], key: jax.Array, rate: float | jax.Array
+) -> tuple[TrainState, dict[str, jax.Array], dict[str, jax.Array]]:
+    """`train_step`, and its diagnostics."""
+    gradients, batch_stats, batch_scores = _gradients(config, state, batch, key)
+    updates, opt_state = optimizer(config, rate).update(gradients, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    average = _averaged(config, state, params)
+    state = TrainState(state.step + 1, params, batch_stats, opt_state, average, state.sums)
+    trees = {"gradient_norm": gradients, "parameter_norm": params, "update_norm": updates}
+    trees = lax.optimization_barrier(trees)  # or XLA fuses norms with gradients, which rounds these in another way
+    norms = {name: optax.tree.norm(tree) for name, tree in trees.items()}
+    return state, batch_scores, {"learning_rate": jnp.float32(rate), **norms}
+
+
+def _gradients(
+    config: Config, state: TrainState, batch: tuple[jax.Array, jax.Array], key: jax.Array
+) -> tuple[Any, Any, dict[str, jax.Array]]:
+    """Gradients of the mean loss, BatchNorm's statistics after the batch, and the scores [B] of its images."""
     inputs, targets = batch
 
     def mean_loss(params):
         variables = state.variables | {"params": params}
-        kwargs = {"train": True, "mutable": ["batch_stats"], "rngs": {"dropout": key}}
-        output, updates = apply(config.model, variables, inputs, dtype=config.dtype, **kwargs)
+        kwargs: dict[str, Any] = {"train": True, "mutable": ["batch_stats"], "rngs": {"dropout": key}}
+        output, updates = apply(config.model, variables, inputs, **config.numerics, **kwargs)
         batch_scores = scores(config.training_task, TRAINING_SCORES, output, targets)
-        return batch_scores["loss"].mean(), (batch_scores, updates.get("batch_stats", state.batch_stats))
+        return batch_scores["loss"].mean(), (updates.get("batch_stats", state.batch_stats), batch_scores)
 
-    (_, (batch_scores, batch_stats)), gradients = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
-    optimizer = keras_adam(config.learning_rate if rate is None else rate)
-    updates, opt_state = optimizer.update(gradients, state.opt_state)
-    params = optax.apply_updates(state.params, updates)
-    changes = {"params": params, "batch_stats": batch_stats, "opt_state": opt_state}
-    if config.ema_decay:
-        share = jnp.maximum(1 - config.ema_decay, 1 / (state.step + 1))  # at first the mean of all weights so far
-        changes["average"] = optax.incremental_update(params, state.average, share)
-    return state.replace(step=state.step + 1, **changes), batch_scores
+    with jax.default_matmul_precision(config.precision):  # of the gradients' products too
+        gradients, (batch_stats, batch_scores) = jax.grad(mean_loss, has_aux=True)(state.params)
+    return gradients, batch_stats, batch_scores
+
+
+def _averaged(config: Config, state: TrainState, params: Any) -> Any:
+    """The running average of the weights after a step: at first the mean of all so far."""
+    if not config.ema_decay:
+        return state.average
+    share = jnp.maximum(1 - config.ema_decay, 1 / (state.step + 1))
+    return optax.incremental_update(params, state.average, share)
 
 
 def _training_key(seed: ArrayLike) -> jax.Array:
@@ -102,51 +132,57 @@ def _training_key(seed: ArrayLike) -> jax.Array:
 
 @partial(jax.jit, static_argnums=2)
 def epoch_order(seed: ArrayLike, epoch: int, count: int) -> jax.Array:
-    """The order in which an epoch goes through so many images."""
+    """Return the order in which an epoch goes through so many images."""
     return jax.random.permutation(jax.random.fold_in(_training_key(seed), epoch), count)
 
 
-@partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
+DIAGNOSTICS = ("learning_rate", "gradient_norm", "parameter_norm", "update_norm")  # of a step
+Diagnosed = tuple[TrainState, dict[str, jax.Array]]
+"""A state, and the `DIAGNOSTICS` of the step that led to it."""
+
+
+@partial(jax.jit, static_argnums=1, donate_argnums=2)
 def train_steps(
     config: Config,
     size: int,
     state: TrainState,
     images: jax.Array,
     order: jax.Array,
+    rates: jax.Array,
     place: tuple[ArrayLike, int],
     seed: ArrayLike,
     epoch: int,
     first: int,
     last: int,
-) -> TrainState:
+) -> Diagnosed:
     """Train on images first..last of an epoch's order, `size` at a time.
 
-    `place`: the source split of the images, and the index there of the first of them.
+    `config`: a `Config.program`. `rates`: learning rates of the epoch's steps. `place`: the source split of the images, and
+    the index there of the first of them.
     """
-    key, noise = _keys(config, place, seed, epoch)
-    steps = _steps_of_run(config, len(images))
+    keys = _keys(config, place, seed, epoch)
 
-    def step(i, state):
+    def step(i, carry):
         index = lax.dynamic_slice_in_dim(order, first + i * size, size)
-        return _train_batch(config, steps, state, images[index], place[1] + index, key, noise)
+        return _train_batch(config, carry[0], images[index], place[1] + index, rates, keys)
 
-    return lax.fori_loop(0, (last - first) // size, step, state)
+    nothing = dict.fromkeys(DIAGNOSTICS, jnp.float32(0))
+    return lax.fori_loop(0, (last - first) // size, step, (state, nothing))
 
 
-@partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
+@partial(jax.jit, donate_argnums=1)
 def train_on_batch(
     config: Config,
-    count: int,
     state: TrainState,
     images: jax.Array,
     index: jax.Array,
+    rates: jax.Array,
     place: tuple[ArrayLike, int],
     seed: ArrayLike,
     epoch: int,
-) -> TrainState:
-    """Train on images [B, H, W, C] with these indices in a split of `count`, as `train_steps` does."""
-    key, noise = _keys(config, place, seed, epoch)
-    return _train_batch(config, _steps_of_run(config, count), state, images, place[1] + index, key, noise)
+) -> Diagnosed:
+    """Train on images [B, H, W, C] with these indices in their split, as `train_steps` does."""
+    return _train_batch(config, state, images, place[1] + index, rates, _keys(config, place, seed, epoch))
 
 
 def _keys(config: Config, place: tuple[ArrayLike, int], seed: ArrayLike, epoch: int) -> tuple[jax.Array, jax.Array]:
@@ -155,28 +191,24 @@ def _keys(config: Config, place: tuple[ArrayLike, int], seed: ArrayLike, epoch: 
     return key, jax.random.fold_in(noise, epoch) if config.new_noise_each_epoch else noise
 
 
-def _steps_of_run(config: Config, count: int) -> int:
-    return config.epochs * -(-count // config.batch_size)
-
-
 def _train_batch(
     config: Config,
-    steps: int,
     state: TrainState,
     images: jax.Array,
     index: jax.Array,
-    key: jax.Array,
-    noise: jax.Array,
-) -> TrainState:
-    """One of the run's `steps`, on images with these indices in the source split."""
+    rates: jax.Array,
+    keys: tuple[jax.Array, jax.Array],
+) -> Diagnosed:
+    """A step of an epoch, on images with these indices in the source split."""
+    key, noise = keys
     batch = devices.split(examples(config.training_task, noise, images, index))
-    rate = learning_rate(config.schedule, config.learning_rate, steps, state.step)
-    state, batch_scores = train_step(config, state, batch, jax.random.fold_in(key, state.step), rate=rate)
+    rate = rates[state.step % len(rates)]
+    state, batch_scores, diagnostics = _step(config, state, batch, jax.random.fold_in(key, state.step), rate)
     sums = metrics.masked_sums(batch_scores, jnp.ones(len(images), bool))
-    return state.replace(sums=jax.tree.map(jnp.add, state.sums, sums))
+    return state.replace(sums=jax.tree.map(jnp.add, state.sums, sums)), diagnostics
 
 
-def train_epoch(config: Config, state: TrainState, split: Split, epoch: int) -> Iterator[TrainState]:
+def train_epoch(config: Config, state: TrainState, split: Split, epoch: int) -> Iterator[Diagnosed]:
     """Yield the state after each call of about a second, from where the state is in the epoch to its end.
 
     A last batch that is not full is trained on all the same, as Keras does. Whether the split is resident or streamed,
@@ -184,32 +216,31 @@ def train_epoch(config: Config, state: TrainState, split: Split, epoch: int) -> 
     """
     place, seed = (np.uint32(split.noise_id), split.start), np.uint32(config.seed)
     order = epoch_order(seed, epoch, len(split.images))
+    size = min(config.batch_size, len(split.images))
+    rates = devices.replicate(learning_rates(config, epoch, -(-len(split.images) // size)))
     if isinstance(split.images, Streamed):
-        yield from _train_streamed(config, state, split.images, np.asarray(order), place, seed, epoch)
+        yield from _train_streamed(
+            config.program, size, state, split.images, np.asarray(order), rates, place, seed, epoch
+        )
     else:
-        yield from _train_resident(config, state, split.images, devices.replicate(order), place, seed, epoch)
+        order = devices.replicate(order)
+        yield from _train_resident(config.program, size, state, split.images, order, rates, place, seed, epoch)
 
 
-def _train_streamed(config, state, images, order, place, seed, epoch):
-    size, count, seen = min(config.batch_size, len(images)), len(images), int(state.sums["count"])
+def _train_streamed(config, size, state, images, order, rates, place, seed, epoch):
+    count, seen = len(images), int(state.sums["count"])
     with closing(stream(images, order[seen:], size)) as batches:
         for first, last in progress.paced(-(-seen // size), -(-count // size)):
             for batch, index in islice(batches, last - first):
                 jax.block_until_ready(state.step)  # or batches would pile up on the devices
-                state = train_on_batch(config.compile_key, count, state, batch, index, place, seed, epoch)
-            yield state
+                state, diagnostics = train_on_batch(config, state, batch, index, rates, place, seed, epoch)
+            yield state, diagnostics
 
 
-def _train_resident(config, state, images, order, place, seed, epoch):
-    size = min(config.batch_size, len(images))
+def _train_resident(config, size, state, images, *of_epoch):
     full, seen = len(images) // size, int(state.sums["count"])
     for first, last in progress.paced(seen // size, full):
-        state = train_steps(
-            config.compile_key, size, state, images, order, place, seed, epoch, first * size, last * size
-        )
-        yield state
+        state, diagnostics = train_steps(config, size, state, images, *of_epoch, first * size, last * size)
+        yield state, diagnostics
     if (rest := len(images) % size) and seen < len(images):
-        state = train_steps(
-            config.compile_key, rest, state, images, order, place, seed, epoch, full * size, len(images)
-        )
-        yield state
+        yield train_steps(config, rest, state, images, *of_epoch, full * size, len(images))

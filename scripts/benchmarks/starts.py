@@ -43,7 +43,8 @@ def compile_seconds(presets: Sequence[str]) -> dict[str, float]:
         config, size = preset(name), preset(name).batch_size
         images, state = example(config, size)
         began = time.perf_counter()
-        train_steps.lower(config.compile_key, size, state, images, np.arange(size), (1, 0), 0, 1, 0, size).compile()
+        order, rates = np.arange(size), np.ones(1, np.float32)
+        train_steps.lower(config.program, size, state, images, order, rates, (1, 0), 0, 1, 0, size).compile()
         seconds[name] = time.perf_counter() - began
     jax.config.update("jax_enable_compilation_cache", True)
     return seconds
@@ -65,9 +66,9 @@ import runpy, sys
 from ae.train import step
 steps = step.train_steps
 def started(*arguments):
-    state = steps(*arguments)  # returns while the step runs
+    done = steps(*arguments)  # returns while the step runs
     print("started", flush=True)
-    return state
+    return done
 step.train_steps = started
 del sys.argv[0]
 runpy.run_path(sys.argv[0], run_name="__main__")

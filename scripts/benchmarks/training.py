@@ -66,7 +66,7 @@ def ours(config: Any, layers: Sequence[tuple[Any, ...]]) -> tuple[Timer, int, fl
 
     images, start = example(config, config.batch_size)
     batch = devices.replicate(examples(config.task, jax.random.key(0), images, jnp.arange(len(images))))
-    key, program = jax.random.key(0), config.compile_key
+    key, program = jax.random.key(0), config.program
     weights = {f"weight_{i}": np.asarray(w) for i, w in enumerate(in_order(start.params, layers))}
     handle, file = tempfile.mkstemp(suffix=".npz")
     os.close(handle)
@@ -106,7 +106,7 @@ def epoch_overhead(config: Any, bare: Timer, seconds: float) -> float:
     ratios = []
     with progress.bar("epoch", len(split.images)) as bar:
         began = time.perf_counter()
-        for state in train_epoch(config, start, split, 1):
+        for state, _ in train_epoch(config, start, split, 1):
             done = int(state.sums["count"]) - bar.n
             bar.set_postfix(loss=f"{metrics.means(state.sums)['loss']:.4f}", refresh=False)
             bar.update(done)

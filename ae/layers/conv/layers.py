@@ -73,10 +73,10 @@ conv_transpose.defvjp(_conv_transpose_forward, _conv_transpose_backward)
 
 
 def _parameters(layer: nn.Module, x: jax.Array, shape: tuple[int, ...]) -> list[jax.Array]:
-    """Return the input, the kernel and the bias of a layer, of one dtype."""
+    """Return the input, the kernel and the bias of a layer, in the dtype of the kernel."""
     kernel = layer.param("kernel", nn.initializers.glorot_uniform(), shape, jnp.float32)
     bias = layer.param("bias", nn.initializers.zeros_init(), (layer.features,), jnp.float32)
-    return nn.dtypes.promote_dtype(x, kernel, bias)
+    return nn.dtypes.promote_dtype(x, kernel, bias, dtype=kernel.dtype)
 
 
 class Conv(nn.Module):
