@@ -3,6 +3,7 @@ import os
 import runpy
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -51,6 +52,33 @@ def tfds_dir():
 def decoded(cache_dir, monkeypatch):
     """For tests that only read the data sets: one cache for all of them, so that each is decoded once."""
     monkeypatch.setenv("XDG_CACHE_HOME", os.environ["AE_TESTS_COMPILED"])
+
+
+@pytest.fixture
+def small_mnist(tmp_path, monkeypatch):
+    """(folder, images): MNIST with 25 images a split, which are noise, prepared as the real one is."""
+    from tensorflow_datasets.core.download import DownloadManager
+    from tensorflow_datasets.image_classification import mnist
+
+    from ae.data.prepare import download_and_prepare
+
+    images = np.random.default_rng(0).integers(0, 256, (25, 28, 28), dtype=np.uint8)
+    folder, files = tmp_path / "tfds", {"data": tmp_path / "images", "labels": tmp_path / "labels"}
+    files["data"].write_bytes(_idx(images))
+    files["labels"].write_bytes(_idx(np.arange(25, dtype=np.uint8) % 10))
+    paths = {f"{split}_{part}": path for split in ("train", "test") for part, path in files.items()}
+    with monkeypatch.context() as download:
+        download.setattr(DownloadManager, "download_and_extract", lambda self, urls: paths)
+        download.setattr("requests.head", lambda url, **kwargs: None)
+        download.setattr(mnist, "_TRAIN_EXAMPLES", 25)
+        download.setattr(mnist, "_TEST_EXAMPLES", 25)
+        download_and_prepare("mnist", folder)
+    return folder, images
+
+
+def _idx(array):
+    """Bytes of an array in the format in which MNIST is distributed."""
+    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
 import json
-import struct
 import sys
 import time
 from dataclasses import replace
@@ -123,29 +122,12 @@ def test_unknown_data_sets_and_splits(tmp_path):
         load_data(replace(quick, test_split="test[9000:]"))
 
 
-def idx(array):
-    """Bytes of an array in the format in which MNIST is distributed."""
-    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
-
-
-def test_mnist_is_prepared_without_tensorflow(tmp_path, monkeypatch):
-    from tensorflow_datasets.core.download import DownloadManager
-    from tensorflow_datasets.image_classification import mnist
-
-    images = np.random.default_rng(0).integers(0, 256, (25, 28, 28), dtype=np.uint8)
-    labels = np.arange(25, dtype=np.uint8) % 10
-    (tmp_path / "images").write_bytes(idx(images))
-    (tmp_path / "labels").write_bytes(idx(labels))
-    paths = {f"{split}_{part}": tmp_path / part[:6] for split in ("train", "test") for part in ("data", "labels")}
-    paths |= {"train_data": tmp_path / "images", "test_data": tmp_path / "images"}
-    monkeypatch.setattr(DownloadManager, "download_and_extract", lambda self, urls: paths)
-    monkeypatch.setattr("requests.head", lambda url, **kwargs: None)
-    monkeypatch.setattr(mnist, "_TRAIN_EXAMPLES", 25)
-    monkeypatch.setattr(mnist, "_TEST_EXAMPLES", 25)
-    loaded = load_data(replace(preset("conv_ae"), validation_split="test"), data_dir=tmp_path / "tfds")
+def test_mnist_is_prepared_without_tensorflow(small_mnist):
+    folder, images = small_mnist
+    loaded = load_data(replace(preset("conv_ae"), validation_split="test"), data_dir=folder)
     assert "tensorflow" not in sys.modules
     assert {image.tobytes() for image in loaded.train.images} == {image.tobytes() for image in images}
-    info = json.loads((tmp_path / "tfds/mnist/3.0.1/dataset_info.json").read_text())
+    info = json.loads((folder / "mnist/3.0.1/dataset_info.json").read_text())
     assert info["fileFormat"] == "array_record"
 
 
