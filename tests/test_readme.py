@@ -4,20 +4,29 @@ import os
 import re
 import socket
 import subprocess
+from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
+import train
 from clips import luma_frames, make_clip
 from conftest import ROOT, python, refused
 from PIL import Image
+from test_shell import refusal
+
+import ae
+from ae.presets.shell import parse
 
 README = (ROOT / "README.md").read_text()
 PAGES = dict.fromkeys(re.findall(r"\]\((docs/\w+\.md|CONTRIBUTING\.md)\)", README))  # as a reader follows them
 TEXT = "".join([README, *((ROOT / page).read_text() for page in PAGES)])
 BLOCKS = re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
-LINES = dict.fromkeys(line.partition(" #")[0].strip() for block in BLOCKS for line in block.splitlines())
+LINES = dict.fromkeys(
+    line.partition(" #")[0].strip() for block in BLOCKS for line in re.sub(r"\\\n\s*", "", block).splitlines()
+)
 COMMANDS = [line for line in LINES if "scripts/" in line]
 EXAMPLES = list(dict.fromkeys(re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)))
 FILES = {example.partition("\n")[0].removeprefix("# "): example for example in EXAMPLES if example.startswith("# my_")}
@@ -26,13 +35,25 @@ ONE_EPOCH = ("--limit", "16", "--epochs", "1")
 TRAINING = {
     "python scripts/train.py pixel_mlp --data-dir DIR": ONE_EPOCH,
     "python scripts/train.py pixel_mlp --resume": ("--data-dir", "DIR", "--limit", "16", "--epochs", "2"),
-    "python scripts/train.py keras_io_denoiser --data sample": ONE_EPOCH,
     "python scripts/evaluate.py runs/pixel_mlp": ("--data-dir", "DIR"),
     "python scripts/export.py runs/pixel_mlp mlp.jax": (),
     "python scripts/export.py runs/pixel_mlp mlp.safetensors": (),
     "python scripts/reproduce.py": ("--data-dir", "DIR", "--limit", "16", "--epochs", "2", "--only", "pixel_mlp"),
-    "python scripts/reproduce.py --only PRESET": ("--data-dir", "DIR", *ONE_EPOCH),
+    "python scripts/reproduce.py --only PRESET": ("--data-dir", "DIR", "--limit", "16", "--epochs", "3"),
     "python scripts/study.py side-by-side": (),
+}
+TRAIN = "python scripts/train.py"
+WIDE = f"{TRAIN} unet_denoiser --model.widths 32 64 128 --task.sigma .2 --batch-size 128 --out runs/wide"
+ADAMW = (
+    f"{TRAIN} keras_io_denoiser --data sample --out runs/adamw --optimizer adamw --weight-decay .01 "
+    "--schedule cosine --warmup-steps 100 --clip-norm 1 --ema-decay .99"
+)
+PROFILED = f"{TRAIN} keras_io_denoiser --data sample --profile --out runs/profiled"
+STREAMED = f"{TRAIN} keras_io_denoiser --data sample --resident-bytes 0 --out runs/streamed"
+SETTINGS = {
+    f"{TRAIN} keras_io_denoiser --data sample": ONE_EPOCH,
+    f"{TRAIN} unet_denoiser --help": (),
+    ADAMW: (*ONE_EPOCH, "--profile", "--resident-bytes", "0"),
 }
 IMAGES = {
     "python scripts/colorize.py old.jpg new.png": (),
@@ -51,6 +72,9 @@ OWN = {
     "python scripts/denoise.py noisy.png clean.png --model runs/residual-sample-digits --preset my_model.py": (),
 }
 ELSEWHERE = {
+    WIDE: "test_options_are_read_as_settings",
+    PROFILED: "test_options_are_read_as_settings",
+    STREAMED: "test_options_are_read_as_settings",
     "python scripts/reproduce.py --quick": ".ci/run",
     "python scripts/prepare.py kodak24": "test_a_set_is_the_wanted_files_of_its_repository",
     "python scripts/prepare.py bsds500 --from BSDS500.zip": "test_a_set_is_the_wanted_files_of_its_repository",
@@ -76,7 +100,7 @@ ELSEWHERE = {
 
 
 def test_every_command_is_run():
-    assert set(COMMANDS) == {*TRAINING, *IMAGES, *OWN, *ELSEWHERE}
+    assert set(COMMANDS) == {*TRAINING, *SETTINGS, *IMAGES, *OWN, *ELSEWHERE}
     tests = "".join(path.read_text() for path in (ROOT / "tests").glob("*.py")) + "def .ci/run("
     for name in ELSEWHERE.values():
         assert f"def {name}(" in tests
@@ -103,12 +127,37 @@ def follow(call):
     return follow
 
 
-def test_training(follow, tfds_dir, decoded, tmp_path):
-    said = {line: done.stdout for line, done in follow(TRAINING, DIR=str(tfds_dir), PRESET="keras_io_denoiser")}
+def test_training(follow, small_mnist, tmp_path):
+    said = {line: done.stdout for line, done in follow(TRAINING, DIR=str(small_mnist[0]), PRESET="pixel_mlp_14")}
     assert "epoch   2" in said["python scripts/train.py pixel_mlp --resume"]
     assert "noisy input" in said["python scripts/reproduce.py"]
     assert (tmp_path / "mlp.jax").stat().st_size > 10**6
     assert (tmp_path / "results/side_by_side_mnist_denoised.png").exists()
+
+
+def test_settings(follow, tmp_path):
+    said = {line: done.stdout for line, done in follow(SETTINGS)}
+    assert "--model.widths" in said[f"{TRAIN} unet_denoiser --help"]
+    assert "epoch   1" in said[ADAMW]
+    assert list((tmp_path / "runs/adamw/tensorboard").rglob("*.xplane.pb"))
+
+
+def test_options_are_read_as_settings():
+    def settings(command):
+        return parse(train.main, command.split()[2:], "train.py").keywords
+
+    model, task = ae.UNet(widths=(32, 64, 128), residual=True), ae.Denoise(sigma=0.2)
+    assert settings(WIDE)["config"] == ae.preset("unet_denoiser", model=model, task=task, batch_size=128)
+    adamw = {"optimizer": "adamw", "weight_decay": 0.01, "schedule": "cosine", "warmup_steps": 100, "clip_norm": 1.0}
+    sample = ae.preset("keras_io_denoiser", data="sample")
+    assert settings(ADAMW)["config"] == replace(sample, ema_decay=0.99, **adamw)
+    assert settings(PROFILED).items() >= {"config": sample, "profile": True, "out": Path("runs/profiled")}.items()
+    assert settings(STREAMED).items() >= {"config": sample, "resident_bytes": 0, "out": Path("runs/streamed")}.items()
+
+
+def test_what_is_said_of_wrong_options():
+    ((message, option),) = re.findall(r"`(unknown option (--\S+); near: \S+)`", TEXT)
+    assert refusal("unet_denoiser", option, "8") == message
 
 
 def test_images_and_clips(follow, tmp_path):
