@@ -1,5 +1,6 @@
 """The guides, the site that is built of them, and the tour."""
 
+import inspect
 import json
 import re
 import subprocess
@@ -9,8 +10,15 @@ from urllib.parse import unquote
 import matplotlib
 import pytest
 from conftest import ROOT, python
+from test_rooms import ROOMS
 
+from ae.config import CHOICES, DEFAULTS, TRACED_FIELDS
+from ae.data import load_data
+from ae.report.made_with import PACKAGES, made_with
 from ae.restore.weights import load_pretrained, pretrained_names
+from ae.score.baselines import FITTED_ON
+from ae.train.log import EPOCH_COLUMNS, LOG_SECONDS, STEP_COLUMNS
+from ae.train.profile import PROFILED_STEPS
 
 PAGES = (
     ROOT / "README.md",
@@ -106,6 +114,54 @@ def test_the_tour(tmp_path, monkeypatch, capsys):
     assert values["coloured"].shape == values["photo"].shape
     assert abs(values["denoised"] - values["photo"]).mean() < abs(values["noisy"] - values["photo"]).mean() / 2
     assert abs(values["outputs"] - values["clean"]).mean() < abs(values["noisy_digits"] - values["clean"]).mean()
+
+
+def section(page, heading):
+    """The text below a heading, to the next one."""
+    return re.split(r"^## .*$", (ROOT / page).read_text().partition(f"\n## {heading}\n")[2], flags=re.MULTILINE)[0]
+
+
+def code_names(text):
+    return set(re.findall(r"`([^`\n]+)`", text))
+
+
+def test_the_guide_to_training_names_the_optimizers_fields_with_their_defaults():
+    rows = [
+        line.strip("| ").split(" | ") for line in section("docs/training.md", "Optimiser").splitlines() if "|" in line
+    ]
+    shown = {field.strip("`"): (default.strip("`"), meaning) for field, default, meaning in rows[2:]}
+    assert {field: default for field, (default, _) in shown.items()} == {field: str(DEFAULTS[field]) for field in shown}
+    for field in ("optimizer", "schedule"):
+        assert code_names(shown[field][1]) == set(CHOICES[field])
+    assert {"learning_rate", "weight_decay", "clip_norm"} <= set(shown)
+
+
+def test_the_guide_to_training_says_what_is_logged():
+    text = section("docs/training.md", "Log and profile")
+    assert {*EPOCH_COLUMNS, *STEP_COLUMNS} <= code_names(text)
+    assert (LOG_SECONDS, "each half minute" in text) == (30, True)
+    assert (PROFILED_STEPS, "twenty steps" in text) == (20, True)
+
+
+def test_the_guide_to_training_knows_the_limits_of_streaming_and_all_precisions():
+    text = section("docs/training.md", "Large data sets")
+    assert inspect.signature(load_data).parameters["resident_bytes"].default == 2 * 2**30
+    assert "(2 GiB by default)" in " ".join(text.split())
+    assert f"the first {FITTED_ON:,} images" in text
+    assert {*CHOICES["dtype"], "dtype", "precision"} <= code_names(section("docs/training.md", "Precision"))
+
+
+def test_the_guide_to_training_says_what_stands_in_every_result():
+    text = section("docs/training.md", "Run directories")
+    assert set(made_with("command")) <= code_names(text)
+    assert (len(PACKAGES), "JAX and seven other packages" in text) == (8, True)
+
+
+def test_the_guide_to_the_parts_has_them_in_the_order_of_imports():
+    text = (ROOT / "docs/design.md").read_text()
+    parts = [name for cell in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE) for name in re.findall(r"`(\w+)`", cell)]
+    assert parts == list(ROOMS)
+    assert set(TRACED_FIELDS) <= code_names(section("docs/design.md", "The configuration as a pytree"))
 
 
 @pytest.mark.parametrize("name", pretrained_names())
