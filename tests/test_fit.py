@@ -22,7 +22,7 @@ from ae.runtime import progress
 from ae.runtime.peak import peak_flops
 from ae.score.evaluate import evaluate, predictor
 from ae.tasks import Denoise
-from ae.train import log, run
+from ae.train import log, run, step
 from ae.train import loop as train
 from ae.train.checkpoint import Checkpoints
 from ae.train.loop import fit, read_trained, restore
@@ -32,6 +32,13 @@ def cut_in_single_steps(first, last, **kwargs):
     yield from ((i, i + 1) for i in range(first, last))
 
 
+@pytest.fixture
+def blocks_of_one_step(monkeypatch):
+    """So that there is something between the steps of a tiny epoch."""
+    monkeypatch.setattr(step, "MOST_STEPS", 1)
+
+
+@pytest.mark.usefixtures("blocks_of_one_step")
 @pytest.mark.parametrize(("seconds", "images"), [(0, 16), (3600, None)])
 def test_checkpoints_are_written_within_an_epoch(tiny, data, tmp_path, monkeypatch, seconds, images):
     def stopped_after_two(first, last, **kwargs):
@@ -75,7 +82,7 @@ def test_a_bar_an_epoch_counts_the_images(tiny, data, monkeypatch):
     assert [bar.postfix for bar in bars[::2]] == [f"loss={row['loss']:.4f}" for row in history]
 
 
-@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.usefixtures("ctrl_c", "blocks_of_one_step")
 def test_a_bar_goes_on_where_the_epoch_does(tiny, data, tmp_path, monkeypatch):
     monkeypatch.setattr(progress, "paced", interrupt_after(3))
     with pytest.raises(KeyboardInterrupt):
@@ -130,6 +137,7 @@ def rows_of(path):
     return [row for row in rows if row["val_loss"]], [row for row in rows if not row["val_loss"]]
 
 
+@pytest.mark.usefixtures("blocks_of_one_step")
 def test_rows_of_steps_are_logged_beside_those_of_epochs(tiny, data, tmp_path, monkeypatch):
     """After every call but the first of an epoch and that after a row, where no time has to pass between two."""
     monkeypatch.setattr(log, "LOG_SECONDS", 0)
@@ -147,7 +155,7 @@ def test_rows_of_steps_are_logged_beside_those_of_epochs(tiny, data, tmp_path, m
     assert {path.name for path in (tmp_path / "run/tensorboard/steps").iterdir()}
 
 
-@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.usefixtures("ctrl_c", "blocks_of_one_step")
 def test_rows_of_steps_come_back_once_after_an_interrupt(tiny, data, tmp_path, monkeypatch):
     """Those after the last checkpoint are trained and logged again."""
     monkeypatch.setattr(log, "LOG_SECONDS", 0)
@@ -240,7 +248,7 @@ def interrupt_after(calls):
     return paced
 
 
-@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.usefixtures("ctrl_c", "blocks_of_one_step")
 @pytest.mark.parametrize("calls", [1, 3, 5, 6, 11])  # within epochs, and in validation (6)
 def test_an_interrupted_run_resumes_to_the_same_bits(tiny, data, tmp_path, monkeypatch, calls):
     state, history = fit(tiny, data, out=tmp_path / "whole")

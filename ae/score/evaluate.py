@@ -20,6 +20,7 @@ from ae.runtime import devices, progress
 from ae.tasks import Task
 
 TRAINING_SCORES = ("loss", "accuracy")
+MOST_BATCHES = 4  # of a compiled block: GPUs ask the host in each step of a loop whose end is a value
 METRICS = {"mse": metrics.mse, "psnr": metrics.psnr, "ssim": metrics.ssim}
 
 
@@ -77,23 +78,28 @@ def evaluate(
 
 
 def _add_resident(predict, task, names, size, variables, split, sums):
-    """Yields the sums after each call of about a second."""
+    """Yields the sums after each second or so, of a number of calls."""
     images, key = devices.replicate(split.images), noise_key(split.noise_id)
-    for first, last in progress.paced(0, -(-len(images) // size)):
-        sums = _add_batches(predict, task, names, size, variables, images, split.start, key, sums, first, last)
+    batches = -(-len(images) // size)
+    blocks = -(-batches // MOST_BATCHES)
+    length = -(-batches // blocks)  # as near to equal as they can be: what the last has too many is masked
+    for first, last in progress.paced(0, blocks):
+        for block in range(first, last):
+            start = block * length * size
+            sums = _add_batches(predict, task, names, size, length, variables, images, split.start, key, sums, start)
         yield sums
 
 
-@partial(jax.jit, static_argnums=(0, 2, 3))
-def _add_batches(predict, task, names, size, variables, images, start, key, sums, first, last):
-    """Add the scores of batches first..last to the sums; the last batch is padded and masked."""
+@partial(jax.jit, static_argnums=(0, 2, 3, 4))
+def _add_batches(predict, task, names, size, length, variables, images, start, key, sums, first):
+    """Add the scores of so many batches from image `first` on to the sums; what lies behind the images is masked."""
 
     def add(i, sums):
-        position = i * size + jnp.arange(size)
+        position = first + i * size + jnp.arange(size)
         batch = images.at[position].get(mode="clip")
         return _add_batch(predict, task, names, variables, batch, start + position, position < len(images), key, sums)
 
-    return lax.fori_loop(first, last, add, sums)
+    return lax.fori_loop(0, length, add, sums)
 
 
 def _add_streamed(predict, task, names, size, variables, split, sums):

@@ -25,6 +25,7 @@ from ae.data.streamed import Streamed, stream
 from ae.models.apply import apply
 from ae.runtime import devices, progress
 from ae.score.evaluate import TRAINING_SCORES, examples, noise_key, scores
+from ae.score.flops import training_flops
 from ae.train.optimizer import learning_rates, optimizer
 
 
@@ -136,15 +137,18 @@ def epoch_order(seed: ArrayLike, epoch: int, count: int) -> jax.Array:
     return jax.random.permutation(jax.random.fold_in(_training_key(seed), epoch), count)
 
 
+BLOCK_FLOPS = 1e11  # half a second of a CPU
+MOST_STEPS = 32  # of a block
 DIAGNOSTICS = ("learning_rate", "gradient_norm", "parameter_norm", "update_norm")  # of a step
 Diagnosed = tuple[TrainState, dict[str, jax.Array]]
 """A state, and the `DIAGNOSTICS` of the step that led to it."""
 
 
-@partial(jax.jit, static_argnums=1, donate_argnums=2)
+@partial(jax.jit, static_argnums=(1, 2), donate_argnums=3)
 def train_steps(
     config: Config,
     size: int,
+    steps: int,
     state: TrainState,
     images: jax.Array,
     order: jax.Array,
@@ -153,21 +157,21 @@ def train_steps(
     seed: ArrayLike,
     epoch: int,
     first: int,
-    last: int,
 ) -> Diagnosed:
-    """Train on images first..last of an epoch's order, `size` at a time.
+    """Make so many steps on the images of an epoch's order from `first` on, `size` at a time.
 
-    `config`: a `Config.program`. `rates`: learning rates of the epoch's steps. `place`: the source split of the images, and
+    The number is part of the program: of a loop whose end is a value, GPUs ask the host in each step. `config`: a
+    `Config.program`. `rates`: learning rates of the epoch's steps. `place`: the source split of the images, and
     the index there of the first of them.
     """
     keys = _keys(config, place, seed, epoch)
 
-    def step(i, carry):
-        index = lax.dynamic_slice_in_dim(order, first + i * size, size)
-        return _train_batch(config, carry[0], images[index], place[1] + index, rates, keys)
+    def step(carry, start):
+        index = lax.dynamic_slice_in_dim(order, start, size)
+        return _train_batch(config, carry[0], images[index], place[1] + index, rates, keys), None
 
     nothing = dict.fromkeys(DIAGNOSTICS, jnp.float32(0))
-    return lax.fori_loop(0, (last - first) // size, step, (state, nothing))
+    return lax.scan(step, (state, nothing), first + size * jnp.arange(steps))[0]
 
 
 @partial(jax.jit, donate_argnums=1)
@@ -239,8 +243,16 @@ def _train_streamed(config, size, state, images, order, rates, place, seed, epoc
 
 def _train_resident(config, size, state, images, *of_epoch):
     full, seen = len(images) // size, int(state.sums["count"])
-    for first, last in progress.paced(seen // size, full):
-        state, diagnostics = train_steps(config, size, state, images, *of_epoch, first * size, last * size)
+    for blocks in progress.paced_blocks(seen // size, full, _steps_of_block(config, size, images.shape[1:])):
+        for first, steps in blocks:
+            state, diagnostics = train_steps(config, size, steps, state, images, *of_epoch, first * size)
         yield state, diagnostics
     if (rest := len(images) % size) and seen < len(images):
-        yield train_steps(config, rest, state, images, *of_epoch, full * size, len(images))
+        yield train_steps(config, rest, 1, state, images, *of_epoch, full * size)
+
+
+def _steps_of_block(config: Config, size: int, shape: tuple[int, ...]) -> int:
+    """How many steps on images [H, W, C] a compiled block may have: so few that a CPU takes less than a second."""
+    inputs, _ = jax.eval_shape(config.task, jax.random.key(0), jax.ShapeDtypeStruct(shape, jnp.float32))
+    flops = training_flops(config.model, inputs.shape, size)
+    return int(min(max(1, BLOCK_FLOPS / flops), MOST_STEPS)) if flops else 1
