@@ -152,13 +152,13 @@ def readings(model: Trained) -> Iterator[tuple[str, Trained]]:
 def measured(name: str, what: str, model: Trained) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the table's row of a variant, and its details: of a colorizer also what colour costs (`cost_of_colour`)."""
     from ae import predictor
-    from ae.score.flops import count, multiply_adds
+    from ae.score.flops import count_values, multiply_adds
     from ae.tasks import Colorize
 
     row = {
         "variant of": name,
         "what": what,
-        "parameters": count(model.variables),
+        "parameters": count_values(model.variables),
         "multiply-adds, M": multiply_adds(model.config.model, (*model.validation.images.shape[1:3], 1)) / 1e6,
         "epochs": model.epochs,
         "minutes": model.seconds / 60,

@@ -28,12 +28,12 @@ def predictor(config: Config) -> Predict:
     return partial(apply, config.model, **config.numerics, train=False)
 
 
-def noise_key(source: ArrayLike, *, seed: ArrayLike = 0) -> jax.Array:
+def noise_key(noise_id: ArrayLike, *, seed: ArrayLike = 0) -> jax.Array:
     """Return the key of the noise of a source split, which an integer below 2**32 names.
 
     Evaluation always uses seed 0: all models see the same noisy images.
     """
-    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 2), jnp.uint32(source))
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 2), jnp.uint32(noise_id))
 
 
 def examples(task: Task, key: jax.Array, images: jax.Array, index: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -157,23 +157,23 @@ class Run:
             self._write_history(history)
 
     def _write_history(self, history: History) -> None:
-        with self._said_if_full("history"):
+        with self._checking_room("history"):
             log.write_history(self.path / "history.csv", history, self._rows)
 
     @contextmanager
-    def _said_if_full(self, what: str) -> Iterator[None]:
+    def _checking_room(self, name: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             raise TrainingError(
-                f"no {what} can be written to {self.path} ({error.strerror}): make room, then go on with --resume"
+                f"no {name} can be written to {self.path} ({error.strerror}): make room, then go on with --resume"
             ) from error
 
     def _write_weights(self, variables: dict[str, Any], history: History) -> None:
         *before, last = (row["val_loss"] for row in history)
         result = {"preset": self._config.name, "epochs": len(history), "input_shape": list(self._input_shape)}
         names: list[Checkpoint] = ["last", "best"] if all(last < loss for loss in before) else ["last"]
-        with self._said_if_full("weights"):
+        with self._checking_room("weights"):
             for name in names:
                 write_weights(self.path / RUN_WEIGHTS[name], self._config, variables, result, np.float32)
 

@@ -112,12 +112,13 @@ def copied(source: Path, target: Path, options: dict[str, str]) -> float:
     """Return the seconds to decode and encode a clip as it is, in two threads."""
     from ae.media.clips.coding import planar, planes
     from ae.media.clips.reading import Clip
+    from ae.media.clips.settings import ClipSettings
     from ae.media.clips.writing import ClipWriter
     from ae.runtime.chain import Frame, background
 
     began = time.perf_counter()
     clip = Clip(source)
-    output = ClipWriter(target, clip, options=options)
+    output = ClipWriter(target, clip, ClipSettings(encoder_options=options))
     for item in background(clip, 16):
         if isinstance(item, Frame):
             _, cb, cr = planes(planar(item.source))
@@ -131,9 +132,10 @@ def copied(source: Path, target: Path, options: dict[str, str]) -> float:
 def colorized(source: Path, target: Path, colorizer: Any, options: dict[str, str]) -> float:
     """Return the seconds to colorize a clip, with the check at the end."""
     from ae.media.clips.pipeline import colorize_clip
+    from ae.media.clips.settings import ClipSettings
 
     began = time.perf_counter()
-    colorize_clip(source, target, colorizer, options=options)
+    colorize_clip(source, target, colorizer, ClipSettings(encoder_options=options))
     return time.perf_counter() - began
 
 
@@ -168,17 +170,19 @@ def repeat(clip: Path, count: int, target: str) -> None:
 def shares(clip: Path, frames: Sequence[Any], colorizer: Any, folder: str, options: dict[str, str]) -> dict[str, float]:
     """Return the share of the time that decoding, the model and encoding take, each alone on all cores."""
     from ae.media.clips.reading import Clip
+    from ae.media.clips.settings import ClipSettings
     from ae.media.clips.writing import ClipWriter
     from ae.media.stages.colour import Chroma
     from ae.restore.colorize import BATCH_SIZE
     from ae.runtime.chain import Frame, run
 
+    settings = ClipSettings(encoder_options=options)
     began, source = time.perf_counter(), Clip(clip)
     list(source)
     decoded = time.perf_counter()
     items = run((Chroma(colorizer, source.coding),), frames, BATCH_SIZE, fetch=("cb", "cr"))
     coloured = [item for item in items if isinstance(item, Frame)]
-    computed, output = time.perf_counter(), ClipWriter(Path(folder, "stages.mp4"), source, options=options)
+    computed, output = time.perf_counter(), ClipWriter(Path(folder, "stages.mp4"), source, settings)
     for frame in coloured:
         output.write(frame)
     output.finish()

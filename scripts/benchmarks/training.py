@@ -61,7 +61,7 @@ def ours(config: Any, layers: Sequence[tuple[Any, ...]]) -> tuple[Timer, int, fl
 
     from ae.runtime import devices
     from ae.score.evaluate import examples
-    from ae.score.flops import count
+    from ae.score.flops import count_values
     from ae.train.step import train_step
 
     images, start = example(config, config.batch_size)
@@ -73,7 +73,7 @@ def ours(config: Any, layers: Sequence[tuple[Any, ...]]) -> tuple[Timer, int, fl
     np.savez(file, inputs=batch[0], targets=batch[1], **weights)
     _, scores = jax.jit(train_step, static_argnums=0)(program, start, batch, key)
 
-    return compiled_steps(config), count(start.params), float(scores["loss"].mean()), Path(file)
+    return compiled_steps(config), count_values(start.params), float(scores["loss"].mean()), Path(file)
 
 
 def check(name: str, peer: str, reply: dict[str, Any], parameters: int, loss: float) -> None:

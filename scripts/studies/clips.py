@@ -77,10 +77,10 @@ class Method:
 
     def scores(self) -> dict[str, float]:
         """Return the scores by the columns of the table."""
-        from ae.media.stages.statistics import steadiness
+        from ae.media.stages.statistics import clip_statistics
         from ae.metrics import pooled_psnr
 
-        figures = steadiness(*self.statistics)
+        figures = clip_statistics(*self.statistics)
         return {
             "PSNR pooled": float(pooled_psnr(sum(self.errors) / len(self.errors))),
             "colourfulness": figures.colourfulness,

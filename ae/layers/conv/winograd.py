@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ae.layers.conv.tiles import Grid, Padding, Pair, matrix, overlapped, to_tiles
+from ae.layers.conv.tiles import Grid, Padding, Pair, as_matrix, overlap_add, to_tiles
 
 
 class _Axis(NamedTuple):
@@ -125,7 +125,7 @@ def _products(first: Grid, second: Grid, contract: Pair) -> Grid:
     """Compute the matrix product of each pair; images are matrices [pixels, channels]."""
 
     def product(a: jax.Array, b: jax.Array) -> jax.Array:
-        c = lax.dot_general(matrix(a), matrix(b), (((contract[0],), (contract[1],)), ((), ())))
+        c = lax.dot_general(as_matrix(a), as_matrix(b), (((contract[0],), (contract[1],)), ((), ())))
         return c.reshape(*a.shape[:-1], c.shape[-1]) if contract[0] else c
 
     return [[product(a, b) for a, b in zip(*rows, strict=True)] for rows in zip(first, second, strict=True)]
@@ -151,5 +151,5 @@ def _assembled(grid: Grid, matrices: list[np.ndarray], low: Pair, steps: Pair, s
     rows, columns = matrices
     parts = [[_combine(column, line) for column in columns] for line in grid]
     # Lines before rows are combined: then XLA computes each once.
-    lines = [overlapped(line, 2, low[1], steps[1], size[1]) for line in parts]
-    return overlapped([_combine(row, lines) for row in rows], 1, low[0], steps[0], size[0])
+    lines = [overlap_add(line, 2, low[1], steps[1], size[1]) for line in parts]
+    return overlap_add([_combine(row, lines) for row in rows], 1, low[0], steps[0], size[0])

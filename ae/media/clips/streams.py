@@ -11,7 +11,7 @@ import av
 from av.bitstream import BitStreamFilterContext
 
 from ae.errors import InputError
-from ae.media.clips.formats import ERRORS, can_decode, has, readable
+from ae.media.clips.formats import ERRORS, can_decode, has_flag, readable
 
 COVER = av.stream.Disposition.attached_pic
 IMAGES = {"mjpeg": "jpeg", "png": "png", "gif": "gif", "webp": "webp", "bmp": "bmp", "tiff": "tiff"}  # MIME types
@@ -27,7 +27,7 @@ class Copied:
         self.kind, self.is_last = source.type, bool(source.disposition & COVER)
         self._container, self._target = container, target
         self._last: int | None = None  # time of decoding, in ticks of the container
-        self._may_repeat = has(container.format, av.format.Flags.ts_nonstrict)
+        self._may_repeat = has_flag(container.format, av.format.Flags.ts_nonstrict)
         target.metadata.update(readable(source.metadata))
         target.disposition = source.disposition
 
@@ -56,12 +56,12 @@ class Copied:
         """Write what is still waiting."""
 
 
-Way = Callable[[Any, Any], Any]  # a container, a stream of the source -> a `Copied` or the like
+StreamFactory = Callable[[Any, Any], Any]  # a container, a stream of the source -> a `Copied` or the like
 
 
-def ways(source: Any, packets: Sequence[av.Packet], audio: str = "copy") -> list[Way]:
+def stream_factories(source: Any, packets: Sequence[av.Packet], audio: str = "copy") -> list[StreamFactory]:
     """Return how a stream may come into a container, the best first; `packets` are its first."""
-    found: list[Way] = [_from_template, _whole, _retagged]
+    found: list[StreamFactory] = [_from_template, _whole, _retagged]
     if source.disposition & COVER and packets and can_decode(source):
         found.insert(0, partial(Cover, data=bytes(packets[0])))
     if source.type == "audio" and audio != "copy" and can_decode(source):
@@ -194,6 +194,6 @@ def _sound_encoder(codec: str, source: Any) -> Any:
     raise InputError(f"{codec} cannot take sound of {number} channels at {source.sample_rate} Hz")
 
 
-def encodes(way: Way) -> bool:
+def reencodes(factory: StreamFactory) -> bool:
     """Return whether a stream that comes this way is encoded anew."""
-    return getattr(way, "func", None) is Encoded
+    return getattr(factory, "func", None) is Encoded

@@ -11,11 +11,11 @@ from PIL.PngImagePlugin import PngInfo
 from ae.errors import InputError
 from ae.media.images.deep import write_png, write_pnm
 from ae.media.images.formats import FORMATS, HEIF, JPEG, PNG, PNM, TIFF, Format, has_heif
-from ae.media.images.metadata import IPTC, PHOTOSHOP, PHOTOSHOP_IPTC, XMP, held
-from ae.media.images.picture import Picture, as_kind
-from ae.media.images.profiles import fits
+from ae.media.images.metadata import IPTC, PHOTOSHOP, PHOTOSHOP_IPTC, XMP, supported_metadata
+from ae.media.images.picture import Picture, as_dtype
+from ae.media.images.profiles import profile_fits
 from ae.media.images.tiff import write_tiff
-from ae.runtime.files import written_whole
+from ae.runtime.files import atomic_write
 
 
 def check_holds(path: Path, picture: Picture) -> Format:
@@ -46,7 +46,7 @@ def write_image(path: Path, picture: Picture) -> tuple[str, ...]:
     form = check_holds(path, picture)
     picture, lines = _fitted(picture, form, path.suffix)
     try:
-        with written_whole(path) as temporary:
+        with atomic_write(path) as temporary:
             _write(temporary, picture.joined(), picture.info, form)
     except InputError:
         raise
@@ -59,17 +59,17 @@ def write_image(path: Path, picture: Picture) -> tuple[str, ...]:
 def _fitted(picture: Picture, form: Format, suffix: str) -> tuple[Picture, tuple[str, ...]]:
     """Return what a format can hold of a picture, and what not, a line each."""
     info, lines = picture.info, []
-    if not fits(info.get("icc_profile"), picture):
+    if not profile_fits(info.get("icc_profile"), picture):
         lines.append("its profile is of another colour space and is left out")
         info = {key: value for key, value in info.items() if key != "icc_profile"}
-    info, rest = held(info, form)
+    info, rest = supported_metadata(info, form)
     if rest:
         lines.append(f"{suffix} cannot hold {', '.join(rest)}: left out")
     picture = replace(picture, info=info)
-    if picture.full == 1 and form is not TIFF:
+    if picture.max_value == 1 and form is not TIFF:
         lines.append("its floats are written with 16 bits")
-        alpha = None if picture.alpha is None else as_kind(picture.alpha, np.uint16)
-        picture = replace(picture, pixels=as_kind(picture.pixels, np.uint16), alpha=alpha)
+        alpha = None if picture.alpha is None else as_dtype(picture.alpha, np.uint16)
+        picture = replace(picture, pixels=as_dtype(picture.pixels, np.uint16), alpha=alpha)
     return picture, tuple(lines)
 
 

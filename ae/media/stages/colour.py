@@ -26,7 +26,7 @@ class Chroma:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Rgb:
     """Adds `rgb`, upright as a player shows it: uint8, or uint16 for more than 8 bits."""
 
     colorizer: Colorizer

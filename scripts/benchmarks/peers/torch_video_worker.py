@@ -12,7 +12,8 @@ from ae.color import BT601
 from ae.layers.norm import BatchNorm
 from ae.media.clips.pipeline import colorize_clip
 from ae.media.clips.reading import Clip
-from ae.models import CHROMA_SCALE
+from ae.media.clips.settings import ClipSettings
+from ae.models.unet import CHROMA_SCALE
 from ae.restore.chroma import FLATNESS
 from ae.restore.colorize import Planes, working_size
 from ae.restore.resizing import SAMPLES
@@ -137,7 +138,7 @@ def build(request):
 
 def colorize(colorizer, request):
     target = Path(request["folder"]) / "torch.mp4"
-    colorize_clip(Path(request["clip"]), target, colorizer, options=request["options"])
+    colorize_clip(Path(request["clip"]), target, colorizer, ClipSettings(encoder_options=request["options"]))
 
 
 if __name__ == "__main__":
