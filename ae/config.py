@@ -160,7 +160,7 @@ def _checked(cls: type, values: Mapping[str, Any]) -> Any:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of an annotated type: numbers, strings, booleans, tuples of them, or None."""
+    """Return whether a value is of an annotated type: numbers, strings, booleans, tuples of them, or None."""
     if get_origin(hint) is tuple:
         return isinstance(value, tuple) and all(_fits(item, get_args(hint)[0]) for item in value)
     if get_origin(hint) in (Union, UnionType):

@@ -154,12 +154,12 @@ def _photographs_of_bsds(path: PurePosixPath) -> str | None:
 
 
 def _by_class(path: PurePosixPath) -> str | None:
-    """Photographs of Tiny ImageNet's classes are for training, all others for the test alone."""
+    """Return a place by class: Tiny ImageNet's are for training, all others for the test alone."""
     return f"{'train' if path.name.partition('_')[0] in TINY_IMAGENET_CLASSES else 'test'}/{path.name}"
 
 
 def _of_tiny_imagenet(path: PurePosixPath) -> str | None:
-    """Those of the test split have no classes, and are left out."""
+    """Return a place by split; images of the test split have no classes, and are left out."""
     split = {"n": "train", "v": "validation"}.get(path.name[0])
     return f"{split}/{path.name}" if split else None
 

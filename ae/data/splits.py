@@ -40,7 +40,10 @@ def on_devices(split: Split) -> Split:
 
 
 def parse_spec(spec: str) -> tuple[str, int, int | None]:
-    """Return source split, start and stop of a split in the notation of tfds: "test[9000:]" -> ("test", 9000, None)."""
+    """Return source split, start and stop of a split in tfds' notation: "test[9000:]" -> ("test", 9000, None).
+
+    Raises InputError for other notations.
+    """
     match = re.fullmatch(r"(\w+)(?:\[(\d*):(\d*)\])?", spec)
     if not match:
         raise InputError(f"cannot read the split {spec!r}; write it as 'train', 'train[:55000]' or 'test[9000:]'")

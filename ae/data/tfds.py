@@ -54,7 +54,7 @@ def _find(name: str, root: Path) -> Path | None:
 
 
 def _decoded_bytes(directory: Path, sources: set[str]) -> int:
-    """As the files of tfds say, which takes a second to import; 0 where they do not, and reading finds out why."""
+    """Read the size from the files of tfds, which takes a second to import; 0 where they lack it: reading finds out why."""
     try:
         splits = json.loads((directory / "dataset_info.json").read_text())["splits"]
         image = json.loads((directory / "features.json").read_text())["featuresDict"]["features"]["image"]

@@ -26,7 +26,7 @@ class Job(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a job."""
+    """Result of a job."""
 
     remarks: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()  # what could not be read, a line each
@@ -43,7 +43,7 @@ KINDS: dict[str, Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class Listing:
-    """What is to be done, and how many files of each suffix are left out."""
+    """Jobs to do, and how many files of each suffix are left out."""
 
     jobs: list[Job]
     left_out: Counter[str] = field(default_factory=Counter)

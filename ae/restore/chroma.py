@@ -39,7 +39,11 @@ def predict_colours(
     weights: tuple[float, float, float] = BT601,
     turns: int = 0,
 ) -> Colours:
-    """Return what a model says of a small frame [h, w, 1] in [0, 1], whose luma has these weights; upright after `turns`."""
+    """Return the chroma that a model predicts for a small frame [h, w, 1] in [0, 1].
+
+    `saturation`: what chroma is multiplied with. `weights`: of R, G and B in the frame's luma. `turns`: quarter turns,
+    counter-clockwise, after which the frame is upright.
+    """
     with xla_convolutions():
         upright = jnp.rot90(small, turns)[None]
         rgb = apply(config.model, variables, upright, **config.numerics, train=False)[0]

@@ -26,7 +26,7 @@ STRIP = 2**20  # pixels of an image that are brought to full size at a time
 
 
 class Planes(NamedTuple):
-    """What is computed of the luma of a clip's frames."""
+    """Chroma of a clip's frames, and samples of the coloured frames."""
 
     cb: jax.Array  # [B, h, w], integers in the clip's coding
     cr: jax.Array  # [B, h, w]
@@ -152,7 +152,7 @@ class Colorizer:
                 yield item.rgb
 
     def planes(self, codes: Array, coding: Coding) -> Planes:
-        """Return what is computed of luma planes [B, H, W] of a clip."""
+        """Return chroma planes and samples for luma planes [B, H, W], integers, of a clip."""
         height, width = codes.shape[:0:-1] if coding.turns % 2 else codes.shape[1:]
         working = working_size(self.trained.config, height, width, self.pixels)
         return chroma_planes(*self._model, codes, self.saturation, working=working, coding=coding)

@@ -77,7 +77,7 @@ def evaluate(
 
 
 def _add_resident(predict, task, names, size, variables, split, sums):
-    """Yields the sums after each call of about a second."""
+    """Yield the sums after each call of about a second."""
     images, key = devices.replicate(split.images), noise_key(split.noise_id)
     for first, last in progress.paced(0, -(-len(images) // size)):
         sums = _add_batches(predict, task, names, size, variables, images, split.start, key, sums, first, last)
@@ -97,7 +97,7 @@ def _add_batches(predict, task, names, size, variables, images, start, key, sums
 
 
 def _add_streamed(predict, task, names, size, variables, split, sums):
-    """As `_add_resident` does, of images that are read meanwhile."""
+    """Yield what `_add_resident` does, of images that are read meanwhile."""
     count, key = len(split.images), noise_key(split.noise_id)
     positions = np.arange(-(-count // size) * size)
     with closing(stream(split.images, np.minimum(positions, count - 1), size)) as batches:

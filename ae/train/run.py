@@ -131,11 +131,12 @@ class Run:
 
     @property
     def elapsed(self) -> float:
-        """Seconds that the run has taken, those before an interruption counted."""
+        """Return the seconds that the run has taken, those before an interruption counted."""
         return time.perf_counter() - self._began
 
     @property
     def save_is_due(self) -> bool:
+        """Return whether the last checkpoint is CHECKPOINT_SECONDS old."""
         return time.perf_counter() - self._saved > CHECKPOINT_SECONDS
 
     def save(self, state: Any, history: History) -> None:

@@ -22,6 +22,7 @@ def _padding(size: Pair, kernel: Pair, strides: Pair) -> Padding:
 
 
 def output_by_lax(x: jax.Array, w: jax.Array, strides: Pair) -> jax.Array:
+    """Compute `output` with XLA's own convolution, on any backend."""
     return lax.conv_general_dilated(x, w, strides, "SAME", dimension_numbers=NHWC)
 
 
@@ -31,12 +32,14 @@ def output_by_lax(x: jax.Array, w: jax.Array, strides: Pair) -> jax.Array:
 
 @partial(jax.jit, static_argnames="strides", inline=True)
 def output(x: jax.Array, w: jax.Array, strides: Pair) -> jax.Array:
+    """Compute the output of a convolution."""
     cpu, default = partial(_output_on_cpu, strides=strides), partial(output_by_lax, strides=strides)
     return _by_platform(x, w, cpu, default)
 
 
 @partial(jax.jit, static_argnames=("strides", "size"), inline=True)
 def input_gradient(g: jax.Array, w: jax.Array, strides: Pair, size: Pair) -> jax.Array:
+    """Compute the gradient of the input, [B, *size, I], of that of the output."""
     cpu = partial(_input_gradient_on_cpu, strides=strides, size=size)
     default = partial(input_gradient_by_lax, strides=strides, size=size)
     return _by_platform(g, w, cpu, default)
@@ -44,6 +47,7 @@ def input_gradient(g: jax.Array, w: jax.Array, strides: Pair, size: Pair) -> jax
 
 @partial(jax.jit, static_argnames=("strides", "kernel"), inline=True)
 def kernel_gradient(x: jax.Array, g: jax.Array, strides: Pair, kernel: Pair) -> jax.Array:
+    """Compute the gradient of the kernel, [*kernel, I, O], of the input and the gradient of the output."""
     cpu = partial(_kernel_gradient_on_cpu, strides=strides, kernel=kernel)
     default = partial(kernel_gradient_by_lax, strides=strides, kernel=kernel)
     return _by_platform(x, g, cpu, default)
@@ -57,11 +61,13 @@ def _by_platform(a: jax.Array, b: jax.Array, cpu: Product, default: Product) -> 
 
 
 def input_gradient_by_lax(g: jax.Array, w: jax.Array, strides: Pair, size: Pair) -> jax.Array:
+    """Compute `input_gradient` with XLA's own convolution, on any backend."""
     x = jax.ShapeDtypeStruct((g.shape[0], *size, w.shape[2]), g.dtype)
     return jax.linear_transpose(lambda x: output_by_lax(x, w, strides), x)(g)[0]
 
 
 def kernel_gradient_by_lax(x: jax.Array, g: jax.Array, strides: Pair, kernel: Pair) -> jax.Array:
+    """Compute `kernel_gradient` with XLA's own convolution, on any backend."""
     w = jax.ShapeDtypeStruct((*kernel, x.shape[3], g.shape[3]), x.dtype)
     return jax.linear_transpose(lambda w: output_by_lax(x, w, strides), w)(g)[0]
 

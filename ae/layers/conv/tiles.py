@@ -12,7 +12,7 @@ Grid = list[list[jax.Array]]
 
 
 def as_matrix(x: jax.Array) -> jax.Array:
-    """Reshape to a matrix with all pixels, or all taps, as rows."""
+    """Reshape to a matrix with all pixels, or all taps, as rows: [..., C] -> [N, C]."""
     return x.reshape(-1, x.shape[-1])
 
 

@@ -83,22 +83,26 @@ def _axis(size: int, kernel: int, stride: int, padding: Pair) -> _Axis:
 
 
 def axes_of(size: Pair, kernel: Pair, strides: Pair, padding: Padding) -> Axes:
+    """Return the tiles and matrices of both axes, for images of a size [H, W]."""
     return tuple(_axis(*axis) for axis in zip(size, kernel, strides, padding, strict=True))
 
 
 def output(x: jax.Array, w: jax.Array, axes: Axes) -> jax.Array:
+    """Compute the output [B, H', W', O] of a convolution of x [B, H, W, I] with w [kh, kw, I, O]."""
     products = _products(_transformed_inputs(x, axes), _transformed_kernel(w, axes), (1, 0))
     tile = [axis.tile for axis in axes]
     return _assembled(products, [axis.outputs for axis in axes], (0, 0), tile, [axis.size_out for axis in axes])
 
 
 def input_gradient(g: jax.Array, w: jax.Array, axes: Axes) -> jax.Array:
+    """Compute the gradient of x, [B, H, W, I], of the gradient g [B, H', W', O] of the output."""
     products = _products(_transformed_gradient(g, axes), _transformed_kernel(w, axes), (1, 1))
     low, steps = [axis.low for axis in axes], [axis.tile * axis.stride for axis in axes]
     return _assembled(products, [axis.inputs.T for axis in axes], low, steps, [axis.size for axis in axes])
 
 
 def kernel_gradient(x: jax.Array, g: jax.Array, axes: Axes) -> jax.Array:
+    """Compute the gradient of w, [kh, kw, I, O], of x [B, H, W, I] and the gradient g [B, H', W', O] of the output."""
     products = _products(_transformed_inputs(x, axes), _transformed_gradient(g, axes), (0, 0))
     taps = _combine_grid([axis.kernel.T for axis in axes], products)
     return jnp.stack([jnp.stack(row) for row in taps])

@@ -19,7 +19,7 @@ Key = tuple[str, int]  # a stream's type, and how many of that type come before 
 
 
 class Check(NamedTuple):
-    """One property of a written clip beside what it ought to be."""
+    """A property of a written clip, as it is expected and as it is."""
 
     name: str
     expected: str
@@ -29,7 +29,7 @@ class Check(NamedTuple):
 
 @dataclass
 class Tally:
-    """What a stream has: packets, their bytes, and when the first starts and the last ends, in seconds."""
+    """Packets of a stream: their number and bytes, and when the first starts and the last ends, in seconds."""
 
     packets: int = 0
     size: int = 0
@@ -53,7 +53,7 @@ class Tally:
 
 @dataclass
 class Contents:
-    """What is found in a file; times in seconds."""
+    """Frames and streams of a file; times in seconds."""
 
     times: list[Fraction] = field(default_factory=list)  # of the frames
     end: Fraction = Fraction(0)  # of the last
@@ -91,7 +91,7 @@ def stream_keys(streams: Any) -> dict[int, Key]:
 
 
 def check_clip(file: Any, clip: Clip, writer: Any) -> Iterator[Check]:
-    """Compare a clip that was written with its source: luma, frames and times, and all that goes along."""
+    """Yield the checks of a written clip against its source: luma, frames and their times, and the other streams."""
     contents, first = read_contents(file), clip.times[0][0]
     shown = contents.times[0] if contents.times else Fraction(0)
     same = f"all but {writer.altered}" if writer.altered else "all frames"

@@ -26,7 +26,7 @@ OPTIONS: dict[str, dict[str, str]] = {  # in the order in which they are tried
 
 
 class Encoding(NamedTuple):
-    """How frames are encoded."""
+    """An encoder of frames, with the format of their pixels, its options and its clock."""
 
     codec: str
     pixels: str  # FFmpeg's name of the format

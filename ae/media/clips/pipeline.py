@@ -28,7 +28,7 @@ MOST_NAMED = 3  # of the parts that could not be read
 
 
 class Report(NamedTuple):
-    """What became of a clip."""
+    """Result of colouring a clip: its checks and statistics, and what it is without."""
 
     path: Path  # that was written; where a check failed, not the one that was asked for
     checks: list[Check]

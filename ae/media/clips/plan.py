@@ -16,7 +16,7 @@ FALLBACK = Target(".mkv", "matroska")  # named where a container does not take s
 
 
 class Plan(NamedTuple):
-    """How a clip is to be written."""
+    """Encoding of a clip's frames, and what becomes of its other streams."""
 
     encoding: Encoding
     others: dict[int, StreamFactory]  # by the number of the source's stream
@@ -83,7 +83,7 @@ def _with_others(trials: Trials, target: Target, plan: Plan, audio: str, *, stri
 
 
 def _accepts(trials: Trials, target: Target, plan: Plan, index: int, factory: StreamFactory, *, strict: bool) -> bool:
-    """Return whether a stream can go along as that factory makes it, beside those of a plan."""
+    """Return whether the container takes a stream as a factory makes it, beside those of a plan."""
     error = trials.error(target, plan.encoding, plan.others | {index: factory})
     if isinstance(error, OutOfSyncError) and strict:
         raise error

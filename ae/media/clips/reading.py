@@ -99,7 +99,7 @@ class Clip:
 
     @property
     def luma_conditions(self) -> str:
-        """Return of which frames luma is the source's, for the line that says so."""
+        """Return under which conditions luma equals the source's, for the name of that check."""
         source = ", as deinterlaced" if self.deinterlaced else ""
         return f"{source}, without {self.rescaled} that were scaled" if self.rescaled else source
 

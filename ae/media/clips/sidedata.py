@@ -24,7 +24,7 @@ CAPTIONED = {"libx264", "libx265", "mpeg2video"}  # encoders that write the capt
 
 
 class _Hdr10Option(NamedTuple):
-    """How an encoder is told of HDR10 metadata, in an option of its own."""
+    """Option of an encoder for HDR10 metadata, and the names of its parts."""
 
     name: str
     display: str

@@ -60,7 +60,7 @@ StreamFactory = Callable[[Any, Any], Any]  # a container, a stream of the source
 
 
 def stream_factories(source: Any, packets: Sequence[av.Packet], audio: str = "copy") -> list[StreamFactory]:
-    """Return how a stream may come into a container, the best first; `packets` are its first."""
+    """Return how a stream may be added to a container, the best first; `packets` are its first."""
     found: list[StreamFactory] = [_from_template, _whole, _retagged]
     if source.disposition & COVER and packets and can_decode(source):
         found.insert(0, partial(Cover, data=bytes(packets[0])))
@@ -195,5 +195,5 @@ def _sound_encoder(codec: str, source: Any) -> Any:
 
 
 def reencodes(factory: StreamFactory) -> bool:
-    """Return whether a stream that comes this way is encoded anew."""
+    """Return whether a factory makes a stream that is encoded anew."""
     return getattr(factory, "func", None) is Encoded

@@ -18,7 +18,7 @@ Timed = tuple[Any, Fraction, Fraction]  # a frame, its start and its duration
 
 
 def finer_time_base(base: Fraction) -> Fraction:
-    """Return a clock that has all the times of a coarser one, and others between them."""
+    """Return a time base of at least `FINE` ticks a second that has all the times of a coarser one."""
     ticks = Fraction(base).denominator
     while ticks < FINE:
         ticks *= 2
@@ -133,7 +133,7 @@ def _added(time: int | None, ticks: int) -> int | None:
 
 
 def format_time(seconds: Fraction | float | None) -> str:
-    """Return a time as people write it."""
+    """Return a time in seconds as minutes and seconds, "1:02.500"."""
     if seconds is None:
         return "some time"
     minutes, rest = divmod(float(seconds), 60)

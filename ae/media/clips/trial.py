@@ -23,7 +23,7 @@ MOST_BYTES = 2**25  # that are read for it
 
 
 class Target(NamedTuple):
-    """What a clip is to be written as."""
+    """Container format that a clip is to be written to."""
 
     suffix: str
     name: str  # of the format, in FFmpeg

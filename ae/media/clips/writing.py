@@ -33,7 +33,7 @@ REFUSED = (av.error.ArgumentError, av.error.InvalidDataError)  # what is damaged
 
 
 class ExpectedStream(NamedTuple):
-    """What the source has of a stream that goes along."""
+    """Another stream as the source has it, with which the written one is compared."""
 
     name: str
     unit: str  # in which it is compared: packets, bytes, or seconds where it is encoded anew
@@ -72,14 +72,14 @@ class ClipWriter:
 
     @property
     def coding(self) -> Any:
-        """Return how the numbers in the planes that are to be computed stand for chroma."""
+        """Return the coding of the chroma planes that are to be computed."""
         layout = next(subsampling for part, subsampling in SUBSAMPLING.items() if part in self.pixels)
         interlaced = self.clip.interlaced and keeps_fields(self.codec, self.clip)
         return self.clip.coding._replace(subsampling=layout, interlaced=interlaced)
 
     @property
     def luma_conditions(self) -> str:
-        """Return of which frames luma is the source's, for the line that says so."""
+        """Return under which conditions luma equals the source's, for the name of that check."""
         bits = bits_of(self.pixels)
         return self.clip.luma_conditions + f", at {bits} bits" * (bits < self.clip.coding.bits)
 

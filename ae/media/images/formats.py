@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class Format(NamedTuple):
-    """What files of a format can hold."""
+    """Limits of a file format."""
 
     keeps: frozenset[str] = frozenset()  # of what `metadata` finds
     deep: bool = False  # 16-bit colour

@@ -1,4 +1,4 @@
-"""What an image file holds."""
+"""Pictures: the frames of an image file, and what belongs to them."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path

@@ -24,7 +24,7 @@ OF_LINES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 
 
 class Samples(NamedTuple):
-    """What a page of a TIFF holds, before its numbers are colours."""
+    """Samples of a page of a TIFF, before they are converted to colours."""
 
     values: np.ndarray  # [H, W, C]
     page: Any

@@ -25,7 +25,7 @@ class Sums(NamedTuple):
 
 
 class State(NamedTuple):
-    """What is known of a clip so far."""
+    """State of the statistics after the frames so far."""
 
     frames: Array  # their number
     sums: Sums
@@ -35,7 +35,7 @@ class State(NamedTuple):
 
 
 class ClipStatistics(NamedTuple):
-    """Figures of a clip."""
+    """Colourfulness and steadiness of a whole clip."""
 
     colourfulness: float  # mean over the frames; see `ae.color.colourfulness`
     cdc: float  # see `ae.metrics.cdc`; nan for fewer than five frames
@@ -88,7 +88,7 @@ def _compensated(sums: Sums, lost: Sums, new: Sums) -> tuple[Sums, Sums]:
 
 
 def clip_statistics(state: State) -> ClipStatistics:
-    """Return the figures of a clip after its last frame."""
+    """Return the statistics of a clip, of the state after its last frame."""
     frames, sums = jax.device_get((state.frames, state.sums))
     pairs = [max(0, int(frames) - apart) for apart in metrics.CDC_STEPS]
     divergences = [_mean(total, number) for total, number in zip(sums.divergences, pairs, strict=True)]
