@@ -54,7 +54,7 @@ def main(
     from ae.errors import InputError
     from ae.media.clips.pipeline import CheckFailedError
     from ae.media.clips.settings import ClipSettings
-    from ae.media.folders import is_many
+    from ae.media.folders import is_folder_or_pattern
     from ae.presets import load_preset
     from ae.restore.colorize import BATCH_SIZE, PIXELS, Colorizer
     from ae.tasks import Colorize
@@ -70,7 +70,7 @@ def main(
         batch or BATCH_SIZE, preview, most_pixels, side_by_side, deinterlace, codec, encoder_options, audio
     )
     try:
-        if is_many(source):
+        if is_folder_or_pattern(source):
             colorize_many(source, target, colorizer, settings, fps=fps, skip_existing=skip_existing)
         else:
             colorize_one(Path(source), target, colorizer, settings)

@@ -49,7 +49,7 @@ class Listing:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def is_many(source: str) -> bool:
+def is_folder_or_pattern(source: str) -> bool:
     """Return whether a source is a folder or a pattern."""
     return Path(source).is_dir() or (has_magic(source) and not Path(source).exists())
 

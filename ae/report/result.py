@@ -146,10 +146,10 @@ def publish(result: dict[str, Any], *, pictures: Path, out: Path) -> None:
 def _published(config: dict[str, Any], path: Path) -> list[dict[str, Any]]:
     """Return the result in a file, in a list that is empty where there is none or one of another configuration."""
     earlier = [read_json(path)] if path.exists() else []
-    return [values for values in earlier if _but_for_seed(values["config"]) == _but_for_seed(config)]
+    return [values for values in earlier if _without_seed(values["config"]) == _without_seed(config)]
 
 
-def _but_for_seed(config: dict[str, Any]) -> dict[str, Any]:
+def _without_seed(config: dict[str, Any]) -> dict[str, Any]:
     """Return a configuration's values with the fields that it lacks, which were added since."""
     return DEFAULTS | renamed(config) | {"seed": None}
 

@@ -139,14 +139,14 @@ RIDGE = 1e-3  # of the number of images: far less than the noise already adds
 
 def affine_map(variables: Any, inputs: jax.Array) -> jax.Array:
     """Return each pixel as a weighted sum of all pixels, clipped to [0, 1]: [B, H, W, 1] -> the same."""
-    return jnp.clip((_with_one(inputs) @ variables).reshape(inputs.shape), 0, 1)
+    return jnp.clip((_with_bias(inputs) @ variables).reshape(inputs.shape), 0, 1)
 
 
 def fit_affine_map(task: Task, train: Split) -> jax.Array:
     """Return the weights of `affine_map`, [H * W + 1, H * W]."""
 
     def moments(inputs, targets):
-        x = _with_one(inputs)
+        x = _with_bias(inputs)
         return x.T @ jnp.concatenate([x, targets.reshape(len(x), -1)], axis=-1)
 
     total = _sum_over_examples(moments, task, train)
@@ -155,7 +155,7 @@ def fit_affine_map(task: Task, train: Split) -> jax.Array:
     return jnp.float32(np.linalg.solve(total[:, :inputs] + ridge, total[:, inputs:]))
 
 
-def _with_one(images: jax.Array) -> jax.Array:
+def _with_bias(images: jax.Array) -> jax.Array:
     """Return images as rows with a one at the end: [B, H, W, 1] -> [B, H * W + 1]."""
     return jnp.pad(images.reshape(len(images), -1), [(0, 0), (0, 1)], constant_values=1.0)
 

@@ -45,7 +45,7 @@ def differences(ours: Config, theirs: Config) -> list[str]:
     return [f"{key} is {b[key]}, not {a[key]}" for key in a if a[key] != b[key] and key not in free]
 
 
-def begin_with(path: Path, config: Config, other: Path) -> None:
+def start_from(path: Path, config: Config, other: Path) -> None:
     """Give a run that has not begun the checkpoints of another one, where that has trained in the same way and less."""
     history = other / "history.csv"
     if path.exists() or not history.exists() or log.epochs_in(history) >= config.epochs:
@@ -158,11 +158,11 @@ class Run:
             self._write_history(history)
 
     def _write_history(self, history: History) -> None:
-        with self._checking_room("history"):
+        with self._naming_errors("history"):
             log.write_history(self.path / "history.csv", history, self._rows)
 
     @contextmanager
-    def _checking_room(self, name: str) -> Iterator[None]:
+    def _naming_errors(self, name: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -174,7 +174,7 @@ class Run:
         *before, last = (row["val_loss"] for row in history)
         result = {"preset": self._config.name, "epochs": len(history), "input_shape": list(self._input_shape)}
         names: list[Checkpoint] = ["last", "best"] if all(last < loss for loss in before) else ["last"]
-        with self._checking_room("weights"):
+        with self._naming_errors("weights"):
             for name in names:
                 write_weights(self.path / RUN_WEIGHTS[name], self._config, variables, result, np.float32)
 

@@ -32,14 +32,14 @@ def compare(
     """Return a model's rows of the table, their details, and the peers' versions."""
     config = benchmark_config(name)
     bare, parameters, loss, file = ours(config, LAYERS[name])
-    workers, said = {}, {}
+    workers, replies = {}, {}
     try:
         for peer, python in pythons.items():
             workers[peer] = Worker(peer, python)
-            said[peer] = workers[peer].ask({"build": str(file), "layers": LAYERS[name]})
-            check(name, peer, said[peer], parameters, loss)
+            replies[peer] = workers[peer].ask({"build": str(file), "layers": LAYERS[name]})
+            check(name, peer, replies[peer], parameters, loss)
         timers = {"matrix product": matrix_product, "ae": bare}
-        for peer, reply in said.items():
+        for peer, reply in replies.items():
             timers |= {f"{peer}, {variant}": workers[peer].timer(variant) for variant in reply["variants"]}
         rates = take_turns(timers, config.batch_size, rounds, seconds)
         overhead = epoch_overhead(config, bare, 20 * seconds)
@@ -48,8 +48,8 @@ def compare(
             worker.close()
         file.unlink()
     about = {"batch": config.batch_size, "parameters": parameters, "GFLOP an image": gflop(config)}
-    losses = {"ae": loss} | {peer: reply["loss"] for peer, reply in said.items()}
-    versions = {key: value for reply in said.values() for key, value in reply["versions"].items()}
+    losses = {"ae": loss} | {peer: reply["loss"] for peer, reply in replies.items()}
+    versions = {key: value for reply in replies.values() for key, value in reply["versions"].items()}
     return speeds(name, about, rates, overhead), {"rounds": rates, "losses": losses}, versions
 
 

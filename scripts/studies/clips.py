@@ -80,12 +80,12 @@ class Method:
         from ae.media.stages.statistics import clip_statistics
         from ae.metrics import pooled_psnr
 
-        figures = clip_statistics(*self.statistics)
+        statistics = clip_statistics(*self.statistics)
         return {
             "PSNR pooled": float(pooled_psnr(sum(self.errors) / len(self.errors))),
-            "colourfulness": figures.colourfulness,
-            "CDC": figures.cdc,
-            "chroma flicker": figures.chroma_flicker,
+            "colourfulness": statistics.colourfulness,
+            "CDC": statistics.cdc,
+            "chroma flicker": statistics.chroma_flicker,
         }
 
     def strip(self) -> Any:

@@ -43,11 +43,11 @@ def encodings(clip: Clip, suffix: str, settings: ClipSettings = DEFAULTS) -> Ite
     options = settings.encoder_options
     usual, pixels = settings.codec or CODECS.get(suffix, "libx264"), target_format(clip.first)
     given = is_given(settings)
-    for form in [pixels] if given else fallback_formats(pixels):
+    for pixel_format in [pixels] if given else fallback_formats(pixels):
         for name in [usual] if given else dict.fromkeys([usual, *OPTIONS]):
             chosen = OPTIONS.get(name, {}) if options is None else options
             for clock in (clip.time_base, 1 / Fraction(clip.video.average_rate or USUAL_RATE)):
-                yield Encoding(name, form, chosen, clock)
+                yield Encoding(name, pixel_format, chosen, clock)
 
 
 def is_given(settings: ClipSettings) -> bool:

@@ -94,7 +94,7 @@ def colorize_clip(
                 log(line)
             carried = set(clip.side_data)
             statistics = _write_frames(clip, writer, colorizer, settings.batch_size)
-            late = dropped_side_data(writer.codec, clip.side_data - carried, begun=True)
+            late = dropped_side_data(writer.codec, clip.side_data - carried, encoder_open=True)
             for line in [*clip.notes, *late.values()]:
                 log(line)
         left_out = list(dict.fromkeys([*writer.left_out, *late, *_cut_off(clip)]))

@@ -137,21 +137,21 @@ class Clip:
                 yield packet
         except av.error.FFmpegError as error:
             self.lost.append(f"what follows {format_time(max(ends.values(), default=None))}: {reason(error)}")
-            yield self._flush()
+            yield self._flush_packet()
             return
         except IndexError:  # PyAV's, when all the streams that it has seen at the beginning are at their end
             self.lost.append("a stream that begins midway")
-        last, whole = max(ends.values(), default=Fraction(0)), self._whole()
+        last, whole = max(ends.values(), default=Fraction(0)), self._end_time()
         if whole - last > MISSING_SECONDS:
             self.lost.append(f"what follows {format_time(last)} of {format_time(whole)}: the file ends there")
 
-    def _flush(self) -> av.Packet:
+    def _flush_packet(self) -> av.Packet:
         """Return the packet that has the decoder give what it holds."""
         packet = av.Packet()
         packet.stream, packet.time_base = self.video, self.video.time_base
         return packet
 
-    def _whole(self) -> Fraction:
+    def _end_time(self) -> Fraction:
         """Return when the last stream ends, in seconds, as the container tells; 0 where FFmpeg would have to guess."""
         if has_flag(self.container.format, av.format.Flags.no_timestamps) or (
             self._clock and self._clock.discontinuities

@@ -48,9 +48,14 @@ def side_data_of(frame: av.VideoFrame) -> dict[str, bytes]:
         return {UNKNOWN: b""}
 
 
-def dropped_side_data(codec: str, kinds: Set[str], *, begun: bool = False) -> dict[str, str]:
-    """Return what of these kinds an encoder cannot write, or not if it has `begun` without them: names, and a line each."""
-    taken = ({"A53_CC"} if codec in CAPTIONED else set()) | (HDR10 if codec in HDR10_OPTIONS and not begun else set())
+def dropped_side_data(codec: str, kinds: Set[str], *, encoder_open: bool = False) -> dict[str, str]:
+    """Return what of these kinds an encoder cannot write: names, and a line each.
+
+    `encoder_open`: it was opened without them, after which it takes no HDR10 metadata.
+    """
+    taken = ({"A53_CC"} if codec in CAPTIONED else set()) | (
+        HDR10 if codec in HDR10_OPTIONS and not encoder_open else set()
+    )
     names = (NAMES[kind] for kind in NAMES if kind in kinds - taken)
     return {name: f"{codec} cannot write {name}, which frames carry: left out" for name in names}
 

@@ -43,42 +43,44 @@ class MonotonicTimes:
         """Take the next frame, and return those whose times are known by now."""
         before, self._newest = self._newest, (frame, time, duration)  # type: ignore[assignment]
         if before:
-            yield from self._judged(*before, then=time)
+            yield from self._judged(*before, next_time=time)
 
     def finish(self) -> Iterator[Timed]:
         """Return the frames that are left."""
         if self._newest:
-            yield from self._judged(*self._newest, then=None)
-        yield from self._given_up()
+            yield from self._judged(*self._newest, next_time=None)
+        yield from self._extrapolated()
 
-    def _judged(self, frame: Any, time: Fraction | None, duration: Fraction, then: Fraction | None) -> Iterator[Timed]:
-        if time is not None and self._is_good(time, then):
-            yield from self._spread(time)
+    def _judged(
+        self, frame: Any, time: Fraction | None, duration: Fraction, next_time: Fraction | None
+    ) -> Iterator[Timed]:
+        if time is not None and self._is_good(time, next_time):
+            yield from self._interpolated(time)
             self._last = time
             yield frame, time, duration if 0 < duration < MAX_GAP else self._duration
             return
         self._waiting.append(frame)
         if len(self._waiting) == MOST_WAITING:
-            yield from self._given_up()
+            yield from self._extrapolated()
 
-    def _is_good(self, time: Fraction, then: Fraction | None) -> bool:
+    def _is_good(self, time: Fraction, next_time: Fraction | None) -> bool:
         """Return whether it is after the last with room for those that wait, and no slip that the next frame takes back."""
         if abs(time) > MOST_TICKS * self._base:
             return False
         if self._last is None:
-            return then is None or then >= time - SUSPICIOUS_GAP
+            return next_time is None or next_time >= time - SUSPICIOUS_GAP
         number = len(self._waiting)
         room = 2 * MIN_INTERVAL * (number + 1) if number else min(MIN_INTERVAL, self._duration / 2)
-        slip = then is not None and time - self._last > SUSPICIOUS_GAP and self._last < then < time
+        slip = next_time is not None and time - self._last > SUSPICIOUS_GAP and self._last < next_time < time
         return room <= time - self._last <= MAX_GAP and not slip
 
-    def _spread(self, end: Fraction) -> Iterator[Timed]:
+    def _interpolated(self, end: Fraction) -> Iterator[Timed]:
         """Yield those that wait, up to a good time."""
         number = len(self._waiting)
         start = self._last if self._last is not None else end - (number + 1) * self._duration
         yield from self._at(start, (end - start) / (number + 1))
 
-    def _given_up(self) -> Iterator[Timed]:
+    def _extrapolated(self) -> Iterator[Timed]:
         """Yield those that wait, as long as frames usually are, for no good time has come."""
         start = self._last if self._last is not None else self._start - self._duration
         yield from self._at(start, self._duration)

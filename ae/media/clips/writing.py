@@ -89,17 +89,17 @@ class ClipWriter:
         Raises OSError where the disk is full, and InputError where the container cannot hold the time of a frame.
         """
         if isinstance(item, Frame):
-            with self._refusing(f"the frame at {format_time(item.time)}"):
+            with self._naming_errors(f"the frame at {format_time(item.time)}"):
                 self._output.write_frame(self._frame(item))
         elif item.stream.index in self.expected:
             self._write_packet(item.stream, item)
 
     @contextmanager
-    def _refusing(self, what: str) -> Iterator[None]:
+    def _naming_errors(self, item: str) -> Iterator[None]:
         try:
             yield
         except REFUSED as error:
-            line = f"{self.path.suffix} cannot hold {what} ({reason(error)}): write a {FALLBACK.suffix}"
+            line = f"{self.path.suffix} cannot hold {item} ({reason(error)}): write a {FALLBACK.suffix}"
             raise InputError(line) from error
 
     def _write_packet(self, source: Any, packet: av.Packet) -> None:
@@ -132,7 +132,7 @@ class ClipWriter:
 
     def finish(self) -> None:
         """Encode what is still waiting, and close the file. Raises as `write` does."""
-        with self._refusing("the last frames"):
+        with self._naming_errors("the last frames"):
             self._output.finish()
         for index, other in self._output.others.items():
             if isinstance(other, Encoded):  # packets may start before the samples that can be made of them

@@ -37,7 +37,7 @@ def deep_reader(path: Path, image: Any) -> Callable[[bool], np.ndarray] | None:
     return None
 
 
-def cut_bits(path: Path, image: Any) -> int:
+def truncated_bit_depth(path: Path, image: Any) -> int:
     """Return how many bits a channel has of which Pillow reads 8; 0 where it reads all."""
     if image.format == "HEIF":
         bits = image.info.get("bit_depth", 8)

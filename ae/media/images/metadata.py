@@ -113,9 +113,9 @@ def _dpi(tags: dict[int, Any]) -> tuple[float, ...]:
     return () if tags.get(UNIT) == 1 else tuple(across)  # 1: only the shape of pixels
 
 
-def supported_metadata(info: dict[str, Any], form: Format) -> tuple[dict[str, Any], list[str]]:
+def supported_metadata(info: dict[str, Any], file_format: Format) -> tuple[dict[str, Any], list[str]]:
     """Return what a format can hold of it, and the names of the rest."""
-    in_segments = form.side == 65500
+    in_segments = file_format.max_side == 65500
     long = {key for key in ("exif", "xmp", "iptc", "comment") if in_segments and len(info.get(key, b"")) > SEGMENT}
-    rest = [name for key, name in NAMES.items() if key in info and (key not in form.keeps or key in long)]
+    rest = [name for key, name in NAMES.items() if key in info and (key not in file_format.metadata or key in long)]
     return {key: value for key, value in info.items() if NAMES.get(key) not in rest}, rest

@@ -12,7 +12,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from ae.errors import InputError
 from ae.media.images import tiff
-from ae.media.images.deep import cut_bits, deep_reader
+from ae.media.images.deep import deep_reader, truncated_bit_depth
 from ae.media.images.formats import HEIF, HEIF_BRANDS, has_heif
 from ae.media.images.metadata import metadata_of, orientation_of, valid_metadata
 from ae.media.images.picture import MOST_PIXELS, Picture, check_pixels, split_alpha, upright
@@ -88,7 +88,7 @@ def _read_with_pillow(path: Path, most: int, *, allow_truncated: bool = False) -
         animated = count > 1 and image.format in ANIMATED
         check_pixels(path, image.width * image.height * (count if animated else 1), most)
         Image.MAX_IMAGE_PIXELS = most  # later frames of a damaged file may be larger than the first
-        deep, cut = deep_reader(path, image), cut_bits(path, image)
+        deep, cut = deep_reader(path, image), truncated_bit_depth(path, image)
         if not deep and image.format != "TIFF":  # which loses tags; in others some come after the pixels
             image.load()
         info, remarks = metadata_of(image)
