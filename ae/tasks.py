@@ -71,7 +71,7 @@ class Denoise(Task):
         return jnp.clip(image + sigma * jax.random.normal(key, image.shape, image.dtype), 0, 1), image
 
     def accuracy(self, output: jax.Array, target: jax.Array) -> jax.Array:
-        """Compute the binary accuracy of each image: [B, H, W, 1] twice -> [B]."""
+        """Compute the binary accuracy of each image: [B, H, W, C] twice -> [B]."""
         return metrics.binary_accuracy(output, target)
 
 

@@ -32,7 +32,7 @@ def classes() -> np.ndarray:
 
 
 def rarity(rebalancing: float) -> np.ndarray:
-    """Return the weights [N] of the classes in the loss, in the mean 1; `rebalancing` is the paper's lambda."""
+    """Return the classes' weights [N] in the loss, of mean 1 over what is seen; `rebalancing` is the paper's lambda."""
     seen = np.exp(-np.linalg.norm(classes(), axis=-1) / FALL)
     seen /= seen.sum()
     weights = 1 / ((1 - rebalancing) * seen + rebalancing / len(seen))

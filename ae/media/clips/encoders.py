@@ -42,17 +42,12 @@ def encodings(clip: Clip, suffix: str, settings: ClipSettings = DEFAULTS) -> Ite
     """
     options = settings.encoder_options
     usual, pixels = settings.codec or CODECS.get(suffix, "libx264"), target_format(clip.first)
-    given = is_given(settings)
+    given = settings.names_encoder
     for pixel_format in [pixels] if given else fallback_formats(pixels):
         for name in [usual] if given else dict.fromkeys([usual, *OPTIONS]):
             chosen = OPTIONS.get(name, {}) if options is None else options
             for clock in (clip.time_base, 1 / Fraction(clip.video.average_rate or USUAL_RATE)):
                 yield Encoding(name, pixel_format, chosen, clock)
-
-
-def is_given(settings: ClipSettings) -> bool:
-    """Return whether an encoder, or options of one, are asked for."""
-    return settings.codec is not None or settings.encoder_options is not None
 
 
 def fallback_formats(pixels: str) -> list[str]:

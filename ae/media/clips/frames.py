@@ -153,7 +153,7 @@ def write_frames(
 
 
 def frame_path(target: Path, number: int) -> Path:
-    """Return the name of one of numbered files."""
+    """Return the path of a frame: frames/%06d.png and 7 -> frames/000007.png."""
     return target.with_name(NUMBER.sub(lambda pattern: pattern[0] % number, target.name))
 
 

@@ -5,7 +5,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from ae.errors import InputError
-from ae.media.clips.encoders import Encoding, encodings, is_given
+from ae.media.clips.encoders import Encoding, encodings
 from ae.media.clips.formats import ERRORS, can_decode, reason
 from ae.media.clips.reading import Clip
 from ae.media.clips.settings import ClipSettings
@@ -37,7 +37,7 @@ def make_plan(clip: Clip, target: Target, settings: ClipSettings) -> Plan:
                 return _with_others(trials, target, plan, settings.audio, strict=strict)
             except ERRORS as error:
                 errors.append(error)
-        hint = _hint(clip, trials, target, wanted, given=is_given(settings))
+        hint = _hint(clip, trials, target, wanted, given=settings.names_encoder)
     raise InputError(f"{_refusal(clip, target, wanted)} ({reason(errors[0])}){hint}")
 
 

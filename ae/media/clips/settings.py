@@ -1,4 +1,4 @@
-"""What a user may ask for when a clip is coloured."""
+"""Settings of clips that are coloured."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ from ae.restore.colorize import BATCH_SIZE
 
 @dataclass(frozen=True)
 class ClipSettings:
-    """How a clip is read, coloured and encoded. Where images are written, the encoder's settings do not matter."""
+    """Settings for reading, colouring and encoding a clip; those of encoders are not used where images are written."""
 
     batch_size: int = BATCH_SIZE  # frames that are computed at a time
     seconds: float | None = None  # only so many from its beginning
@@ -18,6 +18,11 @@ class ClipSettings:
     codec: str | None = None  # encoder of the pictures; None: the first that can hold them
     encoder_options: dict[str, str] | None = None
     audio: Literal["copy", "aac", "opus"] = "copy"  # codec of sound that cannot be copied; "copy" leaves it out
+
+    @property
+    def names_encoder(self) -> bool:
+        """Return whether an encoder of pictures, or options for one, are asked for."""
+        return self.codec is not None or self.encoder_options is not None
 
 
 DEFAULTS = ClipSettings()
