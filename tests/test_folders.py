@@ -28,7 +28,7 @@ def names(source, kinds=("image",)):
 
 
 def inverted(jobs):
-    return change_images(jobs, lambda picture: replace(picture, pixels=picture.full - picture.pixels))
+    return change_images(jobs, lambda picture: replace(picture, pixels=picture.max_value - picture.pixels))
 
 
 def changed(source, folder, **options):
