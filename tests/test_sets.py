@@ -119,7 +119,7 @@ def test_without_network_the_message_says_what_to_fetch(tmp_path, monkeypatch):
 def test_what_is_scored_is_not_among_what_is_trained_on():
     assert len(CBSD68) == 68
     assert len(TINY_IMAGENET_CLASSES) == 200
-    bsds, samples = SOURCES["bsds500"].target_path, SOURCES["imagenet_samples"].place
+    bsds, samples = SOURCES["bsds500"].target_path, SOURCES["imagenet_samples"].target_path
     assert not [number for number in CBSD68 if bsds(PurePosixPath(f"BSDS500/data/images/test/{number}.jpg"))]
     assert all(samples(PurePosixPath(f"{c}_name.JPEG")).startswith("train/") for c in TINY_IMAGENET_CLASSES)
     assert samples(PurePosixPath("n01440764_tench.JPEG")).startswith("test/")
