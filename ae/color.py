@@ -95,7 +95,7 @@ def colourfulness(rgb: jax.Array) -> jax.Array:
 
 
 class Coding(NamedTuple):
-    """How the numbers in the planes of a clip stand for luma and chroma, and how a frame is to be turned for looking at."""
+    """Coding of luma and chroma as integers in the planes of a clip, and how frames are turned for display."""
 
     bits: int = 8
     full_range: bool = False  # luma from 0 to the largest number; otherwise from 16 to 235, for 8 bits
@@ -113,16 +113,16 @@ class Coding(NamedTuple):
         return 2**self.bits - 1 if self.full_range else 224 * self._unit
 
     def luma(self, codes: jax.Array) -> jax.Array:
-        """Convert integers to luma in [0, 1]; what is blacker than black or whiter than white is cut."""
+        """Convert integers [...] to luma [...] in [0, 1]; what is blacker than black or whiter than white is cut."""
         if self.full_range:
             return jnp.float32(codes) / (2**self.bits - 1)
         return jnp.clip((jnp.float32(codes) / self._unit - 16) / 219, 0, 1)
 
     def chroma_codes(self, chroma: jax.Array) -> jax.Array:
-        """Convert Cb or Cr in [-0.5, 0.5] to integers."""
+        """Convert Cb or Cr [...] in [-0.5, 0.5] to integers [...]: uint8, or uint16 for more than 8 bits."""
         codes = jnp.round(chroma * self._chroma_scale) + 2 ** (self.bits - 1)
         return jnp.clip(codes, 0, 2**self.bits - 1).astype(jnp.uint8 if self.bits == 8 else jnp.uint16)
 
     def chroma(self, codes: jax.Array) -> jax.Array:
-        """Convert integers to Cb or Cr in [-0.5, 0.5]."""
+        """Convert integers [...] to Cb or Cr [...] in [-0.5, 0.5]."""
         return (jnp.float32(codes) - 2 ** (self.bits - 1)) / self._chroma_scale

@@ -8,7 +8,6 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import flax.linen as nn
-import jax
 
 from ae import models, tasks
 from ae.errors import InputError
@@ -80,25 +79,23 @@ class Config:
 
     @property
     def training_task(self) -> Task:
-        """The task to learn from."""
+        """Return the task to learn from."""
         return self.train_task or self.task
 
     @property
     def numerics(self) -> dict[str, Any]:
-        """What the model computes in, as arguments of `ae.models.apply`."""
+        """Return the dtype and precision that the model computes in, as arguments of `ae.models.apply.apply`."""
         return {"dtype": self.dtype, "precision": self.precision}
 
     @property
-    def program(self) -> "Config":
-        """The same without names, schedule, seed and lengths: a pytree for compiled functions (see `TRACED_FIELDS`)."""
+    def compile_key(self) -> "Config":
+        """Return the configuration as an argument of compiled functions, a pytree whose leaves are `TRACED_FIELDS`.
+
+        Names, schedule, seed and lengths are left out: runs that differ in them, or in the leaves, take one program.
+        """
         blank: dict[str, Any] = dict.fromkeys(("name", "data", "train_split", "validation_split", "test_split"), "")
         numbers: dict[str, Any] = {"warmup_steps": 0, "epochs": 1, "patience": 1, "seed": 0}
         return replace(self, **blank, **numbers, schedule="constant", reference_split=None, limit=None)
-
-    @property
-    def compile_key(self) -> "Config":
-        """The same for all runs that one compiled program serves, whatever their values."""
-        return jax.tree.map(lambda _: 0.0, self.program)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as JSON values; model and task as `{"class": name, **fields}`."""
@@ -163,7 +160,7 @@ def _checked(cls: type, values: Mapping[str, Any]) -> Any:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of an annotated type: numbers, strings, booleans, tuples of them, or None."""
+    """Return whether a value is of an annotated type: numbers, strings, booleans, tuples of them, or None."""
     if get_origin(hint) is tuple:
         return isinstance(value, tuple) and all(_fits(item, get_args(hint)[0]) for item in value)
     if get_origin(hint) in (Union, UnionType):

@@ -1,4 +1,4 @@
-"""What a model is to do: pure functions from a clean image to (input, target), and how its output is scored.
+"""Tasks of models: pure functions from a clean image to (input, target), and how its output is scored.
 
 A task is a frozen dataclass; its fields are its settings. A new one is a subclass of `Task` in any file.
 """
@@ -18,7 +18,7 @@ from ae.runtime.pytrees import register_settings
 
 @dataclass(frozen=True)
 class Task:
-    """What to learn: examples, loss and accuracy. Images are float [H, W, C] in [0, 1], batches [B, H, W, C]."""
+    """A task to learn: its examples, loss and accuracy. Images are float [H, W, C] in [0, 1], batches [B, H, W, C]."""
 
     labels: ClassVar[tuple[str, str, str]] = ("input", "target", "output")
     """What pictures call the three images."""
@@ -71,6 +71,7 @@ class Denoise(Task):
         return jnp.clip(image + sigma * jax.random.normal(key, image.shape, image.dtype), 0, 1), image
 
     def accuracy(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        """Compute the binary accuracy of each image: [B, H, W, C] twice -> [B]."""
         return metrics.binary_accuracy(output, target)
 
 
@@ -79,6 +80,7 @@ class DenoiseByCrossEntropy(Denoise):
     """`Denoise` whose loss is the binary cross entropy of each pixel, as Keras computes it."""
 
     def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        """Compute the mean binary cross entropy of each image: [B, H, W, C] in [0, 1] twice -> [B]."""
         metrics.check_batches(output, target)
         output = jnp.clip(output, CLOSEST, 1 - CLOSEST)
         return -(target * jnp.log(output) + (1 - target) * jnp.log(1 - output)).mean(axis=(1, 2, 3))
@@ -109,6 +111,7 @@ class Colorize(Task):
         return luma(image), image
 
     def accuracy(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        """Compute the categorical accuracy of each image: RGB [B, H, W, 3] twice -> [B]."""
         return metrics.categorical_accuracy(output, target)
 
     def colourfulness(self, output: jax.Array, target: jax.Array) -> jax.Array:

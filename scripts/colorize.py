@@ -53,7 +53,8 @@ def main(
     from ae import load_model
     from ae.errors import InputError
     from ae.media.clips.pipeline import CheckFailedError
-    from ae.media.folders import is_many
+    from ae.media.clips.settings import ClipSettings
+    from ae.media.folders import is_folder_or_pattern
     from ae.presets import load_preset
     from ae.restore.colorize import BATCH_SIZE, PIXELS, Colorizer
     from ae.tasks import Colorize
@@ -65,39 +66,27 @@ def main(
     if not isinstance(trained.config.task, Colorize):
         raise InputError(f"{model} is a model for another task than colour")
     colorizer = Colorizer(trained, saturation, pixels or PIXELS)
-    decoding = {
-        "batch_size": batch or BATCH_SIZE,
-        "seconds": preview,
-        "most_pixels": most_pixels,
-        "side_by_side": side_by_side,
-        "deinterlace": deinterlace,
-    }
-    encoding = {"codec": codec, "options": encoder_options, "audio": audio}
+    settings = ClipSettings(
+        batch or BATCH_SIZE, preview, most_pixels, side_by_side, deinterlace, codec, encoder_options, audio
+    )
     try:
-        if is_many(source):
-            colorize_many(source, target, colorizer, decoding, encoding, fps=fps, skip_existing=skip_existing)
+        if is_folder_or_pattern(source):
+            colorize_many(source, target, colorizer, settings, fps=fps, skip_existing=skip_existing)
         else:
-            colorize_one(Path(source), target, colorizer, decoding, encoding)
+            colorize_one(Path(source), target, colorizer, settings)
     except CheckFailedError as error:
         print_report(error.report)
         raise
 
 
 def colorize_many(
-    source: str,
-    target: Path,
-    colorizer: Any,
-    decoding: dict[str, Any],
-    encoding: dict[str, Any],
-    *,
-    fps: str | None,
-    skip_existing: bool,
+    source: str, target: Path, colorizer: Any, settings: Any, *, fps: str | None, skip_existing: bool
 ) -> None:
-    """Colorize a folder or pattern: every file by itself, or images to one clip. `decoding`, `encoding`: of clips."""
+    """Colorize a folder or pattern: every file by itself, or images to one clip. `settings`: a `ClipSettings`."""
     from functools import partial
 
     from ae.errors import InputError
-    from ae.media.clips.frames import colorize_frames, rate_of
+    from ae.media.clips.frames import colorize_frames, parse_rate
     from ae.media.clips.pipeline import colorize_clip, colorize_clips
     from ae.media.folders import change_folder
     from ae.media.pictures import change_images, colorize_picture
@@ -105,19 +94,17 @@ def colorize_many(
     if makes_clip(target):
         if fps is None:
             raise InputError(f"{target} is to be a clip of images: --fps says how many a second")
-        print_report(colorize_frames(source, target, colorizer, rate_of(fps), **decoding, **encoding))
+        print_report(colorize_frames(source, target, colorizer, parse_rate(fps), settings))
         return
-    change = partial(colorize_picture, colorizer=colorizer, side_by_side=decoding["side_by_side"])
+    change = partial(colorize_picture, colorizer=colorizer, side_by_side=settings.side_by_side)
     work = {
-        "image": partial(change_images, change=change, most_pixels=decoding["most_pixels"]),
-        "clip": partial(colorize_clips, convert=partial(colorize_clip, colorizer=colorizer, **decoding, **encoding)),
+        "image": partial(change_images, change=change, most_pixels=settings.most_pixels),
+        "clip": partial(colorize_clips, convert=partial(colorize_clip, colorizer=colorizer, settings=settings)),
     }
     change_folder(source, target, work, skip_existing=skip_existing)
 
 
-def colorize_one(
-    source: Path, target: Path, colorizer: Any, decoding: dict[str, Any], encoding: dict[str, Any]
-) -> None:
+def colorize_one(source: Path, target: Path, colorizer: Any, settings: Any) -> None:
     """Colorize an image to an image, a clip to a clip, or a clip to numbered images."""
     from functools import partial
 
@@ -129,12 +116,12 @@ def colorize_one(
     if not source.exists():
         raise InputError(f"{source} does not exist")
     if is_image(source) and not makes_clip(target):
-        change = partial(colorize_picture, colorizer=colorizer, side_by_side=decoding["side_by_side"])
-        change_image(source, target, change, most_pixels=decoding["most_pixels"])
+        change = partial(colorize_picture, colorizer=colorizer, side_by_side=settings.side_by_side)
+        change_image(source, target, change, most_pixels=settings.most_pixels)
     elif is_numbered(target) and not makes_clip(target):
-        print(f"{write_frames(source, target, colorizer, **decoding)} frames: {target}")
+        print(f"{write_frames(source, target, colorizer, settings)} frames: {target}")
     else:
-        print_report(colorize_clip(source, target, colorizer, **decoding, **encoding))
+        print_report(colorize_clip(source, target, colorizer, settings))
 
 
 def makes_clip(target: Path) -> bool:
@@ -149,11 +136,11 @@ def print_report(report) -> None:
     from ae.errors import InputError
 
     for check in report.checks:
-        print(f"  {check.name}: {check.found}{'' if check.passed else f', not {check.wanted}'}")
-    steadiness = report.steadiness
+        print(f"  {check.name}: {check.actual}{'' if check.passed else f', not {check.expected}'}")
+    statistics = report.statistics
     print(
-        f"colourfulness {steadiness.colourfulness:.1f}, colour distribution consistency (CDC) {steadiness.cdc:.4f}, "
-        f"chroma flicker {steadiness.chroma_flicker:.2f} of 255"
+        f"colourfulness {statistics.colourfulness:.1f}, colour distribution consistency (CDC) {statistics.cdc:.4f}, "
+        f"chroma flicker {statistics.chroma_flicker:.2f} of 255"
     )
     print(report.verdict)
     if report.passed and report.lost:

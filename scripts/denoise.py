@@ -38,7 +38,7 @@ def main(
 
     from ae import load_model
     from ae.errors import InputError
-    from ae.media.folders import change_folder, is_many
+    from ae.media.folders import change_folder, is_folder_or_pattern
     from ae.media.pictures import change_image, change_images, map_channels
     from ae.presets import load_preset
     from ae.restore.denoise import Denoiser
@@ -52,7 +52,7 @@ def main(
         raise InputError(f"{model} is a model for another task than noise")
     change = partial(map_channels, function=partial(Denoiser(trained).image, sigma=sigma))
     path = Path(source)
-    if is_many(source):
+    if is_folder_or_pattern(source):
         work = {"image": partial(change_images, change=change, most_pixels=most_pixels)}
         change_folder(source, target, work, skip_existing=skip_existing)
     elif not path.exists():

@@ -48,7 +48,7 @@ def main(out: Path = Path("build/site")) -> None:
 
 
 def read_pages(first: str) -> Iterator[tuple[str, list[Any]]]:
-    """The Markdown files that links lead to, by their paths in the repository, and what they hold."""
+    """Yield the Markdown files that links lead to: (path in the repository, tokens)."""
     waiting = [first]
     for path in waiting:
         tokens = parser().parse((ROOT / path).read_text())
@@ -57,13 +57,14 @@ def read_pages(first: str) -> Iterator[tuple[str, list[Any]]]:
 
 
 def parser() -> Any:
+    """Return a parser of Markdown with tables."""
     from markdown_it import MarkdownIt
 
     return MarkdownIt("commonmark").enable("table")
 
 
 def links(tokens: list[Any]) -> Iterator[tuple[Any, str]]:
-    """Links and pictures that lead to files of the repository: the token and the name of its attribute."""
+    """Yield links and pictures that lead to files of the repository: (token, name of its attribute)."""
     for token in tokens:
         yield from links(token.children or [])
         attribute = {"link_open": "href", "image": "src"}.get(token.type)
@@ -72,27 +73,29 @@ def links(tokens: list[Any]) -> Iterator[tuple[Any, str]]:
 
 
 def targets(path: str, tokens: list[Any]) -> list[str]:
-    """The files that a page leads to, by their paths in the repository."""
+    """Return the files that a page leads to, by their paths in the repository."""
     found = (token.attrs[attribute].partition("#")[0] for token, attribute in links(tokens))
     return list(dict.fromkeys(posixpath.normpath(posixpath.join(posixpath.dirname(path), link)) for link in found))
 
 
 def title(tokens: list[Any]) -> str:
+    """Return the text of the first heading."""
     return next(inline.content for token, inline in pairwise(tokens) if token.tag == "h1")
 
 
 def html_name(path: str) -> str:
-    """Where the site has a file of the repository."""
+    """Return the path on the site of a file of the repository."""
     return "index.html" if path == "README.md" else re.sub(r"\.md$", ".html", path)
 
 
 def navigation() -> dict[str, str]:
-    """The names of the pages that every page leads to: the list of guides in the README."""
+    """Return the names of the pages that every page leads to, by path: the list of guides in the README."""
     guides = re.findall(r"^- \[(.+)\]\((\S+\.md)\)", (ROOT / "README.md").read_text(), re.MULTILINE)
     return {"README.md": "ae", **{path: name for name, path in guides}, "api/ae.html": "API"}
 
 
 def render(path: str, tokens: list[Any]) -> str:
+    """Return a page as HTML, with links to the pages of the site."""
     for token, attribute in links(tokens):
         file, mark, anchor = token.attrs[attribute].partition("#")
         name = posixpath.normpath(posixpath.join(posixpath.dirname(path), file))
@@ -106,15 +109,17 @@ def render(path: str, tokens: list[Any]) -> str:
 
 
 def relative(page: str, target: str) -> str:
+    """Return the link from a page to a file of the repository."""
     return posixpath.relpath(html_name(target), posixpath.dirname(page) or ".")
 
 
 def slug(heading: str) -> str:
-    """The anchor of a heading, as GitHub makes it."""
+    """Return the anchor of a heading, as GitHub makes it."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def write(path: Path, content: bytes) -> None:
+    """Write a file, and make its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
 

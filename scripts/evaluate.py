@@ -34,7 +34,7 @@ def main(
     from ae.presets import load_preset
     from ae.report.tables import scores_table
     from ae.runtime.files import write_text
-    from ae.score.baselines import fitted
+    from ae.score.baselines import fitted_baselines
 
     own = load_preset(preset) if preset else None
     config, variables, result = load_model(model, preset=own, checkpoint=checkpoint)
@@ -43,10 +43,13 @@ def main(
     images = getattr(loaded, split)
     print(f"{model}: {config.name}, after {result['epochs']} epochs; {loaded.name} {images.name}")
 
-    rivals = [*fitted(config.task, loaded.train), (config.name, config.task, predictor(config), variables)]
+    predictors = [
+        *fitted_baselines(config.task, loaded.train),
+        (config.name, config.task, predictor(config), variables),
+    ]
     rows = {
         name: measure(predict, variables, task, images, batch_size=config.batch_size)
-        for name, task, predict, variables in rivals
+        for name, task, predict, variables in predictors
     }
     print(scores_table(rows, config.task.accuracy_name))
     if out:

@@ -10,7 +10,7 @@ from ae.runtime import cli
 
 def main(
     name: tyro.conf.Positional[str],
-    given: Annotated[Path | None, tyro.conf.arg(name="from", metavar="ZIP|DIR")] = None,
+    local_copy: Annotated[Path | None, tyro.conf.arg(name="from", metavar="ZIP|DIR")] = None,
     data_dir: Path | None = None,
 ) -> None:
     """Prepare a set of photographs as DATA_DIR/NAME, whole or not at all.
@@ -18,7 +18,7 @@ def main(
     Args:
         name: bsds500, tiny_imagenet or imagenet_samples (to train on), set12, bsd68, cbsd68, kodak24, mcmaster or polyu
             (benchmarks).
-        given: A zip or a folder of the repository that holds them; without it, a zip is downloaded from GitHub.
+        local_copy: A zip or a folder of the repository that holds them; without it, a zip is downloaded from GitHub.
         data_dir: Folder of data sets (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
     """
     from ae.data.sets import SOURCES, prepare_set
@@ -29,7 +29,7 @@ def main(
         raise InputError(f"unknown set {name!r}; there are {', '.join(SOURCES)}")
     source = SOURCES[name]
     print(f"{source.title}: https://github.com/{source.repository}\n{source.licence}", flush=True)
-    folder = prepare_set(name, source, data_folder(data_dir), given=given)
+    folder = prepare_set(name, source, data_folder(data_dir), local_copy=local_copy)
     print(f"{folder}: {source.images:,} images")
 
 

@@ -36,7 +36,7 @@ def main(
     from ae.report.page import write_tables
     from ae.report.result import finish, publish
     from ae.report.summary import summary
-    from ae.train.run import begin_with
+    from ae.train.run import start_from
 
     if quick:
         print("Narrower models than the reference's, with BatchNorm momentum 0.9 instead of 0.99, on other data.")
@@ -47,7 +47,7 @@ def main(
             seeded = override(config, seed=seed, **given)
             seed_name = "" if seed == 0 else f"-seed{seed}"
             run = runs / f"{config.name}{seed_name}"
-            begin_with(run, seeded, runs / f"{config.name.removesuffix('_14')}{seed_name}")  # spares its epochs
+            start_from(run, seeded, runs / f"{config.name.removesuffix('_14')}{seed_name}")  # spares its epochs
             data = load_data(seeded, data_dir=data_dir, resident_bytes=resident_bytes)
             print(f"\n{summary(seeded, data)}\n")
             state, history = fit(seeded, data, out=run, resume=True)

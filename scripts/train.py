@@ -47,7 +47,7 @@ def main(
         process: Elsewhere: which of them this is, from 0.
     """
     from ae import fit, load_data
-    from ae.presets.shell import check, sampled
+    from ae.presets.shell import check, on_sample_data
     from ae.report.made_with import hardware
     from ae.report.result import finish
     from ae.report.summary import summary
@@ -57,7 +57,7 @@ def main(
     if distributed or coordinator or processes is not None or process is not None:
         devices.join_processes(coordinator, processes, process)
     if config.data == "sample":
-        config = sampled(config, preset)
+        config = on_sample_data(config, preset)
     out = out or Path("runs") / (config.name if config.data == preset.data else f"{config.name}-{config.data}")
 
     if devices.is_first():

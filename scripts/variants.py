@@ -90,12 +90,12 @@ def main(
     details, made = earlier.get("details", {}), {entry["command"]: entry for entry in earlier.get("made_with", ())}
     several = ((name, label, changes) for name in presets for label, changes in variants(name).items())
     chosen = [(name, label, changes) for name, label, changes in several if not only or label in only]
-    models = compared(in_full, data_dir, limit) if in_full else trained(chosen, epochs, runs, data_dir, limit)
+    models = trained_in_full(in_full, data_dir, limit) if in_full else trained(chosen, epochs, runs, data_dir, limit)
     configs, text = [], ""
     for name, label, model in models:
-        for how, read in readings(model):
-            what = f"{label}{how}"
-            rows[name, what], details.setdefault(name, {})[what] = measured(name, what, read)
+        for suffix, at_temperature in temperatures(model):
+            variant = f"{label}{suffix}"
+            rows[name, variant], details.setdefault(name, {})[variant] = measure(name, variant, at_temperature)
         configs.append(model.config)
         made[cli.command()] = made_with(cli.command(), *configs)
         table = variants_table(list(rows.values()), details)
@@ -121,7 +121,9 @@ def trained(
         yield name, label, Trained(config, state.variables, *about, data.validation)
 
 
-def compared(models: tuple[str, ...], data_dir: Path | None, limit: int | None) -> Iterator[tuple[str, str, Trained]]:
+def trained_in_full(
+    models: tuple[str, ...], data_dir: Path | None, limit: int | None
+) -> Iterator[tuple[str, str, Trained]]:
     """Yield colorizers as their own training left them: ("in full", name, model)."""
     from vivid import PRESET as VIVID
 
@@ -139,8 +141,8 @@ def compared(models: tuple[str, ...], data_dir: Path | None, limit: int | None) 
         yield "in full", config.name, Trained(config, variables, *about, data.validation)
 
 
-def readings(model: Trained) -> Iterator[tuple[str, Trained]]:
-    """Yield (name, model) of each way to read a trained model: classes of chroma at several temperatures."""
+def temperatures(model: Trained) -> Iterator[tuple[str, Trained]]:
+    """Yield (suffix of its name, model): one that predicts classes of chroma at each of TEMPERATURES, others as they are."""
     if not hasattr(model.config.model, "temperature"):
         yield "", model
         return
@@ -149,16 +151,16 @@ def readings(model: Trained) -> Iterator[tuple[str, Trained]]:
         yield f", temperature {temperature:g}", model._replace(config=config)
 
 
-def measured(name: str, what: str, model: Trained) -> tuple[dict[str, Any], dict[str, Any]]:
+def measure(name: str, variant: str, model: Trained) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the table's row of a variant, and its details: of a colorizer also what colour costs (`cost_of_colour`)."""
     from ae import predictor
-    from ae.score.flops import count, multiply_adds
+    from ae.score.flops import count_values, multiply_adds
     from ae.tasks import Colorize
 
     row = {
         "variant of": name,
-        "what": what,
-        "parameters": count(model.variables),
+        "what": variant,
+        "parameters": count_values(model.variables),
         "multiply-adds, M": multiply_adds(model.config.model, (*model.validation.images.shape[1:3], 1)) / 1e6,
         "epochs": model.epochs,
         "minutes": model.seconds / 60,
@@ -182,13 +184,15 @@ def variants_table(rows: Sequence[dict[str, Any]], details: dict[str, dict[str, 
     """Return the table of variants, with what the colour of each costs the first variant of its preset."""
     firsts = {row["variant of"]: row for row in reversed(rows)}
     names = list(dict.fromkeys(row["variant of"] for row in rows))
-    compared = [
+    rows_with_loss = [
         row | {"loss of the first, as colourful": as_colourful(row, firsts[name], details[name])}
         for name in names
         for row in rows
         if row["variant of"] == name
     ]
-    return tabulate("Variants of our presets after a few epochs, and colorizers trained in full.", COLUMNS, compared)
+    return tabulate(
+        "Variants of our presets after a few epochs, and colorizers trained in full.", COLUMNS, rows_with_loss
+    )
 
 
 def as_colourful(row: dict[str, Any], first: dict[str, Any], details: dict[str, Any]) -> float | None:

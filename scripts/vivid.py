@@ -23,7 +23,7 @@ FALL = 0.04  # chroma that is so much stronger is e times rarer, about, in CIFAR
 
 @cache
 def classes() -> np.ndarray:
-    """The chroma [N, 2] of the classes: a grid over what RGB can show at some luma."""
+    """Return the chroma [N, 2] of the classes: a grid over what RGB can show at some luma."""
     steps = np.arange(-round(0.5 / STEP), round(0.5 / STEP) + 1) * STEP
     grid = np.float32(np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2))
     with jax.ensure_compile_time_eval():
@@ -32,7 +32,7 @@ def classes() -> np.ndarray:
 
 
 def rarity(rebalancing: float) -> np.ndarray:
-    """Weights [N] of the classes in the loss, of mean 1 over what is seen; `rebalancing` is the paper's lambda."""
+    """Return the classes' weights [N] in the loss, of mean 1 over what is seen; `rebalancing` is the paper's lambda."""
     seen = np.exp(-np.linalg.norm(classes(), axis=-1) / FALL)
     seen /= seen.sum()
     weights = 1 / ((1 - rebalancing) * seen + rebalancing / len(seen))
@@ -69,19 +69,23 @@ class ColorizeByClass(Colorize):
     accuracy_name: ClassVar = "class accuracy"
 
     def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
-        """Logits [B, H/2, W/2, N] and RGB [B, H, W, 3] -> [B]."""
+        """Compute the loss of each image: logits [B, H/2, W/2, N] and RGB [B, H, W, 3] -> [B]."""
         distances = squared_distances(target)
         wanted = jax.nn.softmax(-distances / (2 * self.spread**2))
         entropy = -(wanted * jax.nn.log_softmax(output)).sum(axis=-1)
         return (jnp.asarray(rarity(self.rebalancing))[distances.argmin(axis=-1)] * entropy).mean(axis=(1, 2))
 
     def accuracy(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        """Compute the share of patches whose likeliest class is the nearest: as `loss` -> [B]."""
         right = squared_distances(target).argmin(axis=-1) == output.argmax(axis=-1)
         return right.mean(axis=(1, 2), dtype=output.dtype)
 
 
 def squared_distances(rgb: jax.Array) -> jax.Array:
-    """Of the mean chroma of each patch of 2x2 pixels to the classes: [B, H, W, 3] -> [B, H/2, W/2, N]."""
+    """Compute the squared distances of the mean chroma of patches of 2x2 pixels to the classes.
+
+    RGB [B, H, W, 3] -> [B, H/2, W/2, N].
+    """
     chroma = rgb_to_chroma(rgb)
     b, h, w, _ = chroma.shape
     patches = chroma.reshape(b, h // 2, 2, w // 2, 2, 2).mean(axis=(2, 4))

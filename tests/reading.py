@@ -8,6 +8,7 @@ from clips import colorizer, decoded
 from ae.media.clips.formats import TEXT
 from ae.media.clips.pipeline import colorize_clip
 from ae.media.clips.reading import Clip
+from ae.media.clips.settings import ClipSettings
 from ae.runtime.chain import Frame
 
 LOSSLESS = {"libx264": {"qp": "0", "preset": "ultrafast"}}
@@ -16,13 +17,15 @@ LOSSLESS = {"libx264": {"qp": "0", "preset": "ultrafast"}}
 def colorized(source, target, **settings):
     """The frames that were written, their times, and all lines that were said."""
     lines = []
-    report = colorize_clip(source, target, colorizer(pixels=512), batch_size=4, log=lines.append, **settings)
+    report = colorize_clip(
+        source, target, colorizer(pixels=512), ClipSettings(batch_size=4, **settings), log=lines.append
+    )
     return report, lines, *decoded(target)
 
 
 def frames_of(path, **settings):
     """All frames that are read, and the clip."""
-    clip = Clip(path, **settings)
+    clip = Clip(path, ClipSettings(**settings))
     return [item for item in clip if isinstance(item, Frame)], clip
 
 

@@ -12,13 +12,13 @@ from skimage.restoration import denoise_nl_means
 from ae.data import Split, load_data
 from ae.presets import PRESETS
 from ae.score import baselines
-from ae.score.baselines import fitted
+from ae.score.baselines import fitted_baselines
 from ae.score.evaluate import evaluate, examples, noise_key
 from ae.tasks import Colorize, Denoise
 
 
 def by_name(task, train):
-    return {name: (seen, predict, variables) for name, seen, predict, variables in fitted(task, train)}
+    return {name: (seen, predict, variables) for name, seen, predict, variables in fitted_baselines(task, train)}
 
 
 def digits(count=300):

@@ -14,7 +14,7 @@ from conftest import ROOT
 from ae.errors import InputError
 from ae.report.markdown import rows_of, to_markdown
 from ae.restore.weights import write_weights
-from ae.score.flops import count, multiply_adds_by_layer
+from ae.score.flops import count_values, multiply_adds_by_layer
 
 
 @pytest.mark.parametrize("name", ["conv_ae", "colorizer_ae", "unet", "pixel_mlp"])
@@ -24,7 +24,7 @@ def test_peers_are_told_to_build_our_models(name):
     params = jax.eval_shape(model.init, jax.random.key(0), jax.numpy.zeros((1, *model.input_shape)))["params"]
     layers = models.LAYERS[name]
     weights = models.in_order(params_as_zeros(params), layers)
-    assert sum(weight.size for weight in weights) == count(params)
+    assert sum(weight.size for weight in weights) == count_values(params)
     kernels = [weight for weight in weights if weight.ndim > 1]
     asked = [options for kind, *options in layers if kind in ("conv", "conv_transpose", "dense")]
     for kernel, (features, *size) in zip(kernels, asked, strict=True):

@@ -9,7 +9,7 @@ from clips import decoded, frame_of, luma_frames, make_clip, packets
 from conftest import SHARED
 from reading import LOSSLESS, colorized, frames_of, grow, joined, plainly_decoded
 
-from ae.media.clips.times import LEAST
+from ae.media.clips.times import MIN_INTERVAL
 
 CASES = SHARED / "cases/clips"
 
@@ -30,7 +30,7 @@ def packets_at(path, times, codec="mjpeg", **settings):
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
 def test_frames_whose_times_do_not_grow_are_written(tmp_path, suffix):
     source = packets_at(tmp_path / "in.mkv", [0, 40, 120, 80, 160, 240, 200, 280, 280, 280, 360])
-    report, lines, luma, times = colorized(source, tmp_path / f"out{suffix}", options=LOSSLESS["libx264"])
+    report, lines, luma, times = colorized(source, tmp_path / f"out{suffix}", encoder_options=LOSSLESS["libx264"])
     assert report.passed
     assert len(luma) == plainly_decoded(source) == 11
     assert [line for line in lines if "for 4 of its frames: they share the time" in line] == lines
@@ -54,7 +54,7 @@ def test_streams_without_times_go_at_their_rate(tmp_path, suffix, codec):
     source = make_clip(
         tmp_path / f"in{suffix}", luma_frames(40, 32, 48), codec=codec, pixels=pixels, base=Fraction(1, 25)
     )
-    report, _, luma, times = colorized(source, tmp_path / "out.mkv", options=LOSSLESS["libx264"])
+    report, _, luma, times = colorized(source, tmp_path / "out.mkv", encoder_options=LOSSLESS["libx264"])
     assert report.passed
     assert not report.lost
     assert len(luma) == 40
@@ -65,7 +65,7 @@ def test_broadcasts_that_were_joined_go_on(tmp_path):
     """Each begins its clock anew, for picture and sound."""
     parts = [make_clip(tmp_path / f"{i}.ts", luma_frames(25, 32, 48, seed=i), tracks=[0.0]) for i in range(3)]
     source = joined(tmp_path / "in.ts", *parts)
-    report, lines, luma, times = colorized(source, tmp_path / "out.mkv", options=LOSSLESS["libx264"])
+    report, lines, luma, times = colorized(source, tmp_path / "out.mkv", encoder_options=LOSSLESS["libx264"])
     assert report.passed
     assert all("damaged" in line for line in report.lost)  # where a part ends, packets are counted anew
     assert len(luma) == 75
@@ -94,7 +94,7 @@ def changing(folder, kind):
 @pytest.mark.parametrize("deinterlace", [False, True])
 def test_frames_of_another_size_or_format_become_like_the_first(tmp_path, kind, deinterlace):
     source = changing(tmp_path, kind)
-    settings = {"options": LOSSLESS["libx264"], "deinterlace": deinterlace}
+    settings = {"encoder_options": LOSSLESS["libx264"], "deinterlace": deinterlace}
     report, lines, luma, times = colorized(source, tmp_path / "out.mkv", **settings)
     assert report.passed
     assert luma.shape == (12, 32, 48)
@@ -107,7 +107,7 @@ def test_frames_of_another_size_or_format_become_like_the_first(tmp_path, kind, 
 
 def test_a_preview_begins_with_the_picture(tmp_path):
     source = make_clip(
-        tmp_path / "in.mkv", luma_frames(10, 32, 48), tracks=[0.0], times=range(30_000, 30_400, 40), base=LEAST
+        tmp_path / "in.mkv", luma_frames(10, 32, 48), tracks=[0.0], times=range(30_000, 30_400, 40), base=MIN_INTERVAL
     )
     for deinterlace in (False, True):
         assert len(frames_of(source, seconds=0.2, deinterlace=deinterlace)[0]) == 5

@@ -116,10 +116,7 @@ def test_programs_are_compiled_for_all_but_names_schedule_seed_and_numbers():
     config = preset("unet_denoiser_blind")
     task = Denoise(sigma=0.5, least_sigma=0.1)
     other = override(config, name="other", learning_rate=0.1, schedule="cosine", epochs=3, seed=7, train_task=task)
-    assert other.compile_key == config.compile_key
-    assert hash(other.compile_key) == hash(config.compile_key)
-    assert jax.tree.structure(other.program) == jax.tree.structure(config.program)
-    assert jax.tree.leaves(other.program) == [0.1, 0.0, 0.3, 0.5, 0.1]
+    assert jax.tree.structure(other.compile_key) == jax.tree.structure(config.compile_key)
+    assert jax.tree.leaves(other.compile_key) == [0.1, 0.0, 0.3, 0.5, 0.1]
     for change in ({"ema_decay": 0.9}, {"dtype": "bfloat16"}, {"train_task": Denoise(sigma=0.5)}, {"clip_norm": 1.0}):
-        assert override(config, **change).compile_key != config.compile_key
-        assert jax.tree.structure(override(config, **change).program) != jax.tree.structure(config.program)
+        assert jax.tree.structure(override(config, **change).compile_key) != jax.tree.structure(config.compile_key)

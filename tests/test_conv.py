@@ -116,7 +116,7 @@ def test_what_compiles_quickly_gives_the_same(make):
     x, w = (jnp.asarray(rng.normal(size=size), jnp.float32) for size in ((2, 12, 10, 16), (3, 3, 16, 16)))
 
     def quickly(x, w):
-        with conv.compiled_quickly():
+        with conv.xla_convolutions():
             return make(x, w, (2, 2))
 
     np.testing.assert_allclose(jax.jit(quickly)(x, w), make(x, w, (2, 2)), atol=1e-4)

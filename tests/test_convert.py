@@ -14,7 +14,7 @@ from writing import with_sound
 
 from ae import Denoise
 from ae.config import Config
-from ae.media.clips.check import Written
+from ae.media.clips.check import Contents
 from ae.models import UNet
 from ae.restore.weights import write_weights
 
@@ -78,7 +78,7 @@ def test_the_last_line_is_the_verdict(call, tmp_path, model):
 
 def test_a_failed_check_is_the_last_line_too(call, tmp_path, model, monkeypatch):
     make_clip(tmp_path / "in.mp4", luma_frames(4, 32, 32))
-    monkeypatch.setattr("ae.media.clips.check.measured", lambda file: Written())
+    monkeypatch.setattr("ae.media.clips.check.read_contents", lambda file: Contents())
     monkeypatch.setattr("ae.media.clips.trial.Trials.error", lambda *arguments: None)
     done = call("colorize.py", "in.mp4", "out.mp4", "--model", model, status=2)
     assert "  frames: 0, not 4" in done.stdout

@@ -17,8 +17,9 @@ from ae.models import UNet
 from ae.presets import PRESETS
 from ae.runtime import devices
 from ae.tasks import Colorize
+from ae.train.epoch import Epoch, train_steps
 from ae.train.loop import fit
-from ae.train.step import create_state, train_steps
+from ae.train.step import create_state
 
 LOSSES = """
 import itertools, json, signal, sys
@@ -30,12 +31,12 @@ from dataclasses import replace
 from ae.runtime import devices
 from ae.score.evaluate import TRAINING_SCORES, _add_batches, noise_key
 from conftest import TINY, tiny_data
-from ae.train import step
-from ae.train.step import epoch_order, train_steps
+from ae.train import epoch
+from ae.train.epoch import Epoch, epoch_order, train_steps
 from ae.train.loop import fit
 from ae.score.evaluate import predictor
 
-step.MOST_STEPS = 1  # of a block, so that there is something between them
+epoch.MOST_STEPS = 1  # of a block, so that there is something between them
 
 def interrupt_in_second_epoch():
     calls, usual = itertools.count(), devices.any_process
@@ -50,7 +51,7 @@ def work(state, split):
     sums = dict.fromkeys((*TRAINING_SCORES, "count"), np.float32(0))
     inputs = split.images, epoch_order(0, 1, len(split.images)), noise_key(1), sums, np.ones(6, np.float32)
     images, order, key, sums, rates = devices.replicate(inputs)
-    training = train_steps.lower(TINY.program, 8, 5, state, images, order, rates, (1, 0), 0, 1, 0)
+    training = train_steps.lower(TINY.compile_key, 8, 5, state, images, Epoch(1, 0, 1, 0, order, rates), 0)
     scored = predictor(TINY), TINY.task, TRAINING_SCORES, 8, 5, state.variables, images
     scoring = _add_batches.lower(*scored, 0, key, sums, 0)
     return [program.compile().cost_analysis()["flops"] for program in (training, scoring)]
@@ -160,7 +161,7 @@ def test_accelerators_get_plain_convolutions(name, convolutions, platform):
     split = Split("train", images, 0, 1)
     state = jax.eval_shape(lambda: create_state(config, Data(name, "1", split, split, split)))
     exported = jax.export.export(train_steps, platforms=[platform])(
-        config.program, 32, 2, state, jnp.asarray(images), jnp.arange(64), jnp.ones(2), (1, 0), 0, 1, 0
+        config.compile_key, 32, 2, state, jnp.asarray(images), Epoch(1, 0, 1, 0, jnp.arange(64), jnp.ones(2)), 0
     )
     text = exported.mlir_module()
     assert text.count("stablehlo.convolution") == convolutions
@@ -181,9 +182,9 @@ def test_bfloat16_trains_as_float32_does(name):
     images = jnp.asarray(np.resize(data.train.images, (400, *data.train.images.shape[1:])))
 
     def train(dtype, state, first):
-        program = replace(config, dtype=dtype).program
+        program = replace(config, dtype=dtype).compile_key
         rates = jnp.full(100, config.learning_rate)
-        return train_steps(program, 4, 50, state, images, jnp.arange(400), rates, (1, 0), 0, 1, first)[0]
+        return train_steps(program, 4, 50, state, images, Epoch(1, 0, 1, 0, jnp.arange(400), rates), first)[0]
 
     start = train("float32", create_state(config, data), 0)
     before, means = float(start.sums["loss"]), []

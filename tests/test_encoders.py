@@ -10,7 +10,7 @@ from conftest import SHARED
 from writing import LOSSLESS, colorized
 
 from ae.errors import InputError
-from ae.media.clips.encoders import alike
+from ae.media.clips.encoders import fallback_formats
 
 CASES = SHARED / "cases/clips"
 
@@ -65,17 +65,27 @@ def test_bits_that_are_dropped_are_named_where_luma_is_compared(tmp_path):
 
 
 def test_formats_that_may_stand_for_another():
-    assert alike("yuv420p") == ["yuv420p", "yuv444p"]
-    assert alike("yuvj422p") == ["yuvj422p", "yuvj444p"]
-    assert alike("yuv444p10le") == ["yuv444p10le", "yuv444p"]
-    assert alike("yuv422p12le") == ["yuv422p12le", "yuv444p12le", "yuv422p10le", "yuv444p10le", "yuv422p", "yuv444p"]
+    assert fallback_formats("yuv420p") == ["yuv420p", "yuv444p"]
+    assert fallback_formats("yuvj422p") == ["yuvj422p", "yuvj444p"]
+    assert fallback_formats("yuv444p10le") == ["yuv444p10le", "yuv444p"]
+    assert fallback_formats("yuv422p12le") == [
+        "yuv422p12le",
+        "yuv444p12le",
+        "yuv422p10le",
+        "yuv444p10le",
+        "yuv422p",
+        "yuv444p",
+    ]
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"codec": "libx264"}, r"libx264 cannot write 33x31 \(odd\).*\.mp4 takes it without --codec.*libvpx-vp9"),
-        ({"options": LOSSLESS}, r"libx264 cannot write 33x31 \(odd\).*\.mp4 takes it without --codec.*libvpx-vp9"),
+        (
+            {"encoder_options": LOSSLESS},
+            r"libx264 cannot write 33x31 \(odd\).*\.mp4 takes it without --codec.*libvpx-vp9",
+        ),
         ({"codec": "prores_ks"}, r"prores_ks cannot write .*\.mp4 takes it without --codec"),
         ({"codec": "nonsense"}, "nonsense cannot write"),
     ],
@@ -89,7 +99,7 @@ def test_a_codec_that_is_asked_for_is_tried_alone(tmp_path, settings, message):
 
 def test_options_that_an_encoder_does_not_take_are_refused(tmp_path):
     with pytest.raises(InputError, match="libx264 cannot write 48x32"):
-        colorized(raw(tmp_path / "in.mkv"), tmp_path / "out.mp4", options={"preset": "nonsense"})
+        colorized(raw(tmp_path / "in.mkv"), tmp_path / "out.mp4", encoder_options={"preset": "nonsense"})
 
 
 def test_what_would_fail_is_refused_before_the_first_frame(tmp_path):

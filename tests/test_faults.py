@@ -276,13 +276,16 @@ def test_damaged_images(tmp_path, inputs, tally):
 
 def test_damaged_clips(tmp_path, inputs, tally):
     from ae.media.clips.pipeline import colorize_clip
+    from ae.media.clips.settings import ClipSettings
 
     suffixes = (".mp4", ".mkv", ".ts")
     files = [make_clip(tmp_path / f"in{suffix}", luma_frames(20, 48, 64), tracks=[0.0]) for suffix in suffixes]
     model = colorizer()
 
     def read(path):
-        colorize_clip(path, tmp_path / f"out{path.suffix}", model, options={"preset": "ultrafast"})
+        colorize_clip(
+            path, tmp_path / f"out{path.suffix}", model, ClipSettings(encoder_options={"preset": "ultrafast"})
+        )
 
     tried(files, inputs // 2, read, tally, "a damaged clip", READ)
 

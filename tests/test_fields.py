@@ -13,6 +13,7 @@ from ae.color import Coding
 from ae.errors import InputError
 from ae.media.clips.coding import planes
 from ae.media.clips.reading import Clip
+from ae.media.clips.settings import ClipSettings
 from ae.restore.resizing import shrunk, shrunk_fields
 
 
@@ -56,7 +57,7 @@ def fields_of(path):
 def test_fields_stay_fields(tmp_path, first, codec, suffix):
     source = interlaced_clip(tmp_path / "in.ts", first=first, codec="mpeg2video")
     options = LOSSLESS.get(codec, {})
-    report, lines, luma, _ = colorized(source, tmp_path / f"out{suffix}", codec=codec, options=options)
+    report, lines, luma, _ = colorized(source, tmp_path / f"out{suffix}", codec=codec, encoder_options=options)
     assert report.passed
     assert not lines
     assert fields_of(tmp_path / f"out{suffix}") == fields_of(source) == ([True] * 6, ["tff", "bff"].index(first))
@@ -102,7 +103,7 @@ def bwdif(path):
 @pytest.mark.parametrize("suffix", [".ts", ".mkv"])
 def test_deinterlaced_frames_are_those_of_the_filter_at_the_same_times(tmp_path, suffix):
     source = interlaced_clip(tmp_path / f"in{suffix}")
-    settings = {"options": LOSSLESS["libx264"], "deinterlace": True}
+    settings = {"encoder_options": LOSSLESS["libx264"], "deinterlace": True}
     report, lines, luma, times = colorized(source, tmp_path / "out.mkv", **settings)
     assert report.passed
     assert "bwdif" in lines[0]
@@ -140,4 +141,4 @@ def test_deinterlace_is_an_option(tmp_path, call):
 def test_what_is_too_small_for_the_filter_is_refused(tmp_path):
     source = make_clip(tmp_path / "in.mkv", luma_frames(3, 2, 16), codec="ffv1", options={})
     with pytest.raises(InputError, match="bwdif cannot deinterlace 16x2"):
-        Clip(source, deinterlace=True)
+        Clip(source, ClipSettings(deinterlace=True))

@@ -5,13 +5,13 @@ import os
 import pytest
 
 from ae.errors import InputError
-from ae.runtime.files import check_target, with_word, write_text, written_whole
+from ae.runtime.files import atomic_write, check_target, with_infix, write_text
 
 
 def test_what_fails_midway_leaves_what_was_there(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("before")
-    with pytest.raises(RuntimeError), written_whole(path) as temporary:  # noqa: PT012
+    with pytest.raises(RuntimeError), atomic_write(path) as temporary:  # noqa: PT012
         temporary.write_text("half")
         raise RuntimeError
     assert path.read_text() == "before"
@@ -24,14 +24,14 @@ def test_names_as_long_as_a_file_system_takes(tmp_path, letter):
     check_target(path)
     write_text(path, "whole")
     assert path.read_text() == "whole"
-    other = with_word(path, "failed")
+    other = with_infix(path, "failed")
     other.write_text("kept")
     assert other.name.endswith(f"{letter}.failed.txt")
     assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_word_goes_before_the_suffix(tmp_path):
-    assert with_word(tmp_path / "out.mp4", "failed") == tmp_path / "out.failed.mp4"
+    assert with_infix(tmp_path / "out.mp4", "failed") == tmp_path / "out.failed.mp4"
 
 
 @pytest.mark.parametrize("exists", [True, False])

@@ -22,7 +22,7 @@ from ae.runtime import progress
 from ae.runtime.peak import peak_flops
 from ae.score.evaluate import evaluate, predictor
 from ae.tasks import Denoise
-from ae.train import log, run, step
+from ae.train import epoch, log, run
 from ae.train import loop as train
 from ae.train.checkpoint import Checkpoints
 from ae.train.loop import fit, read_trained, restore
@@ -35,7 +35,7 @@ def cut_in_single_steps(first, last, **kwargs):
 @pytest.fixture
 def blocks_of_one_step(monkeypatch):
     """So that there is something between the steps of a tiny epoch."""
-    monkeypatch.setattr(step, "MOST_STEPS", 1)
+    monkeypatch.setattr(epoch, "MOST_STEPS", 1)
 
 
 @pytest.mark.usefixtures("blocks_of_one_step")
@@ -175,7 +175,7 @@ def test_a_longer_run_counts_epochs_and_no_rows_of_steps(tiny, data, tmp_path, m
     monkeypatch.setattr(log, "LOG_SECONDS", 0)
     monkeypatch.setattr(progress, "paced", cut_in_single_steps)
     fit(replace(tiny, epochs=2), data, out=tmp_path / "short")
-    run.begin_with(tmp_path / "long", replace(tiny, epochs=3), tmp_path / "short")
+    run.start_from(tmp_path / "long", replace(tiny, epochs=3), tmp_path / "short")
     assert (tmp_path / "long/checkpoints").is_dir()
 
 
@@ -299,7 +299,7 @@ def test_a_longer_run_begins_with_what_a_shorter_one_has_trained(tiny, data, tmp
     longer = replace(tiny, name="longer", epochs=3, patience=9)
     state, history = fit(longer, data, out=tmp_path / "whole")
     fit(replace(tiny, epochs=2, patience=1), data, out=tmp_path / "short")
-    run.begin_with(tmp_path / "long", longer, tmp_path / "short")
+    run.start_from(tmp_path / "long", longer, tmp_path / "short")
     resumed, resumed_history = fit(longer, data, out=tmp_path / "long", resume=True)
     _, first = restore(tmp_path / "short", tiny)
     assert resumed_history[: len(first)] == first
@@ -370,9 +370,9 @@ def test_a_score_for_a_whole_batch_is_refused(tiny, data):
 
 def test_a_run_does_not_begin_with_another_training(tiny, data, tmp_path):
     fit(replace(tiny, epochs=1), data, out=tmp_path / "run")
-    run.begin_with(tmp_path / "other", replace(tiny, seed=1), tmp_path / "run")
-    run.begin_with(tmp_path / "no_longer", replace(tiny, epochs=1), tmp_path / "run")
-    run.begin_with(tmp_path / "again", tiny, tmp_path / "none")
+    run.start_from(tmp_path / "other", replace(tiny, seed=1), tmp_path / "run")
+    run.start_from(tmp_path / "no_longer", replace(tiny, epochs=1), tmp_path / "run")
+    run.start_from(tmp_path / "again", tiny, tmp_path / "none")
     assert not (tmp_path / "no_longer").exists()
     assert not (tmp_path / "other").exists()
     assert not (tmp_path / "again").exists()

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from ae.errors import InputError
-from ae.media.folders import change_folder, find_jobs, is_many
+from ae.media.folders import change_folder, find_jobs, is_folder_or_pattern
 from ae.media.pictures import change_images
 
 GRAY = np.uint8(np.random.default_rng(0).uniform(60, 200, (8, 9)))
@@ -28,7 +28,7 @@ def names(source, kinds=("image",)):
 
 
 def inverted(jobs):
-    return change_images(jobs, lambda picture: replace(picture, pixels=picture.full - picture.pixels))
+    return change_images(jobs, lambda picture: replace(picture, pixels=picture.max_value - picture.pixels))
 
 
 def changed(source, folder, **options):
@@ -79,18 +79,18 @@ def test_files_come_in_the_order_in_which_people_count(tmp_path):
 )
 def test_patterns_keep_the_subfolders_after_their_fixed_part(tmp_path, pattern, expected):
     images(tmp_path / "roll", "A/001.png", "A/002.png", "B/001.png")
-    assert is_many(pattern)
+    assert is_folder_or_pattern(pattern)
     assert names(pattern) == expected
     assert names(tmp_path / pattern) == expected
 
 
 def test_a_folder_named_like_a_pattern_is_a_folder(tmp_path):
     images(tmp_path / "scans [1920s]", "a.png", "b.png")
-    assert is_many("scans [1920s]")
+    assert is_folder_or_pattern("scans [1920s]")
     assert names("scans [1920s]") == ["a.png", "b.png"]
     assert names("scans [1920s]/a*") == ["a.png"]
     images(tmp_path, "1.png", "2.png", "[12].png")
-    assert not is_many("[12].png")
+    assert not is_folder_or_pattern("[12].png")
     assert names("[123].png") == ["1.png", "2.png"]
 
 

@@ -29,7 +29,7 @@ FORMATS = [
 def test_every_format_of_media_is_read(tmp_path, suffix, codec, pixels, size):
     luma = luma_frames(6, *size)
     source = make_clip(tmp_path / f"in{suffix}", luma, codec=codec, pixels=pixels, base=Fraction(1, 25), options={})
-    report, _, written, times = colorized(source, tmp_path / "out.mkv", options=LOSSLESS["libx264"])
+    report, _, written, times = colorized(source, tmp_path / "out.mkv", encoder_options=LOSSLESS["libx264"])
     assert report.passed
     assert not report.lost
     assert len(written) == plainly_decoded(source) == 6

@@ -9,7 +9,7 @@ from clips import colorizer, decoded, luma_frames, make_clip
 from conftest import refused
 
 from ae.errors import InputError
-from ae.media.clips.frames import is_numbered, numbered, rate_of
+from ae.media.clips.frames import frame_path, is_numbered, parse_rate
 from ae.media.images import read_image
 from ae.restore.weights import write_weights
 
@@ -75,7 +75,7 @@ def test_the_rate_has_to_be_given(call, tmp_path, model):
 @pytest.mark.parametrize("text", ["0", "-3", "1/0", "nan", "inf", "", "1e9"])
 def test_what_is_no_rate(text):
     with pytest.raises(InputError, match="--fps"):
-        rate_of(text)
+        parse_rate(text)
 
 
 def test_a_clip_becomes_frames(call, tmp_path, model):
@@ -120,4 +120,4 @@ def test_numbers_in_names(tmp_path):
     assert is_numbered(tmp_path / "%06d.png")
     assert is_numbered(tmp_path / "a%d.png")
     assert not is_numbered(tmp_path / "100%.png")
-    assert numbered(tmp_path / "a_%03d.png", 7) == tmp_path / "a_007.png"
+    assert frame_path(tmp_path / "a_%03d.png", 7) == tmp_path / "a_007.png"

@@ -219,7 +219,7 @@ def test_gray_with_a_profile_becomes_srgb_where_it_gets_colour(tmp_path, kind):
     assert said[0] == "in.png: its gray is converted to sRGB"
     again = read_image(tmp_path / "out.png")
     assert "icc_profile" not in again.info
-    luma = again.pixels[0] @ np.array([0.299, 0.587, 0.114]) / again.full
+    luma = again.pixels[0] @ np.array([0.299, 0.587, 0.114]) / again.max_value
     linear = GRAY / 255
     assert np.abs(luma - (1.055 * linear ** (1 / 2.4) - 0.055)).max() < 0.01
     damaged = save(tmp_path / "bad.png", GRAY, icc_profile=b"\0" * 16 + b"GRAY" + b"\0" * 108)

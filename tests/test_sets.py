@@ -61,14 +61,14 @@ def archive(request, tmp_path):
 
 @pytest.mark.parametrize("name", PREPARED)
 def test_a_set_is_the_wanted_files_of_its_repository(archive, tmp_path, name):
-    folder = prepare_set(name, small(name), tmp_path / "data", given=archive(name))
+    folder = prepare_set(name, small(name), tmp_path / "data", local_copy=archive(name))
     found = [path for path in folder.rglob("*") if path.is_file()]
     assert sorted(path.relative_to(folder).as_posix() for path in found) == PREPARED[name]
     assert all(path.read_text() == path.name for path in found)
 
 
 def test_a_set_that_is_there_is_left_as_it_is(archive, tmp_path):
-    folder = prepare_set("set12", small("set12"), tmp_path / "data", given=archive("set12"))
+    folder = prepare_set("set12", small("set12"), tmp_path / "data", local_copy=archive("set12"))
     (folder / "01.png").write_text("mine")
     assert prepare_set("set12", small("set12"), tmp_path / "data") == folder
     assert (folder / "01.png").read_text() == "mine"
@@ -77,7 +77,7 @@ def test_a_set_that_is_there_is_left_as_it_is(archive, tmp_path):
 @pytest.mark.parametrize("change", [{"images": 2}, {"checksum": "0" * 64}])
 def test_other_files_than_expected_are_refused_and_nothing_is_left(archive, tmp_path, change):
     with pytest.raises(InputError, match="it takes a copy of https://codeload.github.com/cszn/FFDNet/zip/e787"):
-        prepare_set("set12", small("set12")._replace(**change), tmp_path / "data", given=archive("set12"))
+        prepare_set("set12", small("set12")._replace(**change), tmp_path / "data", local_copy=archive("set12"))
     assert list((tmp_path / "data").iterdir()) == []
 
 
@@ -87,7 +87,7 @@ def test_an_interrupted_preparation_leaves_nothing(archive, tmp_path, monkeypatc
 
     monkeypatch.setattr(sets, "_copy", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        prepare_set("set12", small("set12"), tmp_path / "data", given=archive("set12"))
+        prepare_set("set12", small("set12"), tmp_path / "data", local_copy=archive("set12"))
     assert list((tmp_path / "data").iterdir()) == []
 
 
@@ -119,7 +119,7 @@ def test_without_network_the_message_says_what_to_fetch(tmp_path, monkeypatch):
 def test_what_is_scored_is_not_among_what_is_trained_on():
     assert len(CBSD68) == 68
     assert len(TINY_IMAGENET_CLASSES) == 200
-    bsds, samples = SOURCES["bsds500"].place, SOURCES["imagenet_samples"].place
+    bsds, samples = SOURCES["bsds500"].target_path, SOURCES["imagenet_samples"].target_path
     assert not [number for number in CBSD68 if bsds(PurePosixPath(f"BSDS500/data/images/test/{number}.jpg"))]
     assert all(samples(PurePosixPath(f"{c}_name.JPEG")).startswith("train/") for c in TINY_IMAGENET_CLASSES)
     assert samples(PurePosixPath("n01440764_tench.JPEG")).startswith("test/")

@@ -14,7 +14,7 @@ from ae.config import CHOICES, override
 from ae.errors import InputError
 from ae.models import PixelMLP, UNet
 from ae.presets import PRESETS, load_preset, on_sample
-from ae.presets.shell import check, listing, parse, sampled
+from ae.presets.shell import check, listing, on_sample_data, parse
 from ae.tasks import Colorize, Denoise
 
 OWN = """
@@ -212,7 +212,7 @@ def test_what_a_model_returns_in_training_is_for_its_training_task_alone():
 def test_sample_data_keeps_what_is_asked_for():
     preset = PRESETS["unet_denoiser"]
     changed = override(preset, data="sample", epochs=2, train_split="train[:64]")
-    assert sampled(changed, preset) == override(on_sample(preset), epochs=2, train_split="train[:64]")
+    assert on_sample_data(changed, preset) == override(on_sample(preset), epochs=2, train_split="train[:64]")
 
 
 def test_help_lists_the_presets_as_they_are(call):

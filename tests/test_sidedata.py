@@ -8,7 +8,7 @@ import pytest
 from clips import frame_of, luma_frames, make_clip
 from reading import LOSSLESS, colorized, joined
 
-from ae.media.clips.sidedata import carried, left_behind
+from ae.media.clips.sidedata import dropped_side_data, side_data_of
 
 MASTERING = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
 CAPTION = bytes.fromhex("b5003147413934 03 43ff fc9420 fcc8e5 fcecec ff")  # of A/53, in an SEI message
@@ -19,7 +19,7 @@ def side_data(path):
     found = {}
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
-            for kind, data in carried(frame).items():
+            for kind, data in side_data_of(frame).items():
                 found.setdefault(kind, []).append(data)
     return found
 
@@ -92,7 +92,7 @@ def ratios(data):
 
 def test_parameters_of_the_user_go_with_ours(tmp_path):
     source = make_clip(tmp_path / "in.mkv", luma_frames(3, 64, 64), options=HDR_SETTINGS["libx264"])
-    colorized(source, tmp_path / "out.mkv", options={"x264-params": "cll=500,200", "qp": "0"})
+    colorized(source, tmp_path / "out.mkv", encoder_options={"x264-params": "cll=500,200", "qp": "0"})
     found = side_data(tmp_path / "out.mkv")
     assert found["CONTENT_LIGHT_LEVEL"][0] == np.uint32([500, 200]).tobytes()
     assert "MASTERING_DISPLAY_METADATA" in found
@@ -113,5 +113,5 @@ def test_side_data_that_pyav_cannot_name_are_said_to_be_left_out():
         def side_data(self):
             raise ValueError("99 is not a valid Type")
 
-    lines = left_behind("libx264", carried(Frame()).keys())
+    lines = dropped_side_data("libx264", side_data_of(Frame()).keys())
     assert list(lines) == ["side data of a kind that PyAV does not know"]

@@ -12,8 +12,8 @@ from flicker import CUT, FLICKERING, STEADY
 from ae import metrics
 from ae.color import Coding, colourfulness
 from ae.media.stages import statistics
-from ae.media.stages.colour import Chroma, Pictures
-from ae.media.stages.statistics import Statistics, steadiness
+from ae.media.stages.colour import Chroma, Rgb
+from ae.media.stages.statistics import Statistics, clip_statistics
 from ae.runtime.chain import Batch, Checkpoint, Frame, run, step
 
 
@@ -31,7 +31,7 @@ def figures(samples, size):
     states = None
     for batch in batches(samples, size):
         states, _ = step((Statistics(),), states, batch)
-    return steadiness(*states)
+    return clip_statistics(*states)
 
 
 @pytest.mark.parametrize("size", [1, 5, 16])
@@ -104,12 +104,12 @@ def test_a_run_that_stops_after_some_batches_goes_on_with_the_same_bits(tmp_path
     assert len(first) + len(rest) == len(whole)
     for once, twice in zip(whole, [*first, *rest], strict=True):
         jax.tree.map(np.testing.assert_array_equal, once, twice)
-    assert steadiness(rest[-1].states[-1]).chroma_flicker > 0
+    assert clip_statistics(rest[-1].states[-1]).chroma_flicker > 0
 
 
 def test_pictures_lie_upright_beside_their_gray():
     luma = np.stack(list(luma_frames(2, 32, 48)))
-    stage = Pictures(colorizer(), Coding(full_range=True, turns=1), side_by_side=True)
+    stage = Rgb(colorizer(), Coding(full_range=True, turns=1), side_by_side=True)
     _, batch = step((stage,), None, Batch(luma, np.ones(2, bool), np.zeros(2)))
     assert batch.rgb.shape == (2, 48, 64, 3)
     assert batch.rgb.dtype == np.uint8

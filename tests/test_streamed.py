@@ -190,8 +190,8 @@ def test_streamed_and_resident_splits_are_scored_alike(tiny, data, size):
 def test_baselines_are_fitted_to_the_first_images_of_a_streamed_split(data, monkeypatch):
     monkeypatch.setattr(baselines, "FITTED_ON", 10)
     first = data.train._replace(images=data.train.images[:10])
-    found = list(baselines.fitted(Denoise(), streamed(data).train))
-    for (name, _, _, variables), (_, _, _, expected) in zip(found, baselines.fitted(Denoise(), first), strict=True):
+    fitted = [list(baselines.fitted_baselines(Denoise(), split)) for split in (streamed(data).train, first)]
+    for (name, _, _, variables), (_, _, _, expected) in zip(*fitted, strict=True):
         assert equal_trees(variables, expected), name
 
 

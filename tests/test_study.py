@@ -21,7 +21,7 @@ from ae.models import ChromaUNet, ColorizerAE, UNet
 from ae.presets import PRESETS
 from ae.report.markdown import rows_of
 from ae.restore.weights import write_weights
-from ae.score.flops import count
+from ae.score.flops import count_values
 
 
 @pytest.fixture
@@ -100,8 +100,8 @@ def test_variants_make_a_table(call, tmp_path, tfds_dir, decoded, monkeypatch):
     assert [row["what"], other["what"]] == ["as released", "averaged weights"]
     assert len(values["made_with"]) == 2
     variables = jax.eval_shape(config.model.init, jax.random.key(0), jnp.zeros((1, *config.model.input_shape)))
-    assert (row["parameters"], row["epochs"]) == (count(variables), 1)
-    text = f"| as released | {count(variables):,} | {row['multiply-adds, M']:.1f} |"
+    assert (row["parameters"], row["epochs"]) == (count_values(variables), 1)
+    text = f"| as released | {count_values(variables):,} | {row['multiply-adds, M']:.1f} |"
     assert text in done.stdout
     assert text in (tmp_path / "results/README.md").read_text()
 

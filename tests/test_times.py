@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 from reading import grow
 
-from ae.media.clips.times import GrowingTimes, SteadyClock, fine
+from ae.media.clips.times import ContinuousClock, MonotonicTimes, finer_time_base
 
 
 def mended(times, base=Fraction(1, 1000), step=Fraction(40, 1000)):
     """What times in milliseconds become."""
-    growing = GrowingTimes(base, step, Fraction(0))
+    growing = MonotonicTimes(base, step, Fraction(0))
     found = []
     for index, time in enumerate(times):
         found += growing.add(index, None if time is None else Fraction(time, 1000), step)
     found += growing.finish()
     assert [index for index, _, _ in found] == list(range(len(times)))
     assert grow([start for _, start, _ in found])
-    return [1000 * start for _, start, _ in found], growing.mended
+    return [1000 * start for _, start, _ in found], growing.interpolated
 
 
 @pytest.mark.parametrize(
@@ -65,13 +65,13 @@ def test_random_times_grow_and_stay_distinct_in_milliseconds():
     ("base", "expected"), [((1, 25), 12800), ((1001, 30000), 30000), ((1, 90000), 90000), ((1, 1000), 16000)]
 )
 def test_the_finer_clock_has_all_times_of_the_coarser(base, expected):
-    assert fine(Fraction(*base)) == Fraction(1, expected)
-    assert (Fraction(*base) / fine(Fraction(*base))).denominator == 1
+    assert finer_time_base(Fraction(*base)) == Fraction(1, expected)
+    assert (Fraction(*base) / finer_time_base(Fraction(*base))).denominator == 1
 
 
 def moved(*given):
     """What a clock makes of packets (stream, seconds) of 40 ms, and how often it was set anew."""
-    clock, found = SteadyClock(), []
+    clock, found = ContinuousClock(), []
     for index, time in given:
         stream = SimpleNamespace(index=index, type="video" if index < 2 else "subtitle")
         ticks = round(1000 * time)
@@ -79,7 +79,7 @@ def moved(*given):
         clock.set(packet)
         assert packet.pts == packet.dts
         found.append(None if packet.pts is None else packet.pts / 1000)
-    return found, clock.jumps
+    return found, clock.discontinuities
 
 
 @pytest.mark.parametrize("start", [0, 20_001, 95_443.7])

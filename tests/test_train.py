@@ -12,9 +12,11 @@ from ae.runtime import devices
 from ae.score.evaluate import _add_batches, evaluate, examples, noise_key, predictor
 from ae.score.pictures import _predict_examples, pictures
 from ae.tasks import Denoise
+from ae.train import epoch as epochs
 from ae.train import step
+from ae.train.epoch import epoch_order, train_epoch
 from ae.train.optimizer import learning_rates
-from ae.train.step import DIAGNOSTICS, create_state, epoch_order, train_epoch, train_step, zero_sums
+from ae.train.step import DIAGNOSTICS, create_state, train_step, zero_sums
 
 
 def test_a_schedule_moves_the_weights_as_far_as_its_rate(tiny, data):
@@ -61,7 +63,7 @@ def test_learning_rates_and_noise_are_values_of_one_program(tiny, data):
         for rate, decay, sigma, schedule in ((0.01, 0.1, 0.2, "constant"), (0.03, 0.2, 0.5, "cosine"))
     ]
     train, predict = data.train._replace(images=jnp.asarray(data.train.images[:16])), predictor(tiny)
-    programs = (step._create_state, step.train_steps, _add_batches, _predict_examples)
+    programs = (step._create_state, epochs.train_steps, _add_batches, _predict_examples)
     for program in programs:
         program.clear_cache()
     states, compiled = [], []
@@ -248,7 +250,7 @@ def test_noise_is_drawn_once_or_anew_each_epoch(data, new_noise, same, monkeypat
 
     data = data._replace(train=data.train._replace(images=data.train.images[:8]))
     state = create_state(config, data)
-    monkeypatch.setattr("ae.train.step.examples", record)
+    monkeypatch.setattr("ae.train.epoch.examples", record)
     with jax.disable_jit():
         for epoch in (1, 2):
             state = state.replace(sums=zero_sums())

@@ -15,14 +15,15 @@ from ae.errors import InputError
 from ae.media.clips.coding import planes
 from ae.media.clips.pipeline import CheckFailedError, colorize_clip
 from ae.media.clips.reading import Clip
+from ae.media.clips.settings import ClipSettings
 
 LOSSLESS = {"qp": "0", "preset": "ultrafast"}
 
 
 def colorized(source, target, **settings):
     lines = []
-    settings = {"options": LOSSLESS} | settings
-    report = colorize_clip(source, target, colorizer(pixels=512), batch_size=4, log=lines.append, **settings)
+    settings = ClipSettings(**{"batch_size": 4, "encoder_options": LOSSLESS} | settings)
+    report = colorize_clip(source, target, colorizer(pixels=512), settings, log=lines.append)
     return report, lines
 
 
@@ -51,7 +52,7 @@ def test_luma_and_times_are_the_sources_bit_for_bit(tmp_path, suffix, pixels, si
     luma = luma_frames(11, *size, bits=bits)
     source = make_clip(tmp_path / "in.mkv", luma, codec="ffv1", pixels=pixels, options={})
     options = {"libx264": LOSSLESS, "libvpx-vp9": {"lossless": "1", "cpu-used": "8"}}.get(codec, {})
-    report, lines = colorized(source, tmp_path / f"out{suffix}", codec=codec, options=options)
+    report, lines = colorized(source, tmp_path / f"out{suffix}", codec=codec, encoder_options=options)
     assert report.passed
     assert not report.lost + lines
     written, times = decoded(tmp_path / f"out{suffix}")
@@ -320,7 +321,7 @@ def test_frames_that_would_fill_the_memory_are_refused(tmp_path):
 
 def test_frames_that_are_larger_than_the_container_says_are_not_decoded(tmp_path, monkeypatch):
     source = make_clip(tmp_path / "in.mp4", luma_frames(5, 48, 64))
-    monkeypatch.setattr("ae.media.clips.formats.check_number", lambda *args, **kwargs: None)
+    monkeypatch.setattr("ae.media.clips.formats.check_pixels", lambda *args, **kwargs: None)
     with pytest.raises(InputError, match="no frame that can be decoded"):
         colorized(source, tmp_path / "out.mp4", most_pixels=3071)
 
@@ -384,7 +385,7 @@ assert len(planes[0].sharding.device_set) == jax.device_count()
 stages = Chroma(colorizer(), Coding()), statistics.Statistics()
 *_, last = run(stages, [Frame(luma, None) for luma in codes], 8, fetch=("cb",))
 assert statistics._added._cache_size() == 1
-figures = statistics.steadiness(last.states[-1])
+figures = statistics.clip_statistics(last.states[-1])
 np.savez(sys.argv[4], cb=planes[0], frames=colorizer()(codes), figures=figures)
 """
 

@@ -8,6 +8,7 @@ from clips import colorizer, frame_of, luma_frames, make_clip
 
 from ae.media.clips.formats import TEXT
 from ae.media.clips.pipeline import colorize_clip
+from ae.media.clips.settings import ClipSettings
 
 LOSSLESS = {"qp": "0", "preset": "ultrafast"}
 
@@ -15,8 +16,8 @@ LOSSLESS = {"qp": "0", "preset": "ultrafast"}
 def colorized(source, target, **settings):
     """The report, and all lines that were said."""
     lines = []
-    settings = {"batch_size": 4, "log": lines.append} | settings
-    return colorize_clip(source, target, colorizer(pixels=512), **settings), lines
+    settings = ClipSettings(**{"batch_size": 4} | settings)
+    return colorize_clip(source, target, colorizer(pixels=512), settings, log=lines.append), lines
 
 
 def streams(path):

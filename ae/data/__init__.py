@@ -6,7 +6,7 @@ import numpy as np
 
 from ae.config import Config
 from ae.data.samples import SAMPLES
-from ae.data.splits import Data, Split, cut, parse
+from ae.data.splits import Data, Split, parse_spec, select_split
 from ae.data.streamed import Streamed
 from ae.data.tfds import load_tfds
 
@@ -24,12 +24,12 @@ def load_data(config: Config, *, data_dir: str | Path | None = None, resident_by
     specs = [config.train_split, config.validation_split, config.test_split]
     if config.reference_split not in (None, config.validation_split):
         specs.append(config.reference_split)
-    used = {parse(spec)[0] for spec in specs}
+    used = {parse_spec(spec)[0] for spec in specs}
     if config.data in SAMPLES:
         version, sources = "1", _samples(config.data, used, resident_bytes)
     else:
         version, sources = load_tfds(config.data, used, data_dir, resident_bytes)
-    return Data(config.data, version, *(cut(sources, spec, config.limit) for spec in specs))
+    return Data(config.data, version, *(select_split(sources, spec, config.limit) for spec in specs))
 
 
 def _samples(name: str, used: set[str], resident_bytes: int) -> dict[str, np.ndarray] | dict[str, Streamed]:

@@ -30,7 +30,7 @@ TINY_IMAGENET_CLASSES = _names("tiny_imagenet_classes.txt")
 CBSD68 = _names("cbsd68.txt")
 """Numbers in BSDS500 of the photographs that the benchmarks BSD68 and CBSD68 are."""
 
-Place = Callable[[PurePosixPath], str | None]
+TargetPath = Callable[[PurePosixPath], str | None]
 """Path of a file in the repository -> its path in the prepared set; None: it is left out."""
 
 
@@ -44,26 +44,26 @@ class Source(NamedTuple):
     images: int
     checksum: str  # SHA-256 of the lines "SHA-256  path" of its files, by path
     licence: str
-    place: Place = lambda path: path.name
+    target_path: TargetPath = lambda path: path.name
 
 
-def prepare_set(name: str, source: Source, root: Path, *, given: Path | None = None) -> Path:
+def prepare_set(name: str, source: Source, root: Path, *, local_copy: Path | None = None) -> Path:
     """Prepare a set of photographs as the folder `root/name`, and return it; where it is there already, nothing is done.
 
-    `given`: a zip or a folder of the repository; without it, a zip is downloaded. Raises InputError where that cannot be
-    had, lacks files, or has other ones than were expected.
+    `local_copy`: a zip or a folder of the repository; without it, a zip is downloaded. Raises InputError where that
+    cannot be had, lacks files, or has other ones than were expected.
     """
     folder = root / name
     if folder.exists():
         return folder
     root.mkdir(parents=True, exist_ok=True)
-    with _new_folder(folder) as temporary, _archive(source, given) as archive:
-        found = [(source.place(path), path) for path in archive.paths if path.match(source.files)]
+    with _new_folder(folder) as temporary, _archive(source, local_copy) as archive:
+        found = [(source.target_path(path), path) for path in archive.paths if path.match(source.files)]
         wanted = {target: path for target, path in found if target}
         checksum = _copy(name, archive, wanted, temporary)
         if (len(wanted), checksum) != (source.images, source.checksum):
             raise InputError(
-                f"{given or source.repository} has {len(wanted):,} files of {name} with the checksum {checksum[:12]}, "
+                f"{local_copy or source.repository} has {len(wanted):,} files of {name} with the checksum {checksum[:12]}, "
                 f"not {source.images:,} with {source.checksum[:12]}: it takes a copy of {_url(source)}"
             )
     return folder
@@ -89,27 +89,27 @@ class _Archive(NamedTuple):
 
 
 @contextmanager
-def _archive(source: Source, given: Path | None) -> Iterator[_Archive]:
-    """Yield the files of a repository: those given, or downloaded."""
-    if given is None:
+def _archive(source: Source, local_copy: Path | None) -> Iterator[_Archive]:
+    """Yield the files of a repository: those of a local copy, or downloaded."""
+    if local_copy is None:
         with tempfile.TemporaryFile() as file:
             _download(source, file)
             with zipfile.ZipFile(file) as zipped:
-                yield _of_zip(zipped)
-    elif given.is_dir():
-        paths = [PurePosixPath(path.relative_to(given)) for path in given.rglob("*") if path.is_file()]
-        yield _Archive(paths, lambda path: (given / path).open("rb"))
+                yield _zip_archive(zipped)
+    elif local_copy.is_dir():
+        paths = [PurePosixPath(path.relative_to(local_copy)) for path in local_copy.rglob("*") if path.is_file()]
+        yield _Archive(paths, lambda path: (local_copy / path).open("rb"))
     else:
         try:
-            with zipfile.ZipFile(given) as zipped:
-                yield _of_zip(zipped)
+            with zipfile.ZipFile(local_copy) as zipped:
+                yield _zip_archive(zipped)
         except (OSError, zipfile.BadZipFile) as error:
             raise InputError(
-                f"cannot read {given}, which has to be a zip or a folder of {_url(source)}: {error}"
+                f"cannot read {local_copy}, which has to be a zip or a folder of {_url(source)}: {error}"
             ) from error
 
 
-def _of_zip(zipped: zipfile.ZipFile) -> _Archive:
+def _zip_archive(zipped: zipfile.ZipFile) -> _Archive:
     names = [name for name in zipped.namelist() if not name.endswith("/")]
     return _Archive([PurePosixPath(name) for name in names], lambda path: zipped.open(str(path)))
 
@@ -154,12 +154,12 @@ def _photographs_of_bsds(path: PurePosixPath) -> str | None:
 
 
 def _by_class(path: PurePosixPath) -> str | None:
-    """Photographs of Tiny ImageNet's classes are for training, all others for the test alone."""
+    """Return a place by class: Tiny ImageNet's are for training, all others for the test alone."""
     return f"{'train' if path.name.partition('_')[0] in TINY_IMAGENET_CLASSES else 'test'}/{path.name}"
 
 
 def _of_tiny_imagenet(path: PurePosixPath) -> str | None:
-    """Those of the test split have no classes, and are left out."""
+    """Return a place by split; images of the test split have no classes, and are left out."""
     split = {"n": "train", "v": "validation"}.get(path.name[0])
     return f"{split}/{path.name}" if split else None
 

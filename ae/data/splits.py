@@ -39,17 +39,20 @@ def on_devices(split: Split) -> Split:
     return split._replace(images=devices.replicate(split.images))
 
 
-def parse(spec: str) -> tuple[str, int, int | None]:
-    """Return source split, start and stop of a split in the notation of tfds: "test[9000:]" -> ("test", 9000, None)."""
+def parse_spec(spec: str) -> tuple[str, int, int | None]:
+    """Return source split, start and stop of a split in tfds' notation: "test[9000:]" -> ("test", 9000, None).
+
+    Raises InputError for other notations.
+    """
     match = re.fullmatch(r"(\w+)(?:\[(\d*):(\d*)\])?", spec)
     if not match:
         raise InputError(f"cannot read the split {spec!r}; write it as 'train', 'train[:55000]' or 'test[9000:]'")
     return match[1], int(match[2] or 0), int(match[3]) if match[3] else None
 
 
-def cut(sources: Mapping[str, np.ndarray | Streamed], spec: str, limit: int | None) -> Split:
+def select_split(sources: Mapping[str, np.ndarray | Streamed], spec: str, limit: int | None) -> Split:
     """Return the split that `spec` names, its first `limit` images. Raises InputError where there are none."""
-    source, start, stop = parse(spec)
+    source, start, stop = parse_spec(spec)
     if source not in sources:
         raise InputError(f"there is no split {source!r}; there are {', '.join(sources)}")
     images = sources[source]

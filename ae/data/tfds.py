@@ -19,7 +19,7 @@ from ae.data.samples import SAMPLES
 from ae.data.streamed import Streamed
 from ae.errors import InputError
 from ae.runtime import progress
-from ae.runtime.files import written_whole
+from ae.runtime.files import atomic_write
 
 
 def data_folder(data_dir: str | Path | None) -> Path:
@@ -54,7 +54,7 @@ def _find(name: str, root: Path) -> Path | None:
 
 
 def _decoded_bytes(directory: Path, sources: set[str]) -> int:
-    """As the files of tfds say, which takes a second to import; 0 where they do not, and reading finds out why."""
+    """Read the size from the files of tfds, which takes a second to import; 0 where they lack it: reading finds out why."""
     try:
         splits = json.loads((directory / "dataset_info.json").read_text())["splits"]
         image = json.loads((directory / "features.json").read_text())["featuresDict"]["features"]["image"]
@@ -98,9 +98,9 @@ class Records:
         return f"image {file.skip + number} of {file.filename}"
 
 
-def _unreadable(what: str, error: Exception) -> InputError:
+def _unreadable(place: str, error: Exception) -> InputError:
     reason = str(error).partition("\n")[0]
-    return InputError(f"cannot read {what}: {reason}; prepare it again in another --data-dir")
+    return InputError(f"cannot read {place}: {reason}; prepare it again in another --data-dir")
 
 
 def _cached(directory: Path, source: str, info: int) -> np.ndarray:
@@ -126,7 +126,7 @@ def _cached(directory: Path, source: str, info: int) -> np.ndarray:
 
 def _write_array(path: Path, images: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as temporary, temporary.open("wb") as file:
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
         np.save(file, images, allow_pickle=False)
 
 

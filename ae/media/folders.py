@@ -26,7 +26,7 @@ class Job(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a job."""
+    """Result of a job."""
 
     remarks: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()  # what could not be read, a line each
@@ -43,13 +43,13 @@ KINDS: dict[str, Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class Listing:
-    """What is to be done, and how many files of each suffix are left out."""
+    """Jobs to do, and how many files of each suffix are left out."""
 
     jobs: list[Job]
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def is_many(source: str) -> bool:
+def is_folder_or_pattern(source: str) -> bool:
     """Return whether a source is a folder or a pattern."""
     return Path(source).is_dir() or (has_magic(source) and not Path(source).exists())
 
@@ -93,7 +93,7 @@ def _done(jobs: list[Job], work: Mapping[str, Work], label: str, log: Callable[[
         for kind, function in work.items():
             with closing(function([job for job in jobs if job.kind == kind])) as results:
                 for job, outcome in results:
-                    for line in lines_of(outcome):
+                    for line in messages(outcome):
                         log(line if line.startswith(str(job.source)) else f"{job.source}: {line}")
                     progress.update()
                     yield outcome
@@ -101,7 +101,7 @@ def _done(jobs: list[Job], work: Mapping[str, Work], label: str, log: Callable[[
                         raise KeyboardInterrupt
 
 
-def lines_of(outcome: Outcome) -> list[str]:
+def messages(outcome: Outcome) -> list[str]:
     """Return what there is to say of a job."""
     lost = f"it is without {'; '.join(outcome.lost)}, which could not be read"
     return [*outcome.remarks, *[lost] * bool(outcome.lost), *[str(outcome.error)] * bool(outcome.error)]
@@ -150,7 +150,7 @@ def _files(source: str, folder: Path) -> tuple[Path, list[Path]]:
     if count == len(parts):
         return root, list(_walked(root, seen))
     matches = [Path(path) for path in glob(str(Path(escape(str(root)), *parts[count:])), recursive=True)]
-    files = (file for path in sorted(matches, key=natural) for file in _walked(path, seen))
+    files = (file for path in sorted(matches, key=natural_key) for file in _walked(path, seen))
     outside = (
         path for path in files if folder.resolve() not in path.resolve().parents or folder.resolve() == root.resolve()
     )
@@ -163,12 +163,12 @@ def _walked(path: Path, seen: set[Path]) -> Iterator[Path]:
         yield path
     elif (real := path.resolve()) not in seen:
         seen.add(real)
-        for inside in sorted(path.iterdir(), key=lambda inside: (inside.is_symlink(), natural(inside))):
+        for inside in sorted(path.iterdir(), key=lambda inside: (inside.is_symlink(), natural_key(inside))):
             if not inside.name.startswith("."):
                 yield from _walked(inside, seen)
 
 
-def natural(path: Path) -> list[list[tuple[int, str]]]:
+def natural_key(path: Path) -> list[list[tuple[int, str]]]:
     """Return a key to sort by, in which runs of digits are numbers."""
     parts = (re.split(r"(\d+)", part) for part in path.parts)
     return [[(int(run), "") if run.isdecimal() else (-1, run) for run in part] for part in parts]

@@ -13,7 +13,7 @@ from ae.color import luma
 from ae.errors import InputError
 from ae.media import images
 from ae.media.clips import writing
-from ae.media.clips.pipeline import check_apart
+from ae.media.clips.pipeline import check_distinct
 from ae.media.folders import Job, Outcome
 from ae.media.images import Picture, check_holds, in_srgb, read_image, with_pixels, write_image
 from ae.restore.colorize import Colorizer
@@ -24,7 +24,7 @@ Change = Callable[[Picture], Picture]
 
 def gray_frames(picture: Picture) -> np.ndarray:
     """Return the luma of a picture's frames, [T, H, W] in [0, 1]."""
-    values = picture.pixels.astype(np.float32) / np.float32(picture.full)
+    values = picture.pixels.astype(np.float32) / np.float32(picture.max_value)
     return values[..., 0] if picture.is_gray else np.asarray(luma(jnp.asarray(values)))[..., 0]
 
 
@@ -42,7 +42,7 @@ def colorize_picture(picture: Picture, colorizer: Colorizer, *, side_by_side: bo
 
 def map_channels(picture: Picture, function: Callable[[np.ndarray], np.ndarray]) -> Picture:
     """Return the picture with a function of [H, W] in [0, 1] applied to each channel of each frame; alpha stays."""
-    values = np.moveaxis(picture.pixels.astype(np.float32) / picture.full, -1, 1)
+    values = np.moveaxis(picture.pixels.astype(np.float32) / picture.max_value, -1, 1)
     changed = np.stack([np.stack([function(channel) for channel in frame], axis=-1) for frame in values])
     return with_pixels(picture, changed)
 
@@ -59,7 +59,7 @@ def change_image(
 
     Raises InputError where it cannot be read or written; and, with the file written, where a part could not be read.
     """
-    check_apart(source, target)
+    check_distinct(source, target)
     picture = read_image(source, most_pixels=most_pixels)
     check_holds(target, picture)
     outcome = _written(target, change(picture))

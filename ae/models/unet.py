@@ -30,6 +30,7 @@ class UNet(nn.Module):
 
     @property
     def multiple(self) -> int:
+        """Return what height and width have to be a multiple of where nothing is to be padded."""
         return 2 ** (len(self.widths) - 1)
 
     @property

@@ -46,7 +46,7 @@ def _check_train_task(preset: Config, options: Sequence[str]) -> None:
         raise InputError(f"{preset.name} has no train_task, as it learns from its task: --task.FIELD changes both")
 
 
-def sampled(config: Config, preset: Config) -> Config:
+def on_sample_data(config: Config, preset: Config) -> Config:
     """Return the preset on the data that comes with the dependencies, with the other changes of `config` kept."""
     changed = {field.name: getattr(config, field.name) for field in fields(Config) if field.name != "data"}
     kept = {name: value for name, value in changed.items() if value != getattr(preset, name)}

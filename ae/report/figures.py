@@ -8,7 +8,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from PIL import Image
 
-from ae.runtime.files import written_whole
+from ae.runtime.files import atomic_write
 from ae.score.pictures import strip
 from ae.tasks import Task
 
@@ -26,7 +26,7 @@ def save_grid(path: Path, task: Task, title: str, pictures: tuple[ArrayLike, Arr
 
 def save_strip(path: Path, *rows: ArrayLike) -> None:
     """Write rows of images, each [N, H, W, 1 or 3] in [0, 1], pixel for pixel in 8 bits."""
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         Image.fromarray(np.round(strip(*rows) * 255).astype(np.uint8)).save(temporary, "png", optimize=True)
 
 
@@ -124,5 +124,5 @@ def _save(figure: Any, path: Path, **settings: Any) -> None:
     """Write the file whole or not at all: PNG, or JPEG where its name says so."""
     jpeg = path.suffix == ".jpg"
     settings |= {"format": "jpeg" if jpeg else "png", "pil_kwargs": {"quality": 85} if jpeg else {"optimize": True}}
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         figure.savefig(temporary, **settings)

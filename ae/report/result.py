@@ -20,10 +20,10 @@ from ae.report import figures
 from ae.report.made_with import made_with
 from ae.report.reference import reported
 from ae.runtime import devices
-from ae.runtime.files import read_json, write_text, written_whole
-from ae.score.baselines import fitted
+from ae.runtime.files import atomic_write, read_json, write_text
+from ae.score.baselines import fitted_baselines
 from ae.score.evaluate import examples, measure, predictor
-from ae.score.flops import count, multiply_adds
+from ae.score.flops import count_values, multiply_adds
 from ae.score.pictures import pictures
 from ae.train.early_stopping import EarlyStop, History
 from ae.train.step import TrainState
@@ -38,14 +38,14 @@ def result(config: Config, data: Data, state: TrainState, history: History, *, c
     scored once.
     """
     stop = EarlyStop.after(history, config.patience)
-    everything = count(state.variables)
+    everything = count_values(state.variables)
     last = history[-1]
     return {
         "preset": config.name,
         "config": config.to_dict(),
         "data": {"name": data.name, "version": data.version, "train_images": len(data.train.images)},
         "parameters": everything,
-        "trained_parameters": count(state.params),
+        "trained_parameters": count_values(state.params),
         "multiply_adds": multiply_adds(config.model, example_input(config, data).shape[1:]),
         "seeds": [config.seed],
         "epochs": len(history),
@@ -81,7 +81,7 @@ def split_reports(config: Config, data: Data, predict: Predict, variables: Any) 
 def baseline_reports(config: Config, data: Data) -> dict[str, dict[str, Any]]:
     """Return the scores of each baseline of the task, and the parameters that were fitted where they are few."""
     reports = {}
-    for name, task, predict, variables in fitted(config.task, data.train):
+    for name, task, predict, variables in fitted_baselines(config.task, data.train):
         reports[name] = split_reports(replace(config, task=task), data, predict, variables)
         if isinstance(variables, dict):
             reports[name]["fitted"] = variables
@@ -136,7 +136,7 @@ def publish(result: dict[str, Any], *, pictures: Path, out: Path) -> None:
         combined = over_seeds([*_published(result["config"], path), result])
         made = [name for name in PICTURES if (pictures / name).exists()]
         for picture in made if combined["seeds"][0] == result["seeds"][0] else ():
-            with written_whole(out / f"{result['preset']}_{picture}") as temporary:
+            with atomic_write(out / f"{result['preset']}_{picture}") as temporary:
                 shutil.copy(pictures / picture, temporary)
         write_text(path, json.dumps(combined, indent=2) + "\n")
     except OSError as error:
@@ -146,10 +146,10 @@ def publish(result: dict[str, Any], *, pictures: Path, out: Path) -> None:
 def _published(config: dict[str, Any], path: Path) -> list[dict[str, Any]]:
     """Return the result in a file, in a list that is empty where there is none or one of another configuration."""
     earlier = [read_json(path)] if path.exists() else []
-    return [values for values in earlier if _but_for_seed(values["config"]) == _but_for_seed(config)]
+    return [values for values in earlier if _without_seed(values["config"]) == _without_seed(config)]
 
 
-def _but_for_seed(config: dict[str, Any]) -> dict[str, Any]:
+def _without_seed(config: dict[str, Any]) -> dict[str, Any]:
     """Return a configuration's values with the fields that it lacks, which were added since."""
     return DEFAULTS | renamed(config) | {"seed": None}
 

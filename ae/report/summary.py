@@ -6,7 +6,7 @@ from ae.config import Config
 from ae.data import Data, Split
 from ae.report.result import example_input
 from ae.report.tables import describe_model
-from ae.score.flops import calls_of_layers, count
+from ae.score.flops import calls_of_layers, count_values
 
 
 def summary(config: Config, data: Data) -> str:
@@ -17,11 +17,11 @@ def summary(config: Config, data: Data) -> str:
     inputs = example_input(config, data)
     variables, calls = calls_of_layers(config.model, inputs)
     layers = [(layer.path[0], getattr(output, "shape", ())[1:]) for layer, _, output in calls if len(layer.path) == 1]
-    sizes = {name: count([tree.get(name, {}) for tree in variables.values()]) for name, _ in layers}
+    sizes = {name: count_values([tree.get(name, {}) for tree in variables.values()]) for name, _ in layers}
     lines = [f"{config.name}: {describe_model(config.to_dict())}", f"  {'input':<18}{inputs.shape[1:]}"]
     lines += [f"  {name:<18}{shape!s:<16}{sizes[name]:>12,}" for name, shape in layers]
-    trained = count(variables["params"])
-    lines.append(f"  {count(variables):,} parameters, {trained:,} of them trained")
+    trained = count_values(variables["params"])
+    lines.append(f"  {count_values(variables):,} parameters, {trained:,} of them trained")
     splits = (f"{role} on {len(split.images):,} images of {split.name}" for role, split in _roles(data))
     lines.append(f"{data.name} {data.version}: {', '.join(splits)}")
     if data.validation.noise_id == data.test.noise_id:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from ae.color import BT601, into_gamut, rgb_to_chroma, ycbcr_to_rgb
 from ae.config import Config
-from ae.layers.conv import compiled_quickly
+from ae.layers.conv import xla_convolutions
 from ae.models.apply import apply
 from ae.restore.resizing import Rows, interpolation, neighbours
 
@@ -30,7 +30,7 @@ class Colours(NamedTuple):
     offset: jax.Array  # [h, w, 2]
 
 
-def colours(
+def predict_colours(
     config: Config,
     variables: Any,
     small: jax.Array,
@@ -39,8 +39,12 @@ def colours(
     weights: tuple[float, float, float] = BT601,
     turns: int = 0,
 ) -> Colours:
-    """Return what a model says of a small frame [h, w, 1] in [0, 1], whose luma has these weights; upright after `turns`."""
-    with compiled_quickly():
+    """Return the chroma that a model predicts for a small frame [h, w, 1] in [0, 1].
+
+    `saturation`: what chroma is multiplied with. `weights`: of R, G and B in the frame's luma. `turns`: quarter turns,
+    counter-clockwise, after which the frame is upright.
+    """
+    with xla_convolutions():
         upright = jnp.rot90(small, turns)[None]
         rgb = apply(config.model, variables, upright, **config.numerics, train=False)[0]
     chroma = saturation * rgb_to_chroma(jnp.rot90(rgb, -turns))
@@ -54,17 +58,17 @@ def colours(
 
 
 def full_chroma(
-    found: Colours, gray: jax.Array, weights: tuple[float, float, float] = BT601, rows: Rows | None = None
+    colours: Colours, gray: jax.Array, weights: tuple[float, float, float] = BT601, rows: Rows | None = None
 ) -> jax.Array:
     """Return chroma [2, H, W] for luma [H, W] in [0, 1] of the frame, or of a part of its rows.
 
     `rows`: the part of `neighbours(h, H)`. Planes are many times faster on a CPU than pixels of two channels.
     """
-    if rows is None and found.chroma.shape[:2] == gray.shape:
-        return into_gamut(gray[None], jnp.moveaxis(found.chroma, -1, 0), weights, axis=0)
-    upper, share = neighbours(found.slope.shape[0], gray.shape[0]) if rows is None else rows
-    columns = interpolation(found.slope.shape[1], gray.shape[1])
-    lines = jnp.moveaxis(jnp.concatenate([found.slope, found.offset], -1), -1, 0) @ columns.T  # [4, h, W]
+    if rows is None and colours.chroma.shape[:2] == gray.shape:
+        return into_gamut(gray[None], jnp.moveaxis(colours.chroma, -1, 0), weights, axis=0)
+    upper, share = neighbours(colours.slope.shape[0], gray.shape[0]) if rows is None else rows
+    columns = interpolation(colours.slope.shape[1], gray.shape[1])
+    lines = jnp.moveaxis(jnp.concatenate([colours.slope, colours.offset], -1), -1, 0) @ columns.T  # [4, h, W]
     above, below = lines[:, upper], lines[:, jnp.minimum(jnp.asarray(upper) + 1, lines.shape[1] - 1)]
     slope, offset = jnp.split(above + (below - above) * jnp.asarray(share)[:, None], 2)
     return into_gamut(gray[None], slope * gray + offset, weights, axis=0)

@@ -14,7 +14,7 @@ from ae.color import Coding, luma, ycbcr_to_rgb
 from ae.config import Config
 from ae.errors import InputError
 from ae.models import input_shape
-from ae.restore.chroma import Colours, colours, full_chroma
+from ae.restore.chroma import Colours, full_chroma, predict_colours
 from ae.restore.resizing import Rows, interpolation, neighbours, resized, sampled, shrunk, shrunk_fields
 from ae.restore.weights import Pretrained, check_range
 from ae.runtime import devices
@@ -26,7 +26,7 @@ STRIP = 2**20  # pixels of an image that are brought to full size at a time
 
 
 class Planes(NamedTuple):
-    """What is computed of the luma of a clip's frames."""
+    """Chroma of a clip's frames, and samples of the coloured frames."""
 
     cb: jax.Array  # [B, h, w], integers in the clip's coding
     cr: jax.Array  # [B, h, w]
@@ -55,7 +55,7 @@ def _takes(config: Config, size: tuple[int, int]) -> bool:
     return True
 
 
-@partial(jax.jit, static_argnames=("config", "working", "coding"))
+@partial(jax.jit, static_argnames=("working", "coding"))
 def chroma_planes(
     config: Config,
     variables: Any,
@@ -72,8 +72,8 @@ def chroma_planes(
         shrink = shrunk_fields if coding.interlaced else shrunk
         gray = coding.luma(shrink(codes, coding.subsampling))
         small = resized(gray[..., None], size)
-        found = colours(config, variables, small, saturation, weights=coding.weights, turns=coding.turns)
-        chroma = full_chroma(found, gray, coding.weights)
+        colours = predict_colours(config, variables, small, saturation, weights=coding.weights, turns=coding.turns)
+        chroma = full_chroma(colours, gray, coding.weights)
         cb, cr = coding.chroma_codes(chroma)
         samples = ycbcr_to_rgb(sampled(gray)[None], jax.vmap(sampled)(chroma), coding.weights, axis=0)
         return Planes(cb, cr, jnp.moveaxis(samples, 0, -1))
@@ -90,26 +90,26 @@ def shown_frames(codes: jax.Array, cb: jax.Array, cr: jax.Array, coding: Coding)
     return jnp.clip(ycbcr_to_rgb(coding.luma(codes)[..., None], full, coding.weights), 0, 1)
 
 
-@partial(jax.jit, static_argnames=("config", "working"))
+@partial(jax.jit, static_argnames="working")
 def rgb_frames(
     config: Config, variables: Any, gray: jax.Array, saturation: float, *, working: tuple[int, int]
 ) -> jax.Array:
     """Return RGB [B, H, W, 3] in [0, 1] for luma [B, H, W] in [0, 1]."""
 
     def one(gray: jax.Array) -> jax.Array:
-        found = colours(config, variables, resized(gray[..., None], working), saturation)
-        return rgb_of(found, gray)
+        colours = predict_colours(config, variables, resized(gray[..., None], working), saturation)
+        return rgb_of(colours, gray)
 
     return jax.vmap(one)(devices.split(gray))
 
 
-_small_colours = jax.jit(colours, static_argnames=("config", "weights", "turns"))
+_small_colours = jax.jit(predict_colours, static_argnames=("weights", "turns"))
 
 
 @jax.jit
-def rgb_of(found: Colours, gray: jax.Array, rows: Rows | None = None) -> jax.Array:
+def rgb_of(colours: Colours, gray: jax.Array, rows: Rows | None = None) -> jax.Array:
     """Return RGB [H, W, 3] in [0, 1] for luma [H, W] of a frame, or of some of its rows (see `full_chroma`)."""
-    planes = ycbcr_to_rgb(gray[None], full_chroma(found, gray, rows=rows), axis=0)
+    planes = ycbcr_to_rgb(gray[None], full_chroma(colours, gray, rows=rows), axis=0)
     return jnp.moveaxis(jnp.clip(planes, 0, 1), 0, -1)
 
 
@@ -152,7 +152,7 @@ class Colorizer:
                 yield item.rgb
 
     def planes(self, codes: Array, coding: Coding) -> Planes:
-        """Return what is computed of luma planes [B, H, W] of a clip."""
+        """Return chroma planes and samples for luma planes [B, H, W], integers, of a clip."""
         height, width = codes.shape[:0:-1] if coding.turns % 2 else codes.shape[1:]
         working = working_size(self.trained.config, height, width, self.pixels)
         return chroma_planes(*self._model, codes, self.saturation, working=working, coding=coding)
@@ -172,15 +172,15 @@ class Colorizer:
         working = working_size(self.trained.config, height, width, self.pixels)
         rows, columns = (interpolation(*lengths) for lengths in zip(gray.shape, working, strict=True))
         small = rows @ (gray @ columns.T)
-        found = _small_colours(*self._model, small[..., None], self.saturation)
+        colours = _small_colours(*self._model, small[..., None], self.saturation)
         if working == gray.shape:
-            return np.asarray(rgb_of(found, gray))
+            return np.asarray(rgb_of(colours, gray))
         (upper, share), lines = neighbours(working[0], height), max(1, STRIP // width)
         rgb = np.empty((height, width, 3), np.float32)
         for first in range(0, height, lines):
             start = min(first, max(0, height - lines))  # strips of one shape: the last overlaps the one before it
             strip = slice(start, start + lines)
-            rgb[strip] = rgb_of(found, gray[strip], (upper[strip], share[strip]))
+            rgb[strip] = rgb_of(colours, gray[strip], (upper[strip], share[strip]))
         return rgb
 
     @property

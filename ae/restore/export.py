@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from ae.errors import InputError
 from ae.restore.weights import Pretrained, predict
-from ae.runtime.files import written_whole
+from ae.runtime.files import atomic_write
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
@@ -26,5 +26,5 @@ def export_program(trained: Pretrained, path: Path) -> None:
     except (InputError, TypeError, ValueError) as error:  # what JAX makes of sizes that have to be known
         reason = str(error).partition("\n")[0]
         raise InputError(f"{trained.config.name} cannot be written for any size: {reason}") from error
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(program.serialize())

@@ -21,7 +21,7 @@ def interpolation(source: int, target: int) -> np.ndarray:
 
 
 def resized(x: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """Return an image [H, W, C] at another size."""
+    """Return an image [H, W, C] at another size: [*size, C]."""
     rows, columns = (interpolation(*lengths) for lengths in zip(x.shape[:2], size, strict=True))
     return jnp.einsum("hH,HWc,wW->hwc", rows, x, columns)
 

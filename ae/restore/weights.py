@@ -7,7 +7,6 @@ run that they come from. Nothing in it is ever run.
 
 import hashlib
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,10 +19,10 @@ from safetensors.numpy import save
 
 from ae.config import Config, from_dict
 from ae.errors import InputError
-from ae.layers.conv import compiled_quickly
+from ae.layers.conv import xla_convolutions
 from ae.models import input_shape
 from ae.models.apply import apply
-from ae.runtime.files import write_text, written_whole
+from ae.runtime.files import atomic_write, write_text
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 CHECKSUMS = "SHA256SUMS"  # as `sha256sum` writes and checks them
@@ -52,12 +51,13 @@ class Pretrained(NamedTuple):
 
 
 def predict(config: Config, variables: Any, images: jax.Array) -> jax.Array:
+    """Compute the outputs of a model, [B, H, W, C'] cut to [0, 1], for images [B, H, W, C] in [0, 1]."""
     return jnp.clip(apply(config.model, variables, images, **config.numerics, train=False), 0, 1)
 
 
-@partial(jax.jit, static_argnums=0)
+@jax.jit
 def _apply(config: Config, variables: Any, images: jax.Array) -> jax.Array:
-    with compiled_quickly():
+    with xla_convolutions():
         return predict(config, variables, images)
 
 
@@ -106,7 +106,7 @@ def load_pretrained(name: str) -> Pretrained:
 
 
 def sha256(path: Path) -> str:
-    """Return the checksum of a file."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -153,7 +153,7 @@ def write_weights(path: Path, config: Config, variables: dict[str, Any], result:
     """Write weights in some precision (float16 halves the file), whole or not at all; in the package, checksums too."""
     arrays = {key: np.asarray(value, dtype) for key, value in _flat(variables).items()}
     metadata = {"config": json.dumps(config.to_dict()), "result": json.dumps(result)}
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(save(arrays, metadata))
     if path.resolve().parent == WEIGHTS:
         lines = (f"{sha256(weights)}  {weights.name}\n" for weights in sorted(WEIGHTS.glob("*.safetensors")))

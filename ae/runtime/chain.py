@@ -48,7 +48,7 @@ class Batch(NamedTuple):
 
 
 class Stage(Protocol):
-    """What makes something of one batch after another."""
+    """A stage of the chain: pure functions of a state and a batch."""
 
     def init(self, first: Batch) -> Any:
         """Return the state before a clip's first batch, whose shapes it may go by."""

@@ -1,4 +1,4 @@
-"""What the command lines share: presets by name or file, and errors as one line with exit status 2."""
+"""Start of a command line: errors as one line with exit status 2."""
 
 import logging
 import os
@@ -45,7 +45,7 @@ def run(
 
 
 def _use_huge_pages() -> None:
-    """Starts the program again with glibc's tunable for huge pages, which is read at the start only.
+    """Start the program again with glibc's tunable for huge pages, which is read at the start only.
 
     XLA's temporary arrays are mapped anew at each call: in small pages, their page faults take a tenth of a step on a CPU.
     """
@@ -55,7 +55,7 @@ def _use_huge_pages() -> None:
 
 
 def _keep_compiled_programs() -> None:
-    """Makes the second start fast: all programs are kept, as a hundred small ones take seconds too."""
+    """Keep all compiled programs for the next start: a hundred small ones take seconds too."""
     import platformdirs
 
     cache = Path(platformdirs.user_cache_dir("ae"))
@@ -66,7 +66,7 @@ def _keep_compiled_programs() -> None:
 
 
 def _silence_libraries() -> None:
-    """Libraries talk of what users need not know, or raise too; tifffile takes many lines for a damaged file."""
+    """Silence what users need not know, or what is raised too; tifffile takes many lines for a damaged file."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # XLA's own remarks on how it compiles
     os.environ.setdefault("SVT_LOG", "0")  # the AV1 encoder's on its settings
     for talkative in ("absl", "tifffile"):
@@ -76,7 +76,7 @@ def _silence_libraries() -> None:
 
 
 def _interrupt_again(lost: Any) -> None:
-    """Sends a Ctrl-C again that Python dropped, as it drops what is raised in callbacks of its garbage collector.
+    """Send a Ctrl-C again that Python dropped, as it drops what is raised in callbacks of its garbage collector.
 
     JAX has such a callback.
     """
@@ -87,12 +87,12 @@ def _interrupt_again(lost: Any) -> None:
 
 
 def check_above(least: float, **options: float | None) -> None:
-    """Raises InputError where an option is given and not above a number."""
+    """Raise InputError where an option is given and not above a number."""
     _check(lambda value: value > least, f"has to be above {least:g}", options)
 
 
 def check_at_least(least: float, **options: float | None) -> None:
-    """Raises InputError where an option is given and below a number."""
+    """Raise InputError where an option is given and below a number."""
     _check(lambda value: value >= least, f"has to be at least {least:g}", options)
 
 
@@ -105,7 +105,7 @@ def _check(holds: Callable[[float], bool], condition: str, options: dict[str, fl
 
 
 def command() -> str:
-    """The command line as a user would type it."""
+    """Return the command line as a user would type it."""
     return shlex.join(["python", f"scripts/{Path(sys.argv[0]).name}", *sys.argv[1:]])
 
 

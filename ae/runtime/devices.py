@@ -86,7 +86,7 @@ def split(tree: Any) -> Any:
 
 
 def _batch_sharding(count: int) -> NamedSharding:
-    """Of a batch of so many images: split over the devices where that divides, whole on each where it does not."""
+    """Return a batch's sharding: split over the devices where its number of images divides, else whole on each."""
     return NamedSharding(_mesh(), PartitionSpec() if count % jax.device_count() else PartitionSpec("data"))
 
 

@@ -15,7 +15,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a path to write to, which takes the given name when the block ends well; when it does not, nothing is left.
 
     Where the name is a link, the file that it leads to is replaced.
@@ -49,7 +49,7 @@ def check_target(path: Path) -> None:
         raise InputError(f"cannot write {path.name} to {final.parent}: {error.strerror}") from error
 
 
-def with_word(path: Path, word: str) -> Path:
+def with_infix(path: Path, word: str) -> Path:
     """Return the name of a file beside another: out.mp4 -> out.WORD.mp4, its stem cut where it were too long."""
     final = _real(path)
     ending = f".{word}{final.suffix}"
@@ -70,7 +70,7 @@ def _temporary(path: Path) -> Path:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text)
 
 

@@ -44,14 +44,14 @@ def baselines(task: Task) -> dict[str, Baseline]:
                 "median filter, 3x3": Baseline(median_filter),
                 "non-local means (scikit-image)": Baseline(non_local_means, fit_non_local_means),
                 "best affine map of the whole image": Baseline(affine_map, fit_affine_map),
-                "the clean image itself (ceiling of accuracy)": Baseline(unchanged, task=known(task)),
+                "the clean image itself (ceiling of accuracy)": Baseline(unchanged, task=oracle(task)),
             }
         case Colorize():
             return {
                 "gray copy": Baseline(gray_copy),
                 "mean colour of each gray level": Baseline(mean_of_level, fit_means_of_levels),
-                "gray and the image's true mean chroma (an oracle)": Baseline(unchanged, task=MeanChromaKnown()),
-                "the true image itself": Baseline(unchanged, task=known(task)),
+                "gray and the image's true mean chroma (an oracle)": Baseline(unchanged, task=MeanChromaOracle()),
+                "the true image itself": Baseline(unchanged, task=oracle(task)),
             }
     return {}
 
@@ -59,7 +59,7 @@ def baselines(task: Task) -> dict[str, Baseline]:
 FITTED_ON = 10_000  # images at most, of a split that is streamed: each fit reads them again
 
 
-def fitted(task: Task, train: Split) -> Iterator[tuple[str, Task, Predict, Any]]:
+def fitted_baselines(task: Task, train: Split) -> Iterator[tuple[str, Task, Predict, Any]]:
     """Yield (name, task whose inputs it sees, predict, variables) of each baseline of a task.
 
     They are fitted to all images of a resident split, and to the first FITTED_ON of one that is streamed.
@@ -139,14 +139,14 @@ RIDGE = 1e-3  # of the number of images: far less than the noise already adds
 
 def affine_map(variables: Any, inputs: jax.Array) -> jax.Array:
     """Return each pixel as a weighted sum of all pixels, clipped to [0, 1]: [B, H, W, 1] -> the same."""
-    return jnp.clip((_with_one(inputs) @ variables).reshape(inputs.shape), 0, 1)
+    return jnp.clip((_with_bias(inputs) @ variables).reshape(inputs.shape), 0, 1)
 
 
 def fit_affine_map(task: Task, train: Split) -> jax.Array:
     """Return the weights of `affine_map`, [H * W + 1, H * W]."""
 
     def moments(inputs, targets):
-        x = _with_one(inputs)
+        x = _with_bias(inputs)
         return x.T @ jnp.concatenate([x, targets.reshape(len(x), -1)], axis=-1)
 
     total = _sum_over_examples(moments, task, train)
@@ -155,7 +155,7 @@ def fit_affine_map(task: Task, train: Split) -> jax.Array:
     return jnp.float32(np.linalg.solve(total[:, :inputs] + ridge, total[:, inputs:]))
 
 
-def _with_one(images: jax.Array) -> jax.Array:
+def _with_bias(images: jax.Array) -> jax.Array:
     """Return images as rows with a one at the end: [B, H, W, 1] -> [B, H * W + 1]."""
     return jnp.pad(images.reshape(len(images), -1), [(0, 0), (0, 1)], constant_values=1.0)
 
@@ -201,14 +201,14 @@ def _non_local_means(images: np.ndarray, variables: dict[str, Any]) -> np.ndarra
     return np.stack([denoise(image) for image in images])[..., None].astype(np.float32)
 
 
-def known(task: Task) -> Task:
+def oracle(task: Task) -> Task:
     """Return the task with its target as its input."""
     cls: Any = type(task)
-    return _known_class(cls)(**{field.name: getattr(task, field.name) for field in fields(task)})
+    return _oracle_class(cls)(**{field.name: getattr(task, field.name) for field in fields(task)})
 
 
 @cache  # one class for all noise levels, as programs are compiled for classes
-def _known_class(cls: Any) -> Any:
+def _oracle_class(cls: Any) -> Any:
     def call(self: Task, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
         _, target = cls.__call__(self, key, image)
         return target, target
@@ -217,7 +217,7 @@ def _known_class(cls: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class MeanChromaKnown(Colorize):
+class MeanChromaOracle(Colorize):
     """Colorizing where the input is gray with the image's true mean chroma, [H, W, 3]: an oracle."""
 
     def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:

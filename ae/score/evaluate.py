@@ -29,12 +29,12 @@ def predictor(config: Config) -> Predict:
     return partial(apply, config.model, **config.numerics, train=False)
 
 
-def noise_key(source: ArrayLike, *, seed: ArrayLike = 0) -> jax.Array:
+def noise_key(noise_id: ArrayLike, *, seed: ArrayLike = 0) -> jax.Array:
     """Return the key of the noise of a source split, which an integer below 2**32 names.
 
     Evaluation always uses seed 0: all models see the same noisy images.
     """
-    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 2), jnp.uint32(source))
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 2), jnp.uint32(noise_id))
 
 
 def examples(task: Task, key: jax.Array, images: jax.Array, index: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -78,7 +78,7 @@ def evaluate(
 
 
 def _add_resident(predict, task, names, size, variables, split, sums):
-    """Yields the sums after each second or so, of a number of calls."""
+    """Yield the sums after each second or so, of a number of calls."""
     images, key = devices.replicate(split.images), noise_key(split.noise_id)
     batches = -(-len(images) // size)
     blocks = -(-batches // MOST_BATCHES)
@@ -103,7 +103,7 @@ def _add_batches(predict, task, names, size, length, variables, images, start, k
 
 
 def _add_streamed(predict, task, names, size, variables, split, sums):
-    """As `_add_resident` does, of images that are read meanwhile."""
+    """Yield what `_add_resident` does, of images that are read meanwhile."""
     count, key = len(split.images), noise_key(split.noise_id)
     positions = np.arange(-(-count // size) * size)
     with closing(stream(split.images, np.minimum(positions, count - 1), size)) as batches:

@@ -15,7 +15,7 @@ TRANSPOSED = (ConvTranspose, nn.ConvTranspose)
 MULTIPLYING = (*TRANSPOSED, Conv, nn.Conv, nn.Dense)
 
 
-def count(variables: Any) -> int:
+def count_values(variables: Any) -> int:
     """Return the number of values in a tree of arrays."""
     return sum(leaf.size for leaf in jax.tree.leaves(variables))
 

@@ -125,6 +125,7 @@ class Checkpoints:
             shutil.rmtree(path.rename(path.with_suffix(".deleted")))
 
     def close(self) -> None:
+        """Close what Orbax holds open."""
         self._checkpointer.close()
 
 

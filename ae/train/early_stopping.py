@@ -24,6 +24,7 @@ class EarlyStop:
 
     @property
     def stop(self) -> bool:
+        """Return whether to stop."""
         return self.epoch - self.best_epoch >= self.patience
 
     @classmethod

@@ -45,7 +45,7 @@ class Meter:
 
     @property
     def row_is_due(self) -> bool:
-        """Whether half a minute of training has passed since the last row."""
+        """Return whether half a minute of training has passed since the last row."""
         return self._images > 0 and self._seconds >= LOG_SECONDS
 
     def restart(self) -> float:

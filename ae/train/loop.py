@@ -28,9 +28,10 @@ from ae.runtime.interrupts import deferred_interrupts
 from ae.score.evaluate import evaluate, examples, predictor
 from ae.score.pictures import pictures
 from ae.train.early_stopping import EarlyStop, History
+from ae.train.epoch import train_epoch
 from ae.train.profile import write_profile
 from ae.train.run import Run, read_checkpoint
-from ae.train.step import TrainState, create_state, state_for, train_epoch, zero_sums
+from ae.train.step import TrainState, create_state, state_for, zero_sums
 
 
 def fit(

@@ -45,7 +45,7 @@ def differences(ours: Config, theirs: Config) -> list[str]:
     return [f"{key} is {b[key]}, not {a[key]}" for key in a if a[key] != b[key] and key not in free]
 
 
-def begin_with(path: Path, config: Config, other: Path) -> None:
+def start_from(path: Path, config: Config, other: Path) -> None:
     """Give a run that has not begun the checkpoints of another one, where that has trained in the same way and less."""
     history = other / "history.csv"
     if path.exists() or not history.exists() or log.epochs_in(history) >= config.epochs:
@@ -131,11 +131,12 @@ class Run:
 
     @property
     def elapsed(self) -> float:
-        """Seconds that the run has taken, those before an interruption counted."""
+        """Return the seconds that the run has taken, those before an interruption counted."""
         return time.perf_counter() - self._began
 
     @property
     def save_is_due(self) -> bool:
+        """Return whether the last checkpoint is CHECKPOINT_SECONDS old."""
         return time.perf_counter() - self._saved > CHECKPOINT_SECONDS
 
     def save(self, state: Any, history: History) -> None:
@@ -157,23 +158,23 @@ class Run:
             self._write_history(history)
 
     def _write_history(self, history: History) -> None:
-        with self._said_if_full("history"):
+        with self._naming_errors("history"):
             log.write_history(self.path / "history.csv", history, self._rows)
 
     @contextmanager
-    def _said_if_full(self, what: str) -> Iterator[None]:
+    def _naming_errors(self, name: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             raise TrainingError(
-                f"no {what} can be written to {self.path} ({error.strerror}): make room, then go on with --resume"
+                f"no {name} can be written to {self.path} ({error.strerror}): make room, then go on with --resume"
             ) from error
 
     def _write_weights(self, variables: dict[str, Any], history: History) -> None:
         *before, last = (row["val_loss"] for row in history)
         result = {"preset": self._config.name, "epochs": len(history), "input_shape": list(self._input_shape)}
         names: list[Checkpoint] = ["last", "best"] if all(last < loss for loss in before) else ["last"]
-        with self._said_if_full("weights"):
+        with self._naming_errors("weights"):
             for name in names:
                 write_weights(self.path / RUN_WEIGHTS[name], self._config, variables, result, np.float32)
 

@@ -21,7 +21,7 @@ def without_parts(name: str, only: Sequence[str], rounds: int, seconds: float) -
     from ae.layers.conv import products, winograd
 
     config, timers = benchmark_config(name), {}
-    own = {f"_{what}_on_cpu": getattr(products, f"{what}_by_lax") for what in PRODUCTS}
+    own = {f"_{product}_on_cpu": getattr(products, f"{product}_by_lax") for product in PRODUCTS}
     parts = {
         "all": (winograd, {}),
         "tiles of 2 on large maps too": (winograd, {"LARGE": float("inf")}),

@@ -27,14 +27,14 @@ def measure(
     colorizer, source = Colorizer(load_model(model)), Clip(clip)
     frames = [item for item in source if isinstance(item, Frame)]
     measured = {}
-    with tempfile.TemporaryDirectory() as folder, peer(torch_python, clip, model, colorizer, frames) as (ask, said):
+    with tempfile.TemporaryDirectory() as folder, peer(torch_python, clip, model, colorizer, frames) as (ask, reply):
         for preset in presets:
             options = {"crf": "18", "preset": preset}
-            timers = contestants(clip, folder, colorizer, options, ask, said["variants"])
+            timers = clip_timers(clip, folder, colorizer, options, ask, reply["variants"])
             rates = whole_turns(timers, len(frames), rounds)
             measured[preset] = {"rounds": rates, "share": shares(clip, frames, colorizer, folder, options)}
     about = {"clip": clip.name, "frames": len(frames), "size": source.size, "model": colorizer.trained.config.name}
-    return about | {"presets": measured}, said["versions"]
+    return about | {"presets": measured}, reply["versions"]
 
 
 def speed_table(measured: dict[str, Any]) -> Table:
@@ -87,14 +87,14 @@ def peer(
         with tempfile.NamedTemporaryFile(suffix=".npy") as codes:
             np.save(codes.name, np.stack([frame.luma for frame in frames[:8]]))
             request = {"build": str(weights.absolute()), "codes": codes.name, "clip": str(clip.absolute())}
-            said = worker.ask(request)
-            check_planes(colorizer, clip, codes.name, said)
-        yield worker.ask, said
+            reply = worker.ask(request)
+            check_planes(colorizer, clip, codes.name, reply)
+        yield worker.ask, reply
     finally:
         worker.close()
 
 
-def contestants(
+def clip_timers(
     clip: Path, folder: str, colorizer: Any, options: dict[str, str], ask: Any, variants: Sequence[str]
 ) -> dict[str, Timer]:
     """Return what converts the clip once, by name."""
@@ -104,7 +104,7 @@ def contestants(
     }
     request = {"clip": str(clip.absolute()), "folder": folder, "options": options}
     for variant in variants:
-        timers[f"torch, {variant}"] = lambda _, asked=request | {"variant": variant}: ask(asked)["seconds"]
+        timers[f"torch, {variant}"] = lambda _, request=request | {"variant": variant}: ask(request)["seconds"]
     return timers
 
 
@@ -112,12 +112,13 @@ def copied(source: Path, target: Path, options: dict[str, str]) -> float:
     """Return the seconds to decode and encode a clip as it is, in two threads."""
     from ae.media.clips.coding import planar, planes
     from ae.media.clips.reading import Clip
+    from ae.media.clips.settings import ClipSettings
     from ae.media.clips.writing import ClipWriter
     from ae.runtime.chain import Frame, background
 
     began = time.perf_counter()
     clip = Clip(source)
-    output = ClipWriter(target, clip, options=options)
+    output = ClipWriter(target, clip, ClipSettings(encoder_options=options))
     for item in background(clip, 16):
         if isinstance(item, Frame):
             _, cb, cr = planes(planar(item.source))
@@ -131,9 +132,10 @@ def copied(source: Path, target: Path, options: dict[str, str]) -> float:
 def colorized(source: Path, target: Path, colorizer: Any, options: dict[str, str]) -> float:
     """Return the seconds to colorize a clip, with the check at the end."""
     from ae.media.clips.pipeline import colorize_clip
+    from ae.media.clips.settings import ClipSettings
 
     began = time.perf_counter()
-    colorize_clip(source, target, colorizer, options=options)
+    colorize_clip(source, target, colorizer, ClipSettings(encoder_options=options))
     return time.perf_counter() - began
 
 
@@ -168,17 +170,19 @@ def repeat(clip: Path, count: int, target: str) -> None:
 def shares(clip: Path, frames: Sequence[Any], colorizer: Any, folder: str, options: dict[str, str]) -> dict[str, float]:
     """Return the share of the time that decoding, the model and encoding take, each alone on all cores."""
     from ae.media.clips.reading import Clip
+    from ae.media.clips.settings import ClipSettings
     from ae.media.clips.writing import ClipWriter
     from ae.media.stages.colour import Chroma
     from ae.restore.colorize import BATCH_SIZE
     from ae.runtime.chain import Frame, run
 
+    settings = ClipSettings(encoder_options=options)
     began, source = time.perf_counter(), Clip(clip)
     list(source)
     decoded = time.perf_counter()
     items = run((Chroma(colorizer, source.coding),), frames, BATCH_SIZE, fetch=("cb", "cr"))
     coloured = [item for item in items if isinstance(item, Frame)]
-    computed, output = time.perf_counter(), ClipWriter(Path(folder, "stages.mp4"), source, options=options)
+    computed, output = time.perf_counter(), ClipWriter(Path(folder, "stages.mp4"), source, settings)
     for frame in coloured:
         output.write(frame)
     output.finish()
@@ -187,7 +191,7 @@ def shares(clip: Path, frames: Sequence[Any], colorizer: Any, folder: str, optio
     return {stage: value / sum(seconds.values()) for stage, value in seconds.items()}
 
 
-def check_planes(colorizer: Any, clip: Path, codes: str, said: dict[str, Any]) -> None:
+def check_planes(colorizer: Any, clip: Path, codes: str, reply: dict[str, Any]) -> None:
     """Raise InputError where a peer's chroma is not ours."""
     import numpy as np
 
@@ -195,5 +199,5 @@ def check_planes(colorizer: Any, clip: Path, codes: str, said: dict[str, Any]) -
 
     planes = colorizer.planes(np.load(codes), Clip(clip).coding)
     ours = [float(np.mean(planes.cb)), float(np.mean(planes.cr))]
-    if max(abs(a - b) for a, b in zip(ours, said["mean"], strict=True)) > 0.1:
-        raise InputError(f"the peer's chroma is {said['mean']} in the mean, ours {ours}")
+    if max(abs(a - b) for a, b in zip(ours, reply["mean"], strict=True)) > 0.1:
+        raise InputError(f"the peer's chroma is {reply['mean']} in the mean, ours {ours}")

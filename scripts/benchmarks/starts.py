@@ -35,7 +35,7 @@ def compile_seconds(presets: Sequence[str]) -> dict[str, float]:
     from tqdm import tqdm
 
     from ae import preset
-    from ae.train.step import train_steps
+    from ae.train.epoch import Epoch, train_steps
 
     jax.config.update("jax_enable_compilation_cache", False)
     seconds = {}
@@ -44,7 +44,7 @@ def compile_seconds(presets: Sequence[str]) -> dict[str, float]:
         images, state = example(config, size)
         began = time.perf_counter()
         order, rates = np.arange(2 * size), np.ones(2, np.float32)
-        train_steps.lower(config.program, size, 2, state, images, order, rates, (1, 0), 0, 1, 0).compile()
+        train_steps.lower(config.compile_key, size, 2, state, images, Epoch(1, 0, 1, 0, order, rates), 0).compile()
         seconds[name] = time.perf_counter() - began
     jax.config.update("jax_enable_compilation_cache", True)
     return seconds
@@ -63,13 +63,13 @@ def start_seconds(presets: Sequence[str]) -> dict[str, dict[str, float]]:
 
 STARTED = """
 import runpy, sys
-from ae.train import step
-steps = step.train_steps
+from ae.train import epoch
+steps = epoch.train_steps
 def started(*arguments):
     done = steps(*arguments)  # returns while the step runs
     print("started", flush=True)
     return done
-step.train_steps = started
+epoch.train_steps = started
 del sys.argv[0]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """

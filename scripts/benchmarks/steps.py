@@ -19,10 +19,10 @@ def compiled_steps(config: Any, *, looped: bool = True) -> Timer:
     batch, key = examples(config.task, jax.random.key(0), images, jnp.arange(len(images))), jax.random.key(0)
 
     def steps(state, batch, number):
-        return lax.fori_loop(0, number, lambda _, state: train_step(config.program, state, batch, key)[0], state)
+        return lax.fori_loop(0, number, lambda _, state: train_step(config.compile_key, state, batch, key)[0], state)
 
     def step(state, batch, number):
-        return train_step(config.program, state, batch, key)[0]
+        return train_step(config.compile_key, state, batch, key)[0]
 
     compiled = jax.jit(steps if looped else step).lower(start, batch, 1).compile()
 

@@ -32,14 +32,14 @@ def compare(
     """Return a model's rows of the table, their details, and the peers' versions."""
     config = benchmark_config(name)
     bare, parameters, loss, file = ours(config, LAYERS[name])
-    workers, said = {}, {}
+    workers, replies = {}, {}
     try:
         for peer, python in pythons.items():
             workers[peer] = Worker(peer, python)
-            said[peer] = workers[peer].ask({"build": str(file), "layers": LAYERS[name]})
-            check(name, peer, said[peer], parameters, loss)
+            replies[peer] = workers[peer].ask({"build": str(file), "layers": LAYERS[name]})
+            check(name, peer, replies[peer], parameters, loss)
         timers = {"matrix product": matrix_product, "ae": bare}
-        for peer, reply in said.items():
+        for peer, reply in replies.items():
             timers |= {f"{peer}, {variant}": workers[peer].timer(variant) for variant in reply["variants"]}
         rates = take_turns(timers, config.batch_size, rounds, seconds)
         overhead = epoch_overhead(config, bare, 20 * seconds)
@@ -48,8 +48,8 @@ def compare(
             worker.close()
         file.unlink()
     about = {"batch": config.batch_size, "parameters": parameters, "GFLOP an image": gflop(config)}
-    losses = {"ae": loss} | {peer: reply["loss"] for peer, reply in said.items()}
-    versions = {key: value for reply in said.values() for key, value in reply["versions"].items()}
+    losses = {"ae": loss} | {peer: reply["loss"] for peer, reply in replies.items()}
+    versions = {key: value for reply in replies.values() for key, value in reply["versions"].items()}
     return speeds(name, about, rates, overhead), {"rounds": rates, "losses": losses}, versions
 
 
@@ -61,19 +61,19 @@ def ours(config: Any, layers: Sequence[tuple[Any, ...]]) -> tuple[Timer, int, fl
 
     from ae.runtime import devices
     from ae.score.evaluate import examples
-    from ae.score.flops import count
+    from ae.score.flops import count_values
     from ae.train.step import train_step
 
     images, start = example(config, config.batch_size)
     batch = devices.replicate(examples(config.task, jax.random.key(0), images, jnp.arange(len(images))))
-    key, program = jax.random.key(0), config.program
+    key, program = jax.random.key(0), config.compile_key
     weights = {f"weight_{i}": np.asarray(w) for i, w in enumerate(in_order(start.params, layers))}
     handle, file = tempfile.mkstemp(suffix=".npz")
     os.close(handle)
     np.savez(file, inputs=batch[0], targets=batch[1], **weights)
     _, scores = jax.jit(train_step, static_argnums=0)(program, start, batch, key)
 
-    return compiled_steps(config), count(start.params), float(scores["loss"].mean()), Path(file)
+    return compiled_steps(config), count_values(start.params), float(scores["loss"].mean()), Path(file)
 
 
 def check(name: str, peer: str, reply: dict[str, Any], parameters: int, loss: float) -> None:
@@ -97,7 +97,7 @@ def epoch_overhead(config: Any, bare: Timer, seconds: float) -> float:
     from ae import metrics
     from ae.data import Split
     from ae.runtime import devices, progress
-    from ae.train.step import train_epoch
+    from ae.train.epoch import train_epoch
 
     size, steps = config.batch_size, max(1, round(seconds / (bare(4) / 4)))
     images, start = example(config, size)

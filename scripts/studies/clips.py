@@ -77,15 +77,15 @@ class Method:
 
     def scores(self) -> dict[str, float]:
         """Return the scores by the columns of the table."""
-        from ae.media.stages.statistics import steadiness
+        from ae.media.stages.statistics import clip_statistics
         from ae.metrics import pooled_psnr
 
-        figures = steadiness(*self.statistics)
+        statistics = clip_statistics(*self.statistics)
         return {
             "PSNR pooled": float(pooled_psnr(sum(self.errors) / len(self.errors))),
-            "colourfulness": figures.colourfulness,
-            "CDC": figures.cdc,
-            "chroma flicker": figures.chroma_flicker,
+            "colourfulness": statistics.colourfulness,
+            "CDC": statistics.cdc,
+            "chroma flicker": statistics.chroma_flicker,
         }
 
     def strip(self) -> Any:

@@ -19,7 +19,7 @@ def side_by_side(out: Out = Path("results")) -> None:
         inputs, targets, outputs = read_strip(out / f"{result['preset']}_images.png")
         first = {labels[1]: targets, labels[0]: inputs}
         rows.setdefault(f"{result['data']['name']}_{labels[2]}", first)[result["preset"]] = outputs
-    for what, shown in rows.items():
+    for name, shown in rows.items():
         if len(shown) > 3:  # of one model, its own picture shows as much
-            save_rows(out / f"side_by_side_{what}.png", shown)
+            save_rows(out / f"side_by_side_{name}.png", shown)
     write_tables(out)

@@ -1,10 +1,9 @@
 """Digits from a few latent numbers."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from studies.common import DataDir, Limit, Out, Runs, load_test_data, mse, splits, write_chart, write_study
+from studies.common import DataDir, Limit, Out, Runs, load_test_data, mse, splits, trained, write_chart, write_study
 
 from ae.report.markdown import Table, tabulate
 
@@ -23,33 +22,24 @@ def latents(
     """
     import numpy as np
 
-    from ae import load_model
+    from ae import predictor
     from ae.presets import PRESETS
     from ae.report.figures import save_rows
-    from ae.score.pictures import pictures
-    from ae.tasks import Denoise
 
-    data = load_test_data(PRESETS["dense_ae_32"], data_dir, limit)
-    clean = pictures(lambda variables, x: x, {}, Denoise(sigma=0.0), data.test)[1]
-    tasks = {"reconstruction": Denoise(sigma=0.0), "denoising": Denoise()}
-    rows: list[dict[str, Any]] = []
-    shown, configs = {"clean": clean}, []
-    for name in models:
-        config, variables, _ = load_model(str(runs / name))
-        size, predict = config.model.latent, partial(config.model.apply)
+    data, autoencoders = (
+        load_test_data(PRESETS["dense_ae_32"], data_dir, limit),
+        trained([str(runs / m) for m in models]),
+    )
+    clean = clean_pictures(data.test)
+    rows, shown = [], {"clean": clean}
+    for config, variables in autoencoders:
+        size, predict = config.model.latent, predictor(config)
         components = principal_components(data.train, size)
-        methods = {"autoencoder": (predict, variables), "PCA": (project, components)}
         rows.append(
-            {"latents": size}
-            | {
-                f"{what}, {method}": mse(function, values, task, data.test)
-                for what, task in tasks.items()
-                for method, (function, values) in methods.items()
-            }
+            {"latents": size} | errors({"autoencoder": (predict, variables), "PCA": (project, components)}, data.test)
         )
         shown[f"{size} latents"] = np.asarray(predict(variables, clean))
         shown[f"PCA, {size}"] = np.clip(project(components, clean), 0, 1)
-        configs.append(config)
     out.mkdir(parents=True, exist_ok=True)
     save_rows(out / "study_latents_reconstructions.png", shown)
     save_rows(out / "study_latents_walks.png", walks(config.model, variables, data.test.images / np.float32(255)))
@@ -57,7 +47,27 @@ def latents(
     sizes = [row["latents"] for row in rows]
     curves = {column: (sizes, [row[column] for row in rows]) for column in table["columns"][1:]}
     write_chart(out, "study_latents", "latent numbers", "MSE", curves, log=True)
-    write_study(out, "study_latents", table, configs, details=splits(data))
+    write_study(out, "study_latents", table, [config for config, _ in autoencoders], details=splits(data))
+
+
+def clean_pictures(split: Any) -> Any:
+    """Return the images of a split that are shown, [N, H, W, 1] in [0, 1]."""
+    from ae.score.pictures import pictures
+    from ae.tasks import Denoise
+
+    return pictures(lambda variables, x: x, {}, Denoise(sigma=0.0), split)[1]
+
+
+def errors(methods: dict[str, tuple[Any, Any]], split: Any) -> dict[str, float]:
+    """Return the MSE of reconstructing and of denoising a split, by method: (predict, variables)."""
+    from ae.tasks import Denoise
+
+    tasks = {"reconstruction": Denoise(sigma=0.0), "denoising": Denoise()}
+    return {
+        f"{name}, {method}": mse(predict, variables, task, split)
+        for name, task in tasks.items()
+        for method, (predict, variables) in methods.items()
+    }
 
 
 def latents_table(measured: dict[str, str], rows: list[dict[str, Any]]) -> Table:

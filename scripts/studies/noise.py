@@ -36,9 +36,9 @@ def noise(
     measured = splits(data) | {"sigma": list(sigmas)}
     earlier = published(out / "study_noise.json", measured)
     errors = earlier["details"]["mse"] if earlier else {}
-    rivals = {name: row for name, row in baselines(Denoise()).items() if name.startswith(CLASSICAL)}
+    filters = {name: row for name, row in baselines(Denoise()).items() if name.startswith(CLASSICAL)}
     methods = {
-        name: (row.predict, partial(row.fit, train=data.train)) for name, row in rivals.items() if name not in errors
+        name: (row.predict, partial(row.fit, train=data.train)) for name, row in filters.items() if name not in errors
     }
     denoisers = trained(models)
     for config, variables in denoisers:

@@ -21,6 +21,6 @@ docs/speed.md shows what each part gives, and what was tried without gain. The r
 output, 1e-5 with tiles of 4.
 """
 
-from ae.layers.conv.layers import Conv, ConvTranspose, compiled_quickly, conv, conv_transpose
+from ae.layers.conv.layers import Conv, ConvTranspose, conv, conv_transpose, xla_convolutions
 
-__all__ = ["Conv", "ConvTranspose", "compiled_quickly", "conv", "conv_transpose"]
+__all__ = ["Conv", "ConvTranspose", "conv", "conv_transpose", "xla_convolutions"]

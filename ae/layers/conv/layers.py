@@ -12,27 +12,27 @@ import jax.numpy as jnp
 from ae.layers.conv.products import input_gradient, input_gradient_by_lax, kernel_gradient, output, output_by_lax
 from ae.layers.conv.tiles import Pair
 
-_quickly: ContextVar[bool] = ContextVar("_quickly", default=False)
+_use_xla: ContextVar[bool] = ContextVar("_use_xla", default=False)
 
 
 @contextmanager
-def compiled_quickly() -> Iterator[None]:
+def xla_convolutions() -> Iterator[None]:
     """Make convolutions that are traced in here XLA's own on a CPU too, unless gradients are asked for.
 
     They compile many times faster, and run nearly as fast as long as they are in no loop of XLA's: for images and
     clips of any size, each of which is a program of its own.
     """
-    token = _quickly.set(True)
+    token = _use_xla.set(True)
     try:
         yield
     finally:
-        _quickly.reset(token)
+        _use_xla.reset(token)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def conv(x: jax.Array, w: jax.Array, strides: Pair) -> jax.Array:
     """Convolve with "same" padding: [B, H, W, I] and kernel [kh, kw, I, O] -> [B, ceil(H / sh), ceil(W / sw), O]."""
-    return output_by_lax(x, w, strides) if _quickly.get() else output(x, w, strides)
+    return output_by_lax(x, w, strides) if _use_xla.get() else output(x, w, strides)
 
 
 def _conv_forward(x: jax.Array, w: jax.Array, strides: Pair) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
@@ -50,7 +50,7 @@ conv.defvjp(_conv_forward, _conv_backward)
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def conv_transpose(x: jax.Array, w: jax.Array, strides: Pair) -> jax.Array:
     """Compute the transpose of `conv`: [B, H, W, I] and kernel [kh, kw, O, I] -> [B, H * sh, W * sw, O]."""
-    product = input_gradient_by_lax if _quickly.get() else input_gradient
+    product = input_gradient_by_lax if _use_xla.get() else input_gradient
     return product(x, w, strides, _stretched(x, strides))
 
 

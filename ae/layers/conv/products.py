@@ -9,7 +9,7 @@ from jax import lax
 from jax.export import is_symbolic_dim
 
 from ae.layers.conv import winograd
-from ae.layers.conv.tiles import Padding, Pair, from_patches, matrix, pad, to_patches, to_windows
+from ae.layers.conv.tiles import Padding, Pair, as_matrix, from_patches, pad, to_patches, to_windows
 
 NHWC = ("NHWC", "HWIO", "NHWC")
 Product = Callable[[jax.Array, jax.Array], jax.Array]
@@ -22,6 +22,7 @@ def _padding(size: Pair, kernel: Pair, strides: Pair) -> Padding:
 
 
 def output_by_lax(x: jax.Array, w: jax.Array, strides: Pair) -> jax.Array:
+    """Compute `output` with XLA's own convolution, on any backend."""
     return lax.conv_general_dilated(x, w, strides, "SAME", dimension_numbers=NHWC)
 
 
@@ -31,12 +32,14 @@ def output_by_lax(x: jax.Array, w: jax.Array, strides: Pair) -> jax.Array:
 
 @partial(jax.jit, static_argnames="strides", inline=True)
 def output(x: jax.Array, w: jax.Array, strides: Pair) -> jax.Array:
+    """Compute the output of a convolution."""
     cpu, default = partial(_output_on_cpu, strides=strides), partial(output_by_lax, strides=strides)
     return _by_platform(x, w, cpu, default)
 
 
 @partial(jax.jit, static_argnames=("strides", "size"), inline=True)
 def input_gradient(g: jax.Array, w: jax.Array, strides: Pair, size: Pair) -> jax.Array:
+    """Compute the gradient of the input, [B, *size, I], of that of the output."""
     cpu = partial(_input_gradient_on_cpu, strides=strides, size=size)
     default = partial(input_gradient_by_lax, strides=strides, size=size)
     return _by_platform(g, w, cpu, default)
@@ -44,6 +47,7 @@ def input_gradient(g: jax.Array, w: jax.Array, strides: Pair, size: Pair) -> jax
 
 @partial(jax.jit, static_argnames=("strides", "kernel"), inline=True)
 def kernel_gradient(x: jax.Array, g: jax.Array, strides: Pair, kernel: Pair) -> jax.Array:
+    """Compute the gradient of the kernel, [*kernel, I, O], of the input and the gradient of the output."""
     cpu = partial(_kernel_gradient_on_cpu, strides=strides, kernel=kernel)
     default = partial(kernel_gradient_by_lax, strides=strides, kernel=kernel)
     return _by_platform(x, g, cpu, default)
@@ -57,11 +61,13 @@ def _by_platform(a: jax.Array, b: jax.Array, cpu: Product, default: Product) -> 
 
 
 def input_gradient_by_lax(g: jax.Array, w: jax.Array, strides: Pair, size: Pair) -> jax.Array:
+    """Compute `input_gradient` with XLA's own convolution, on any backend."""
     x = jax.ShapeDtypeStruct((g.shape[0], *size, w.shape[2]), g.dtype)
     return jax.linear_transpose(lambda x: output_by_lax(x, w, strides), x)(g)[0]
 
 
 def kernel_gradient_by_lax(x: jax.Array, g: jax.Array, strides: Pair, kernel: Pair) -> jax.Array:
+    """Compute `kernel_gradient` with XLA's own convolution, on any backend."""
     w = jax.ShapeDtypeStruct((*kernel, x.shape[3], g.shape[3]), x.dtype)
     return jax.linear_transpose(lambda w: output_by_lax(x, w, strides), w)(g)[0]
 
@@ -83,10 +89,10 @@ def _output_on_cpu(x: jax.Array, w: jax.Array, strides: Pair, padding: Padding |
     padding = padding or _padding(x.shape[1:3], w.shape[:2], strides)
     if w.shape[:2] == strides:
         patches = to_patches(x, strides, padding)
-        return (matrix(patches) @ matrix(w)).reshape(*patches.shape[:3], w.shape[3])
+        return (as_matrix(patches) @ as_matrix(w)).reshape(*patches.shape[:3], w.shape[3])
     if w.shape[2] <= THIN:
         windows = to_windows(x, w.shape[:2], strides, padding)
-        return (matrix(windows) @ matrix(w)).reshape(*windows.shape[:3], w.shape[3])
+        return (as_matrix(windows) @ as_matrix(w)).reshape(*windows.shape[:3], w.shape[3])
     if w.shape[3] <= THIN and strides != (1, 1):
         return lax.conv_general_dilated(x, w, strides, padding, dimension_numbers=NHWC)
     if w.shape[3] <= THIN:
@@ -97,7 +103,7 @@ def _output_on_cpu(x: jax.Array, w: jax.Array, strides: Pair, padding: Padding |
 def _input_gradient_on_cpu(g: jax.Array, w: jax.Array, strides: Pair, size: Pair) -> jax.Array:
     padding = _padding(size, w.shape[:2], strides)
     if w.shape[:2] == strides:
-        patches = lax.dot_general(matrix(g), matrix(w), (((1,), (1,)), ((), ())))
+        patches = lax.dot_general(as_matrix(g), as_matrix(w), (((1,), (1,)), ((), ())))
         return from_patches(patches.reshape(*g.shape[:3], -1), strides, size, padding)
     if strides == (1, 1):  # another convolution, with the kernel turned by half a turn
         return _output_on_cpu(g, w[::-1, ::-1].swapaxes(2, 3), strides, _mirrored(w.shape[:2], padding))
@@ -107,12 +113,12 @@ def _input_gradient_on_cpu(g: jax.Array, w: jax.Array, strides: Pair, size: Pair
 def _kernel_gradient_on_cpu(x: jax.Array, g: jax.Array, strides: Pair, kernel: Pair) -> jax.Array:
     padding, shape = _padding(x.shape[1:3], kernel, strides), (*kernel, x.shape[3], g.shape[3])
     if kernel == strides:
-        return (matrix(to_patches(x, strides, padding)).T @ matrix(g)).reshape(shape)
+        return (as_matrix(to_patches(x, strides, padding)).T @ as_matrix(g)).reshape(shape)
     if x.shape[3] <= THIN or (g.shape[3] <= THIN and strides != (1, 1)):
-        return (matrix(to_windows(x, kernel, strides, padding)).T @ matrix(g)).reshape(shape)
+        return (as_matrix(to_windows(x, kernel, strides, padding)).T @ as_matrix(g)).reshape(shape)
     if g.shape[3] <= THIN:  # the windows of g are thinner than those of x
         windows = to_windows(g, kernel, (1, 1), _mirrored(kernel, padding))
-        turned = (matrix(x).T @ matrix(windows)).reshape(x.shape[3], *kernel, g.shape[3])
+        turned = (as_matrix(x).T @ as_matrix(windows)).reshape(x.shape[3], *kernel, g.shape[3])
         return turned.transpose(1, 2, 0, 3)[::-1, ::-1]
     return winograd.kernel_gradient(x, g, winograd.axes_of(x.shape[1:3], kernel, strides, padding))
 
@@ -124,7 +130,7 @@ def _mirrored(kernel: Pair, padding: Padding) -> Padding:
 
 def _output_by_shifts(x: jax.Array, w: jax.Array, padding: Padding) -> jax.Array:
     """Compute one product with kh * kw * O columns, where the plain one has O; then each tap's share goes to its place."""
-    columns = matrix(x) @ w.transpose(2, 0, 1, 3).reshape(x.shape[3], -1)
+    columns = as_matrix(x) @ w.transpose(2, 0, 1, 3).reshape(x.shape[3], -1)
     columns = columns.reshape(*x.shape[:3], *w.shape[:2], w.shape[3])
 
     def shifted(i: int, j: int) -> jax.Array:

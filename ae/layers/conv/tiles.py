@@ -11,8 +11,8 @@ Padding = Sequence[tuple[int, int]]
 Grid = list[list[jax.Array]]
 
 
-def matrix(x: jax.Array) -> jax.Array:
-    """Reshape to a matrix with all pixels, or all taps, as rows."""
+def as_matrix(x: jax.Array) -> jax.Array:
+    """Reshape to a matrix with all pixels, or all taps, as rows: [..., C] -> [N, C]."""
     return x.reshape(-1, x.shape[-1])
 
 
@@ -22,7 +22,7 @@ def pad(x: jax.Array, padding: Padding) -> jax.Array:
     return lax.pad(x, jnp.zeros((), x.dtype), edges)
 
 
-def every(x: jax.Array, first: Pair, steps: Pair, count: Pair) -> jax.Array:
+def strided_slice(x: jax.Array, first: Pair, steps: Pair, count: Pair) -> jax.Array:
     """Take pixels of images at regular places, from the first: [B, *count, C]."""
     ends = [f + (n - 1) * s + 1 for f, n, s in zip(first, count, steps, strict=True)]
     return lax.slice(x, (0, *first, 0), (len(x), *ends, x.shape[3]), (1, *steps, 1))
@@ -47,7 +47,7 @@ def to_windows(x: jax.Array, kernel: Pair, strides: Pair, padding: Padding) -> j
     """Gather the pixels under the kernel at each place ("im2col"): [B, H, W, C] -> [B, H / sh, W / sw, kh * kw * C]."""
     x = pad(x, padding)
     count = [(n - k) // s + 1 for n, k, s in zip(x.shape[1:3], kernel, strides, strict=True)]
-    taps = [every(x, (i, j), strides, count) for i in range(kernel[0]) for j in range(kernel[1])]
+    taps = [strided_slice(x, (i, j), strides, count) for i in range(kernel[0]) for j in range(kernel[1])]
     return jnp.concatenate(taps, axis=-1)
 
 
@@ -55,10 +55,10 @@ def to_tiles(x: jax.Array, low: Pair, reach: Pair, steps: Pair, count: Pair) -> 
     """Take the pixels (i, j) of all tiles of an image, each [B, *count, C]. A tile reaches over `reach` pixels."""
     length = [(n - 1) * s + r for n, s, r in zip(count, steps, reach, strict=True)]
     x = pad(x, [(lo, n - lo - size) for lo, n, size in zip(low, length, x.shape[1:3], strict=True)])
-    return [[every(x, (i, j), steps, count) for j in range(reach[1])] for i in range(reach[0])]
+    return [[strided_slice(x, (i, j), steps, count) for j in range(reach[1])] for i in range(reach[0])]
 
 
-def overlapped(parts: list[jax.Array], axis: int, low: int, step: int, size: int) -> jax.Array:
+def overlap_add(parts: list[jax.Array], axis: int, low: int, step: int, size: int) -> jax.Array:
     """Compute the transpose of `to_tiles` along an axis: pixels 0, 1, ... of all tiles, and what tiles share is added."""
 
     def pad_axis(x: jax.Array, before: int, after: int) -> jax.Array:

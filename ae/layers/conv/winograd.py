@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ae.layers.conv.tiles import Grid, Padding, Pair, matrix, overlapped, to_tiles
+from ae.layers.conv.tiles import Grid, Padding, Pair, as_matrix, overlap_add, to_tiles
 
 
 class _Axis(NamedTuple):
@@ -83,22 +83,26 @@ def _axis(size: int, kernel: int, stride: int, padding: Pair) -> _Axis:
 
 
 def axes_of(size: Pair, kernel: Pair, strides: Pair, padding: Padding) -> Axes:
+    """Return the tiles and matrices of both axes, for images of a size [H, W]."""
     return tuple(_axis(*axis) for axis in zip(size, kernel, strides, padding, strict=True))
 
 
 def output(x: jax.Array, w: jax.Array, axes: Axes) -> jax.Array:
+    """Compute the output [B, H', W', O] of a convolution of x [B, H, W, I] with w [kh, kw, I, O]."""
     products = _products(_transformed_inputs(x, axes), _transformed_kernel(w, axes), (1, 0))
     tile = [axis.tile for axis in axes]
     return _assembled(products, [axis.outputs for axis in axes], (0, 0), tile, [axis.size_out for axis in axes])
 
 
 def input_gradient(g: jax.Array, w: jax.Array, axes: Axes) -> jax.Array:
+    """Compute the gradient of x, [B, H, W, I], of the gradient g [B, H', W', O] of the output."""
     products = _products(_transformed_gradient(g, axes), _transformed_kernel(w, axes), (1, 1))
     low, steps = [axis.low for axis in axes], [axis.tile * axis.stride for axis in axes]
     return _assembled(products, [axis.inputs.T for axis in axes], low, steps, [axis.size for axis in axes])
 
 
 def kernel_gradient(x: jax.Array, g: jax.Array, axes: Axes) -> jax.Array:
+    """Compute the gradient of w, [kh, kw, I, O], of x [B, H, W, I] and the gradient g [B, H', W', O] of the output."""
     products = _products(_transformed_inputs(x, axes), _transformed_gradient(g, axes), (0, 0))
     taps = _combine_grid([axis.kernel.T for axis in axes], products)
     return jnp.stack([jnp.stack(row) for row in taps])
@@ -125,7 +129,7 @@ def _products(first: Grid, second: Grid, contract: Pair) -> Grid:
     """Compute the matrix product of each pair; images are matrices [pixels, channels]."""
 
     def product(a: jax.Array, b: jax.Array) -> jax.Array:
-        c = lax.dot_general(matrix(a), matrix(b), (((contract[0],), (contract[1],)), ((), ())))
+        c = lax.dot_general(as_matrix(a), as_matrix(b), (((contract[0],), (contract[1],)), ((), ())))
         return c.reshape(*a.shape[:-1], c.shape[-1]) if contract[0] else c
 
     return [[product(a, b) for a, b in zip(*rows, strict=True)] for rows in zip(first, second, strict=True)]
@@ -151,5 +155,5 @@ def _assembled(grid: Grid, matrices: list[np.ndarray], low: Pair, steps: Pair, s
     rows, columns = matrices
     parts = [[_combine(column, line) for column in columns] for line in grid]
     # Lines before rows are combined: then XLA computes each once.
-    lines = [overlapped(line, 2, low[1], steps[1], size[1]) for line in parts]
-    return overlapped([_combine(row, lines) for row in rows], 1, low[0], steps[0], size[0])
+    lines = [overlap_add(line, 2, low[1], steps[1], size[1]) for line in parts]
+    return overlap_add([_combine(row, lines) for row in rows], 1, low[0], steps[0], size[0])

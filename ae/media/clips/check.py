@@ -12,24 +12,24 @@ import av
 from ae.media.clips.formats import TEXT
 from ae.media.clips.reading import Clip
 from ae.media.clips.streams import COVER
-from ae.media.clips.times import clock
+from ae.media.clips.times import format_time
 
 EDITS = Fraction(1, 1000)  # seconds: in which MP4's edit lists count, that say when a stream starts
 Key = tuple[str, int]  # a stream's type, and how many of that type come before it: its number may change
 
 
 class Check(NamedTuple):
-    """One property of a written clip beside what it ought to be."""
+    """A property of a written clip, as it is expected and as it is."""
 
     name: str
-    wanted: str
-    found: str
+    expected: str
+    actual: str
     passed: bool
 
 
 @dataclass
 class Tally:
-    """What a stream has: packets, their bytes, and when the first starts and the last ends, in seconds."""
+    """Packets of a stream: their number and bytes, and when the first starts and the last ends, in seconds."""
 
     packets: int = 0
     size: int = 0
@@ -52,8 +52,8 @@ class Tally:
 
 
 @dataclass
-class Written:
-    """What is found in a file; times in seconds."""
+class Contents:
+    """Frames and streams of a file; times in seconds."""
 
     times: list[Fraction] = field(default_factory=list)  # of the frames
     end: Fraction = Fraction(0)  # of the last
@@ -62,23 +62,23 @@ class Written:
     streams: dict[Key, Tally] = field(default_factory=dict)  # all others
 
 
-def measured(file: Any) -> Written:
+def read_contents(file: Any) -> Contents:
     """Return what is in a clip, a path or a file in memory, without decoding it. Raises what PyAV raises."""
-    found = Written()
+    contents = Contents()
     with av.open(str(file.absolute()) if isinstance(file, Path) else file, **TEXT) as container:
         keys = stream_keys(container.streams)
         sizes = {s.index: len(s.data) if s.type == "attachment" else 0 for s in container.streams}
-        found.streams = {keys[index]: Tally(size=size) for index, size in sizes.items()}
+        contents.streams = {keys[index]: Tally(size=size) for index, size in sizes.items()}
         for packet in container.demux():
             if packet.size and (key := keys.get(packet.stream.index)):
-                found.streams[key].add(packet)
+                contents.streams[key].add(packet)
                 if key == ("video", 0) and packet.pts is not None:
                     start, length = (Fraction(ticks * packet.time_base) for ticks in (packet.pts, packet.duration or 0))
-                    found.times.append(start)
-                    found.end, found.last = max((found.end, found.last), (start + length, length))
-    found.tick = found.streams.pop(("video", 0), Tally()).base
-    found.times.sort()
-    return found
+                    contents.times.append(start)
+                    contents.end, contents.last = max((contents.end, contents.last), (start + length, length))
+    contents.tick = contents.streams.pop(("video", 0), Tally()).base
+    contents.times.sort()
+    return contents
 
 
 def stream_keys(streams: Any) -> dict[int, Key]:
@@ -90,50 +90,53 @@ def stream_keys(streams: Any) -> dict[int, Key]:
     return keys
 
 
-def checked(file: Any, clip: Clip, writer: Any) -> Iterator[Check]:
-    """Compare a clip that was written with its source: luma, frames and times, and all that goes along."""
-    found, first = measured(file), clip.times[0][0]
-    shown = found.times[0] if found.times else Fraction(0)
+def check_clip(file: Any, clip: Clip, writer: Any) -> Iterator[Check]:
+    """Yield the checks of a written clip against its source: luma, frames and their times, and the other streams."""
+    contents, first = read_contents(file), clip.times[0][0]
+    shown = contents.times[0] if contents.times else Fraction(0)
     same = f"all but {writer.altered}" if writer.altered else "all frames"
-    yield Check(f"luma equal before encoding{writer.compared}", "all frames", same, not writer.altered)
-    yield _equal("frames", len(clip.times), len(found.times))
-    apart = [abs(a[0] - first - b + shown) for a, b in zip(clip.times, found.times)]  # noqa: B905 (counted above)
-    yield _near("times of frames", Fraction(0), max(apart, default=Fraction(0)), found.tick)
+    yield Check(f"luma equal before encoding{writer.luma_conditions}", "all frames", same, not writer.altered)
+    yield _equal("frames", len(clip.times), len(contents.times))
+    apart = [abs(a[0] - first - b + shown) for a, b in zip(clip.times, contents.times)]  # noqa: B905 (counted above)
+    yield _near("times of frames", Fraction(0), max(apart, default=Fraction(0)), contents.tick)
     last, duration = clip.times[-1]
-    ends = last + duration - first, found.end - shown  # where the last frame ends, not every container and source says
-    passed = abs(ends[0] - ends[1]) <= max(found.tick, duration, found.last)
-    yield Check("duration", clock(ends[0]), clock(ends[1]), passed)
-    for index, (name, unit, wanted) in writer.sent.items():
-        tally = found.streams.get(writer.keys[index], Tally())
-        yield from _stream_checks(name, unit, wanted, tally, first, shown, found.tick)
+    ends = (
+        last + duration - first,
+        contents.end - shown,
+    )  # where the last frame ends, not every container and source says
+    passed = abs(ends[0] - ends[1]) <= max(contents.tick, duration, contents.last)
+    yield Check("duration", format_time(ends[0]), format_time(ends[1]), passed)
+    for index, (name, unit, expected) in writer.expected.items():
+        tally = contents.streams.get(writer.keys[index], Tally())
+        yield from _stream_checks(name, unit, expected, tally, first, shown, contents.tick)
 
 
 def _stream_checks(
-    name: str, unit: str, wanted: Tally, found: Tally, first: Fraction, shown: Fraction, tick: Fraction
+    name: str, unit: str, expected: Tally, actual: Tally, first: Fraction, shown: Fraction, tick: Fraction
 ) -> Iterator[Check]:
     """Check what goes along: as much as the source has, at the same time beside the pictures."""
     if unit == "bytes":  # PCM, which containers cut anew
-        yield _equal(f"{name}, bytes", wanted.size, found.size)
+        yield _equal(f"{name}, bytes", expected.size, actual.size)
     elif unit == "packets":
-        yield _equal(f"{name}, packets", wanted.packets, found.packets)
-    if wanted.start is None or found.start is None or wanted.end is None or found.end is None:
+        yield _equal(f"{name}, packets", expected.packets, actual.packets)
+    if expected.start is None or actual.start is None or expected.end is None or actual.end is None:
         return
-    allowed = coarsest(tick, wanted, found)
+    allowed = time_tolerance(tick, expected, actual)
     if unit == "seconds":  # encoded anew, in frames of another length, and with some silence before the first
-        allowed += 2 * max(found.length, wanted.length)
-        yield _near(f"{name}, duration", wanted.end - wanted.start, found.end - found.start, allowed)
-    yield _near(f"{name}, start after the picture's", wanted.start - first, found.start - shown, allowed)
+        allowed += 2 * max(actual.length, expected.length)
+        yield _near(f"{name}, duration", expected.end - expected.start, actual.end - actual.start, allowed)
+    yield _near(f"{name}, start after the picture's", expected.start - first, actual.start - shown, allowed)
 
 
-def coarsest(tick: Fraction, *streams: Tally) -> Fraction:
+def time_tolerance(tick: Fraction, *streams: Tally) -> Fraction:
     """Return how far apart times may be: the coarsest clock that had a hand in them."""
     return max(tick, EDITS, *(stream.base for stream in streams))
 
 
-def _equal(name: str, wanted: int, found: int) -> Check:
-    return Check(name, str(wanted), str(found), wanted == found)
+def _equal(name: str, expected: int, actual: int) -> Check:
+    return Check(name, str(expected), str(actual), expected == actual)
 
 
-def _near(name: str, wanted: Fraction, found: Fraction, allowed: Fraction) -> Check:
-    within = f"{float(wanted):.4f} s within {float(allowed):.2g} s"
-    return Check(name, within, f"{float(found):.4f} s", abs(wanted - found) <= allowed)
+def _near(name: str, expected: Fraction, actual: Fraction, allowed: Fraction) -> Check:
+    within = f"{float(expected):.4f} s within {float(allowed):.2g} s"
+    return Check(name, within, f"{float(actual):.4f} s", abs(expected - actual) <= allowed)

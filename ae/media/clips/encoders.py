@@ -11,7 +11,8 @@ from ae.media.clips.coding import FULL_RANGE, target_format
 from ae.media.clips.fields import field_options
 from ae.media.clips.formats import readable
 from ae.media.clips.reading import USUAL_RATE, Clip
-from ae.media.clips.sidedata import carried, options_for
+from ae.media.clips.settings import DEFAULTS, ClipSettings
+from ae.media.clips.sidedata import side_data_of, side_data_options
 
 BT601_NUMBER = 6  # in ITU-T H.273
 CODECS = {".webm": "libvpx-vp9"}  # by suffix; all others libx264
@@ -25,7 +26,7 @@ OPTIONS: dict[str, dict[str, str]] = {  # in the order in which they are tried
 
 
 class Encoding(NamedTuple):
-    """How frames are encoded."""
+    """An encoder of frames, with the format of their pixels, its options and its clock."""
 
     codec: str
     pixels: str  # FFmpeg's name of the format
@@ -33,24 +34,23 @@ class Encoding(NamedTuple):
     clock: Fraction  # seconds of a tick
 
 
-def encodings(
-    clip: Clip, suffix: str, *, codec: str | None = None, options: dict[str, str] | None = None
-) -> Iterator[Encoding]:
-    """Yield what may take a clip's frames, the best first.
+def encodings(clip: Clip, suffix: str, settings: ClipSettings = DEFAULTS) -> Iterator[Encoding]:
+    """Yield encodings that may take a clip's frames, the best first.
 
     A codec that is asked for stands alone, and so does the usual one where options are given, which are for it. Some
     containers and codecs know no other times than the number of a frame.
     """
-    usual, pixels = codec or CODECS.get(suffix, "libx264"), target_format(clip.first)
-    given = codec is not None or options is not None
-    for form in [pixels] if given else alike(pixels):
+    options = settings.encoder_options
+    usual, pixels = settings.codec or CODECS.get(suffix, "libx264"), target_format(clip.first)
+    given = settings.names_encoder
+    for pixel_format in [pixels] if given else fallback_formats(pixels):
         for name in [usual] if given else dict.fromkeys([usual, *OPTIONS]):
             chosen = OPTIONS.get(name, {}) if options is None else options
             for clock in (clip.time_base, 1 / Fraction(clip.video.average_rate or USUAL_RATE)):
-                yield Encoding(name, form, chosen, clock)
+                yield Encoding(name, pixel_format, chosen, clock)
 
 
-def alike(pixels: str) -> list[str]:
+def fallback_formats(pixels: str) -> list[str]:
     """Return a planar format and those that may stand for it: with chroma for each pixel, then with fewer bits."""
     bits, layout = bits_of(pixels), next(part for part in ("420", "422", "444") if part in pixels)
     shallower = [depth for depth in (10, 8) if depth < bits]
@@ -70,7 +70,7 @@ def add_picture(container: Any, clip: Clip, encoding: Encoding, *, side_by_side:
     """
     source, first, codec = clip.video, clip.first, encoding.codec
     rate = source.average_rate or USUAL_RATE
-    options = joined(field_options(codec, clip), options_for(codec, carried(first)), encoding.options)
+    options = merge_options(field_options(codec, clip), side_data_options(codec, side_data_of(first)), encoding.options)
     stream = container.add_stream(codec, rate=rate, options=options)
     context = stream.codec_context
     context.height, context.width = first.height, first.width * (1 + side_by_side)
@@ -87,7 +87,7 @@ def add_picture(container: Any, clip: Clip, encoding: Encoding, *, side_by_side:
     return stream
 
 
-def joined(*options: dict[str, str]) -> dict[str, str]:
+def merge_options(*options: dict[str, str]) -> dict[str, str]:
     """Return options of an encoder in one; where several have the same list of parameters, those of the last count."""
     lists: dict[str, list[str]] = {}
     for key, value in chain.from_iterable(some.items() for some in options):

@@ -8,7 +8,7 @@ from typing import Any
 import av
 
 from ae.errors import InputError
-from ae.media.images import check_number
+from ae.media.images import check_pixels
 
 # What names other files, addresses or devices, or is a program: a stranger's file could have them read or run. A plain
 # media file, of whatever kind, is no matter of this list.
@@ -24,7 +24,7 @@ ERRORS = (av.error.FFmpegError, OSError, ValueError)
 
 
 @cache
-def allowed() -> str:
+def allowed_formats() -> str:
     """Return the names of the formats that may be read, as FFmpeg takes them."""
     return ",".join(sorted({name for name in av.formats_available if not _is_kept_out(name)} - KEPT_OUT))
 
@@ -32,17 +32,17 @@ def allowed() -> str:
 def _is_kept_out(name: str) -> bool:
     """Return whether a format reads what is no file: devices, network."""
     try:
-        return has(av.ContainerFormat(name, "r"), av.format.Flags.no_file)
+        return has_flag(av.ContainerFormat(name, "r"), av.format.Flags.no_file)
     except ValueError:  # one that is written only
         return True
 
 
-def has(container_format: Any, flag: av.format.Flags) -> bool:
+def has_flag(container_format: Any, flag: av.format.Flags) -> bool:
     """Return whether a format has a flag."""
     return bool(container_format.flags & flag.value)
 
 
-def opened(path: Path) -> Any:
+def open_clip(path: Path) -> Any:
     """Open a clip for reading. Raises InputError, which names the format where there is one, for what cannot be read."""
     try:
         return _open(path)
@@ -56,7 +56,7 @@ def opened(path: Path) -> Any:
 
 
 def _open(path: Path) -> Any:
-    options = {"protocol_whitelist": "file", "format_whitelist": allowed()}
+    options = {"protocol_whitelist": "file", "format_whitelist": allowed_formats()}
     # An absolute path: a name like "concat:..." were a protocol.
     return av.open(str(path.absolute()), options=options, **TEXT)
 
@@ -84,11 +84,11 @@ def picture_stream(container: Any, path: Path, most_pixels: int) -> Any:
     for stream in videos:
         if can_decode(stream):
             context = stream.codec_context
-            check_number(path, context.width * context.height, most_pixels, unit="pixels a frame")
+            check_pixels(path, context.width * context.height, most_pixels, unit="pixels a frame")
             context.options = {"max_pixels": str(most_pixels)}  # frames may differ from what is claimed
             stream.thread_type = "AUTO"
             return stream
-    others = kinds(container.streams)
+    others = describe_streams(container.streams)
     what = (
         "a video stream, in a coding that is not known"
         if videos
@@ -119,6 +119,6 @@ def reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def kinds(streams: Any) -> str:
+def describe_streams(streams: Any) -> str:
     """Return what streams there are: "2 audio, 1 subtitle"."""
     return ", ".join(f"{number} {kind}" for kind, number in Counter(stream.type for stream in streams).items())

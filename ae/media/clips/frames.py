@@ -14,14 +14,15 @@ import numpy as np
 
 from ae.errors import InputError
 from ae.media.clips.coding import planes
-from ae.media.clips.pipeline import Report, colorize_clip, computed
+from ae.media.clips.pipeline import Report, colorize_clip, run_stages
 from ae.media.clips.plan import stream_name
 from ae.media.clips.reading import Clip
+from ae.media.clips.settings import DEFAULTS, ClipSettings
 from ae.media.folders import find_jobs
 from ae.media.images import Picture, read_image, write_image
 from ae.media.pictures import gray_frames
-from ae.media.stages.colour import Pictures
-from ae.restore.colorize import BATCH_SIZE, Colorizer
+from ae.media.stages.colour import Rgb
+from ae.restore.colorize import Colorizer
 from ae.runtime.chain import Frame, background
 from ae.runtime.interrupts import deferred_interrupts
 
@@ -34,7 +35,7 @@ def is_numbered(target: Path) -> bool:
     return bool(NUMBER.search(target.name))
 
 
-def rate_of(text: str) -> Fraction:
+def parse_rate(text: str) -> Fraction:
     """Return a number of frames a second: 24, 23.976 or 24000/1001. Raises InputError for what is none."""
     try:
         rate = Fraction(text)
@@ -46,21 +47,26 @@ def rate_of(text: str) -> Fraction:
 
 
 def colorize_frames(
-    source: str, target: Path, colorizer: Colorizer, rate: Fraction, *, most_pixels: int | None = None, **settings: Any
+    source: str,
+    target: Path,
+    colorizer: Colorizer,
+    rate: Fraction,
+    settings: ClipSettings = DEFAULTS,
+    *,
+    log: Callable[[str], None] = print,
 ) -> Report:
     """Make a coloured clip of the images in a folder or of a pattern, in the order in which people count.
 
-    `settings` are those of `colorize_clip`. Raises InputError where images are not of one size and kind.
+    `rate`: frames a second. `log`: as for `colorize_clip`. Raises InputError where images are not of one size and depth.
     """
     paths = [job.source for job in find_jobs(source, target, ("image",)).jobs]
-    log = settings.get("log", print)
     with tempfile.TemporaryDirectory(prefix=".frames-", dir=target.parent) as folder:
         joined = Path(folder, f"{paths[0].parent.name or 'frames'}.nut")  # a format with clocks of any rate
-        _join(paths, joined, rate, partial(read_image, most_pixels=most_pixels), log)
-        return colorize_clip(joined, target, colorizer, most_pixels=most_pixels, **settings)
+        _write_luma(paths, joined, rate, partial(read_image, most_pixels=settings.most_pixels), log)
+        return colorize_clip(joined, target, colorizer, settings, log=log)
 
 
-def _join(
+def _write_luma(
     paths: list[Path], target: Path, rate: Fraction, read: Callable[[Path], Picture], log: Callable[[str], None]
 ) -> None:
     """Write the luma of images to a clip, without loss."""
@@ -119,12 +125,8 @@ def write_frames(
     source: Path,
     target: Path,
     colorizer: Colorizer,
+    settings: ClipSettings = DEFAULTS,
     *,
-    batch_size: int = BATCH_SIZE,
-    seconds: float | None = None,
-    most_pixels: int | None = None,
-    side_by_side: bool = False,
-    deinterlace: bool = False,
     log: Callable[[str], None] = print,
 ) -> int:
     """Write the frames of a clip in colour to images with numbers from 1 on, upright; return how many.
@@ -134,15 +136,15 @@ def write_frames(
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     number = 0
-    clip = Clip(source, seconds, most_pixels=most_pixels, deinterlace=deinterlace)
+    clip = Clip(source, settings)
     with closing(clip):
         for line in _left_out(clip):
             log(line)
-        stages = (Pictures(colorizer, clip.coding, side_by_side),)
-        with computed(clip, stages, batch_size, fetch=("rgb",)) as items:
+        stages = (Rgb(colorizer, clip.coding, settings.side_by_side),)
+        with run_stages(clip, stages, settings.batch_size, fetch=("rgb",)) as items:
             frames = (item for item in items if isinstance(item, Frame))
             for number, frame in enumerate(frames, 1):
-                write_image(numbered(target, number), Picture(frame.rgb[None]))
+                write_image(frame_path(target, number), Picture(frame.rgb[None]))
         for line in clip.notes:
             log(line)
         if clip.lost:
@@ -150,8 +152,8 @@ def write_frames(
     return number
 
 
-def numbered(target: Path, number: int) -> Path:
-    """Return the name of one of numbered files."""
+def frame_path(target: Path, number: int) -> Path:
+    """Return the path of a frame: frames/%06d.png and 7 -> frames/000007.png."""
     return target.with_name(NUMBER.sub(lambda pattern: pattern[0] % number, target.name))
 
 

@@ -12,7 +12,7 @@ from ae.media.clips.check import Key
 from ae.media.clips.encoders import Encoding, add_picture
 from ae.media.clips.formats import ERRORS, readable
 from ae.media.clips.reading import Clip
-from ae.media.clips.streams import COVER, Way
+from ae.media.clips.streams import COVER, StreamFactory
 
 NOT_COPIED = {"major_brand", "minor_version", "compatible_brands", "encoder"}  # metadata of the container itself
 
@@ -28,14 +28,14 @@ class Output:
         container: Any,
         clip: Clip,
         encoding: Encoding,
-        others: Mapping[int, Way],
+        others: Mapping[int, StreamFactory],
         streams: Mapping[int, Any],
         *,
         side_by_side: bool = False,
     ) -> None:
         self.container, self.start = container, common_start(clip)
         self.picture = add_picture(container, clip, encoding, side_by_side=side_by_side)
-        made = {index: way(container, streams[index]) for index, way in others.items()}
+        made = {index: factory(container, streams[index]) for index, factory in others.items()}
         self.others = dict(sorted(made.items(), key=lambda item: item[1].is_last))
         self.keys = _keys(self.others)
         metadata = readable(clip.container.metadata)
@@ -69,7 +69,7 @@ def in_memory(name: str) -> tuple[Any, io.BytesIO]:
     return av.open(memory, "w", format=name), memory
 
 
-def closed(container: Any) -> None:
+def close_quietly(container: Any) -> None:
     """Close a container as it is."""
     with suppress(*ERRORS):
         container.close()

@@ -9,17 +9,18 @@ from typing import NamedTuple
 import av
 
 from ae.errors import InputError
-from ae.media.clips.check import Check, checked
+from ae.media.clips.check import Check, check_clip
 from ae.media.clips.reading import Clip
-from ae.media.clips.sidedata import left_behind
-from ae.media.clips.times import clock
+from ae.media.clips.settings import DEFAULTS, ClipSettings
+from ae.media.clips.sidedata import dropped_side_data
+from ae.media.clips.times import format_time
 from ae.media.clips.writing import SUFFIXES, ClipWriter
 from ae.media.folders import Job, Outcome
 from ae.media.stages.colour import Chroma
-from ae.media.stages.statistics import Statistics, Steadiness, steadiness
-from ae.restore.colorize import BATCH_SIZE, Colorizer
+from ae.media.stages.statistics import ClipStatistics, Statistics, clip_statistics
+from ae.restore.colorize import Colorizer
 from ae.runtime.chain import Checkpoint, Frame, Stage, States, background, run
-from ae.runtime.files import check_target, with_word, written_whole
+from ae.runtime.files import atomic_write, check_target, with_infix
 from ae.runtime.interrupts import deferred_interrupts
 from ae.runtime.progress import bar
 
@@ -27,13 +28,13 @@ MOST_NAMED = 3  # of the parts that could not be read
 
 
 class Report(NamedTuple):
-    """What became of a clip."""
+    """Result of colouring a clip: its checks and statistics, and what it is without."""
 
     path: Path  # that was written; where a check failed, not the one that was asked for
     checks: list[Check]
     lost: list[str]  # what could not be read of the source, a line each
     left_out: list[str]  # names of what the container, the encoder or an option leaves out
-    steadiness: Steadiness
+    statistics: ClipStatistics
 
     @property
     def passed(self) -> bool:
@@ -47,14 +48,14 @@ class Report(NamedTuple):
         return f"{'; '.join(self.lost[:MOST_NAMED])}{more}"
 
     @property
-    def wrong(self) -> str:
+    def failures(self) -> str:
         """Return what the checks found."""
-        return "; ".join(f"{c.name}: {c.found}, not {c.wanted}" for c in self.checks if not c.passed)
+        return "; ".join(f"{c.name}: {c.actual}, not {c.expected}" for c in self.checks if not c.passed)
 
     @property
     def verdict(self) -> str:
         """Return one line: PASS, PASS without what is left out, or FAIL with what is wrong or could not be read."""
-        if faults := [fault for fault in (self.wrong, self.lost and f"without {self.missing}") if fault]:
+        if faults := [fault for fault in (self.failures, self.lost and f"without {self.missing}") if fault]:
             return f"FAIL {self.path}: {'; '.join(faults)}"
         return f"PASS without {', '.join(self.left_out)}: {self.path}" if self.left_out else f"PASS {self.path}"
 
@@ -63,7 +64,7 @@ class CheckFailedError(InputError):
     """A clip was written, but is not what it ought to be; `report` says where it is kept, and what is wrong."""
 
     def __init__(self, report: Report) -> None:
-        super().__init__(f"{report.path} failed the check: {report.wrong}")
+        super().__init__(f"{report.path} failed the check: {report.failures}")
         self.report = report
 
 
@@ -71,46 +72,36 @@ def colorize_clip(
     source: Path,
     target: Path,
     colorizer: Colorizer,
+    settings: ClipSettings = DEFAULTS,
     *,
-    batch_size: int = BATCH_SIZE,
-    seconds: float | None = None,
-    most_pixels: int | None = None,
-    side_by_side: bool = False,
-    deinterlace: bool = False,
-    codec: str | None = None,
-    options: dict[str, str] | None = None,
-    audio: str = "copy",
     log: Callable[[str], None] = print,
 ) -> Report:
     """Give a clip colour, and keep its luma, frames, times and all other streams; then check what was written.
 
-    `seconds`: only so many from its beginning. `most_pixels`: that a frame may have. `side_by_side`: gray on the left.
-    `deinterlace`: two fields become one picture, whose luma is kept. `codec`, `options`: of the encoder. `audio`: how
-    sound is encoded that the container does not take as it is, "aac" or "opus"; "copy" leaves it out. `log` is told what is
-    left out or changed, before the first frame, and at the end what was done to frames and times.
+    `log` is told what is left out or changed, before the first frame, and at the end what was done to frames and times.
     Raises InputError where the source cannot be read or the target not be written, with nothing left of it, and
     CheckFailedError, with the clip kept as NAME.failed.SUFFIX.
     """
-    check_apart(source, target)
+    check_distinct(source, target)
     if target.suffix.lower() not in SUFFIXES:
         there = f"there are {', '.join(SUFFIXES)}, and numbered frames, as in frames/%06d.png"
         raise InputError(f"{target} has no suffix of a clip that is written; {there}")
-    clip = Clip(source, seconds, most_pixels=most_pixels, deinterlace=deinterlace)
-    with closing(clip), written_whole(target) as temporary:
-        writer = ClipWriter(temporary, clip, codec=codec, options=options, audio=audio, side_by_side=side_by_side)
+    clip = Clip(source, settings)
+    with closing(clip), atomic_write(target) as temporary:
+        writer = ClipWriter(temporary, clip, settings)
         with closing(writer):
             for line in writer.remarks:
                 log(line)
-            carried = set(clip.carried)
-            steadiness = _write_frames(clip, writer, colorizer, batch_size)
-            late = left_behind(writer.codec, clip.carried - carried, begun=True)
+            carried = set(clip.side_data)
+            statistics = _write_frames(clip, writer, colorizer, settings.batch_size)
+            late = dropped_side_data(writer.codec, clip.side_data - carried, encoder_open=True)
             for line in [*clip.notes, *late.values()]:
                 log(line)
         left_out = list(dict.fromkeys([*writer.left_out, *late, *_cut_off(clip)]))
-        checks = list(checked(temporary, clip, writer))
-        report = Report(target, checks, clip.lost + writer.lost, left_out, steadiness)
+        checks = list(check_clip(temporary, clip, writer))
+        report = Report(target, checks, clip.lost + writer.lost, left_out, statistics)
         if not report.passed:
-            report = report._replace(path=with_word(target, "failed"))
+            report = report._replace(path=with_infix(target, "failed"))
             os.replace(temporary, report.path)
             raise CheckFailedError(report)
     return report
@@ -120,7 +111,7 @@ def _cut_off(clip: Clip) -> list[str]:
     """Return what a preview leaves out."""
     whole = clip.container.duration
     is_cut = clip.seconds is not None and (not whole or whole > clip.seconds * av.time_base)
-    return [f"what follows {clock(clip.seconds)}"] if is_cut else []
+    return [f"what follows {format_time(clip.seconds)}"] if is_cut else []
 
 
 def colorize_clips(jobs: list[Job], convert: Callable[..., Report]) -> Generator[tuple[Job, Outcome]]:
@@ -135,28 +126,28 @@ def colorize_clips(jobs: list[Job], convert: Callable[..., Report]) -> Generator
             yield job, Outcome((*lines, *[report.verdict] * (not report.lost)), tuple(report.lost))
 
 
-def check_apart(source: Path, target: Path) -> None:
+def check_distinct(source: Path, target: Path) -> None:
     """Raise InputError where the target is the source, or there is no folder for it."""
     if target.exists() and source.exists() and target.samefile(source):
         raise InputError(f"{target} is the input itself: name another output")
     check_target(target)
 
 
-def _write_frames(clip: Clip, writer: ClipWriter, colorizer: Colorizer, batch_size: int) -> Steadiness:
+def _write_frames(clip: Clip, writer: ClipWriter, colorizer: Colorizer, batch_size: int) -> ClipStatistics:
     stages = (Chroma(colorizer, writer.coding), Statistics())
     states: States = ()
-    with computed(clip, stages, batch_size, fetch=("cb", "cr")) as items:
+    with run_stages(clip, stages, batch_size, fetch=("cb", "cr")) as items:
         for item in items:
             if isinstance(item, Checkpoint):
                 states = item.states
             else:
                 writer.write(item)
         writer.finish()
-    return steadiness(states[-1])
+    return clip_statistics(states[-1])
 
 
 @contextmanager
-def computed(
+def run_stages(
     clip: Clip, stages: Sequence[Stage], batch_size: int, *, fetch: Sequence[str]
 ) -> Iterator[Iterator[Frame | av.Packet | Checkpoint]]:
     """Give what `ae.runtime.chain.run` makes of a clip's frames, and its packets, with a bar; Ctrl-C ends it between two.

@@ -13,9 +13,10 @@ import av
 from ae.errors import InputError
 from ae.media.clips.coding import GRAY, PLANAR, SEMIPLANAR, coding_of, planar, planes, target_format
 from ae.media.clips.fields import Deinterlacer
-from ae.media.clips.formats import ERRORS, has, opened, picture_stream, reason
-from ae.media.clips.sidedata import carried
-from ae.media.clips.times import GrowingTimes, SteadyClock, Timed, clock, fine, time_of
+from ae.media.clips.formats import ERRORS, has_flag, open_clip, picture_stream, reason
+from ae.media.clips.settings import DEFAULTS, ClipSettings
+from ae.media.clips.sidedata import side_data_of
+from ae.media.clips.times import ContinuousClock, MonotonicTimes, Timed, finer_time_base, format_time, time_of
 from ae.media.images import MOST_PIXELS
 from ae.runtime.chain import Frame
 
@@ -24,32 +25,29 @@ USUAL_RATE = Fraction(25)  # where a file says none
 
 
 class Clip:
-    """A clip that is read once, from its beginning to its end, or so many seconds of it.
+    """A clip that is read once, from its beginning to its end or for the seconds in its settings.
 
-    `deinterlace`: the two fields of a frame become one picture. Raises InputError where it cannot be read, or its frames
-    have more pixels than `most_pixels`.
+    Raises InputError where it cannot be read, or its frames have more pixels than the settings allow.
     """
 
-    def __init__(
-        self, path: Path, seconds: float | None = None, *, most_pixels: int | None = None, deinterlace: bool = False
-    ) -> None:
-        self.path, self.deinterlaced = path, deinterlace
+    def __init__(self, path: Path, settings: ClipSettings = DEFAULTS) -> None:
+        self.path, self.deinterlaced, seconds = path, settings.deinterlace, settings.seconds
         self.seconds = None if seconds is None else Fraction(seconds).limit_denominator(10**6)
         self.lost: list[str] = []  # what could not be read, a line each
         self.times: list[tuple[Fraction, Fraction]] = []  # of the frames so far: start and duration in seconds
-        self.carried: set[str] = set()  # what else the frames so far carry (see `sidedata`)
+        self.side_data: set[str] = set()  # what else the frames so far carry (see `sidedata`)
         self.first: Any  # frame, as it was decoded
-        self.fitted = 0  # frames of another size or pixel format than the first's, which they were given
+        self.rescaled = 0  # frames of another size or pixel format than the first's, which they were given
         self._shape: tuple[int, int, str] | None = None  # of the first frame
-        self._fitted_from: Fraction | None = None
+        self._rescaled_from: Fraction | None = None
         self._late_fields = 0
         self._origin: Any = None  # when the first frame is shown
-        self.container = opened(path)
-        self.video = picture_stream(self.container, path, most_pixels or MOST_PIXELS)
+        self.container = open_clip(path)
+        self.video = picture_stream(self.container, path, settings.most_pixels or MOST_PIXELS)
         self.others = [stream for stream in self.container.streams if stream is not self.video]
-        self.time_base = fine(self.video.time_base)  # of the frames that are given
-        self._times = GrowingTimes(self.time_base, 1 / Fraction(self.video.average_rate or USUAL_RATE), self._start())
-        self._clock = SteadyClock() if has(self.container.format, av.format.Flags.ts_discont) else None
+        self.time_base = finer_time_base(self.video.time_base)  # of the frames that are given
+        self._times = MonotonicTimes(self.time_base, 1 / Fraction(self.video.average_rate or USUAL_RATE), self._start())
+        self._clock = ContinuousClock() if has_flag(self.container.format, av.format.Flags.ts_discont) else None
         self._items = self._pictures(self._timed(self._decoded(self._packets())))
         self._ahead: list[Any] = []
         for item in self._items:  # up to the first frame, which tells what there is to know
@@ -84,14 +82,15 @@ class Clip:
     def notes(self) -> list[str]:
         """Return what was done to what has been read so far, a line each."""
         (height, width), name, lines = self.size, self.path.name, []
-        if self._clock and self._clock.jumps:
-            number = self._clock.jumps
+        if self._clock and self._clock.discontinuities:
+            number = self._clock.discontinuities
             lines.append(f"places where {name} sets its clock anew: {number}; what follows goes on from there")
-        if self._times.mended:
-            what = f"{name} has no time, or none that grows, for {self._times.mended} of its frames"
+        if self._times.interpolated:
+            what = f"{name} has no time, or none that grows, for {self._times.interpolated} of its frames"
             lines.append(f"{what}: they share the time between the frames around them")
-        if self.fitted:
-            what = f"{name} changes size or pixel format at {clock(self._fitted_from)}, for {self.fitted} of its frames"
+        if self.rescaled:
+            start = format_time(self._rescaled_from)
+            what = f"{name} changes size or pixel format at {start}, for {self.rescaled} of its frames"
             lines.append(f"{what}: they are scaled to the first's {width}x{height} in {self._format}")
         if self._late_fields:
             what = f"{name} is interlaced in {self._late_fields} of its frames, unlike in the first"
@@ -99,10 +98,10 @@ class Clip:
         return lines
 
     @property
-    def compared(self) -> str:
-        """Return of which frames luma is the source's, for the line that says so."""
+    def luma_conditions(self) -> str:
+        """Return under which conditions luma equals the source's, for the name of that check."""
         source = ", as deinterlaced" if self.deinterlaced else ""
-        return f"{source}, without {self.fitted} that were scaled" if self.fitted else source
+        return f"{source}, without {self.rescaled} that were scaled" if self.rescaled else source
 
     @property
     def count(self) -> int | None:
@@ -131,30 +130,32 @@ class Clip:
                 if self._clock:
                     self._clock.set(packet)
                 if packet.is_corrupt:
-                    self.lost.append(f"a {packet.stream.type} packet at {clock(time_of(packet))}, damaged")
+                    self.lost.append(f"a {packet.stream.type} packet at {format_time(time_of(packet))}, damaged")
                 if packet.pts is not None:
                     end = Fraction((packet.pts + (packet.duration or 0)) * packet.time_base)
                     ends[packet.stream.index] = max(end, ends.get(packet.stream.index, end))
                 yield packet
         except av.error.FFmpegError as error:
-            self.lost.append(f"what follows {clock(max(ends.values(), default=None))}: {reason(error)}")
-            yield self._flush()
+            self.lost.append(f"what follows {format_time(max(ends.values(), default=None))}: {reason(error)}")
+            yield self._flush_packet()
             return
         except IndexError:  # PyAV's, when all the streams that it has seen at the beginning are at their end
             self.lost.append("a stream that begins midway")
-        last, whole = max(ends.values(), default=Fraction(0)), self._whole()
+        last, whole = max(ends.values(), default=Fraction(0)), self._end_time()
         if whole - last > MISSING_SECONDS:
-            self.lost.append(f"what follows {clock(last)} of {clock(whole)}: the file ends there")
+            self.lost.append(f"what follows {format_time(last)} of {format_time(whole)}: the file ends there")
 
-    def _flush(self) -> av.Packet:
+    def _flush_packet(self) -> av.Packet:
         """Return the packet that has the decoder give what it holds."""
         packet = av.Packet()
         packet.stream, packet.time_base = self.video, self.video.time_base
         return packet
 
-    def _whole(self) -> Fraction:
+    def _end_time(self) -> Fraction:
         """Return when the last stream ends, in seconds, as the container tells; 0 where FFmpeg would have to guess."""
-        if has(self.container.format, av.format.Flags.no_timestamps) or (self._clock and self._clock.jumps):
+        if has_flag(self.container.format, av.format.Flags.no_timestamps) or (
+            self._clock and self._clock.discontinuities
+        ):
             return Fraction(0)
         container = self.container
         return Fraction((container.duration or 0) + max(container.start_time or 0, 0), av.time_base)
@@ -171,11 +172,11 @@ class Clip:
             frames = packet.decode()
         except ERRORS as error:
             if not isinstance(error, EOFError):
-                self.lost.append(f"a frame at {clock(time_of(packet))}: {reason(error)}")
+                self.lost.append(f"a frame at {format_time(time_of(packet))}: {reason(error)}")
             return []
         for frame in frames:
             if frame.is_corrupt:
-                self.lost.append(f"parts of the frame at {clock(time_of(frame))}, damaged")
+                self.lost.append(f"parts of the frame at {format_time(time_of(frame))}, damaged")
         return frames
 
     def _timed(self, items: Iterator[Any]) -> Iterator[Timed | av.Packet]:
@@ -212,17 +213,17 @@ class Clip:
     def _picture(self, frame: av.VideoFrame, start: Fraction, duration: Fraction) -> av.VideoFrame | None:
         """Return a decoded frame in a planar format, with its new time, and of the first one's size."""
         try:
-            picture = self._fitted(frame)
+            picture = self._rescaled(frame)
         except ERRORS as error:
-            self.lost.append(f"a frame at {clock(start)} in {frame.format.name}: {reason(error)}")
+            self.lost.append(f"a frame at {format_time(start)} in {frame.format.name}: {reason(error)}")
             return None
         picture.time_base = self.time_base
         picture.pts, picture.duration = round(start / self.time_base), round(duration / self.time_base)
-        self.carried |= carried(frame).keys()
+        self.side_data |= side_data_of(frame).keys()
         self._late_fields += frame.interlaced_frame and not (self.first.interlaced_frame or self.deinterlaced)
         return picture
 
-    def _fitted(self, frame: av.VideoFrame) -> av.VideoFrame:
+    def _rescaled(self, frame: av.VideoFrame) -> av.VideoFrame:
         shape = frame.width, frame.height, frame.format.name
         if self._shape is None:
             picture = planar(frame)
@@ -230,8 +231,8 @@ class Clip:
             return picture
         if shape == self._shape:
             return planar(frame)
-        self._fitted_from = self._fitted_from or time_of(frame)
-        self.fitted += 1
+        self._rescaled_from = self._rescaled_from or time_of(frame)
+        self.rescaled += 1
         return frame.reformat(*self._shape[:2], self._format)
 
     def _frame(self, picture: Any) -> Frame:

@@ -23,23 +23,23 @@ NAMES = {  # by the kind of FFmpeg's side data
 CAPTIONED = {"libx264", "libx265", "mpeg2video"}  # encoders that write the captions of a frame
 
 
-class _Way(NamedTuple):
-    """How an encoder is told of HDR10 metadata, in an option of its own."""
+class _Hdr10Option(NamedTuple):
+    """Option of an encoder for HDR10 metadata, and the names of its parts."""
 
-    option: str
+    name: str
     display: str
     light: str
     in_units: bool  # of 1/50000 for places in the CIE diagram, and 1/10000 cd/m2
 
 
-WAYS = {
-    "libx264": _Way("x264-params", "mastering-display", "cll", True),
-    "libx265": _Way("x265-params", "master-display", "max-cll", True),
-    "libsvtav1": _Way("svtav1-params", "mastering-display", "content-light", False),
+HDR10_OPTIONS = {
+    "libx264": _Hdr10Option("x264-params", "mastering-display", "cll", True),
+    "libx265": _Hdr10Option("x265-params", "master-display", "max-cll", True),
+    "libsvtav1": _Hdr10Option("svtav1-params", "mastering-display", "content-light", False),
 }
 
 
-def carried(frame: av.VideoFrame) -> dict[str, bytes]:
+def side_data_of(frame: av.VideoFrame) -> dict[str, bytes]:
     """Return what a frame carries of what `NAMES` has."""
     try:
         found: Any = frame.side_data
@@ -48,28 +48,33 @@ def carried(frame: av.VideoFrame) -> dict[str, bytes]:
         return {UNKNOWN: b""}
 
 
-def left_behind(codec: str, kinds: Set[str], *, begun: bool = False) -> dict[str, str]:
-    """Return what of these kinds an encoder cannot write, or not if it has `begun` without them: names, and a line each."""
-    taken = ({"A53_CC"} if codec in CAPTIONED else set()) | (HDR10 if codec in WAYS and not begun else set())
+def dropped_side_data(codec: str, kinds: Set[str], *, encoder_open: bool = False) -> dict[str, str]:
+    """Return what of these kinds an encoder cannot write: names, and a line each.
+
+    `encoder_open`: it was opened without them, after which it takes no HDR10 metadata.
+    """
+    taken = ({"A53_CC"} if codec in CAPTIONED else set()) | (
+        HDR10 if codec in HDR10_OPTIONS and not encoder_open else set()
+    )
     names = (NAMES[kind] for kind in NAMES if kind in kinds - taken)
     return {name: f"{codec} cannot write {name}, which frames carry: left out" for name in names}
 
 
-def options_for(codec: str, kinds: dict[str, bytes]) -> dict[str, str]:
+def side_data_options(codec: str, kinds: dict[str, bytes]) -> dict[str, str]:
     """Return the options that have an encoder write the captions of frames, and HDR10 metadata where a frame has them."""
     captions = {"a53cc": "1"} if codec in CAPTIONED else {}
     return captions | _hdr10_option(codec, kinds)
 
 
 def _hdr10_option(codec: str, kinds: dict[str, bytes]) -> dict[str, str]:
-    if codec not in WAYS or not HDR10 & kinds.keys():
+    if codec not in HDR10_OPTIONS or not HDR10 & kinds.keys():
         return {}
-    way, values = WAYS[codec], []
+    option, values = HDR10_OPTIONS[codec], []
     if data := kinds.get("MASTERING_DISPLAY_METADATA"):
-        values.append(f"{way.display}={_display(data, way.in_units)}")
+        values.append(f"{option.display}={_display(data, option.in_units)}")
     if data := kinds.get("CONTENT_LIGHT_LEVEL"):
-        values.append("{}={},{}".format(way.light, *struct.unpack_from("2I", data)))
-    return {way.option: ":".join(values)}
+        values.append("{}={},{}".format(option.light, *struct.unpack_from("2I", data)))
+    return {option.name: ":".join(values)}
 
 
 def _display(data: bytes, in_units: bool) -> str:

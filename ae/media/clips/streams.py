@@ -11,7 +11,7 @@ import av
 from av.bitstream import BitStreamFilterContext
 
 from ae.errors import InputError
-from ae.media.clips.formats import ERRORS, can_decode, has, readable
+from ae.media.clips.formats import ERRORS, can_decode, has_flag, readable
 
 COVER = av.stream.Disposition.attached_pic
 IMAGES = {"mjpeg": "jpeg", "png": "png", "gif": "gif", "webp": "webp", "bmp": "bmp", "tiff": "tiff"}  # MIME types
@@ -27,7 +27,7 @@ class Copied:
         self.kind, self.is_last = source.type, bool(source.disposition & COVER)
         self._container, self._target = container, target
         self._last: int | None = None  # time of decoding, in ticks of the container
-        self._may_repeat = has(container.format, av.format.Flags.ts_nonstrict)
+        self._may_repeat = has_flag(container.format, av.format.Flags.ts_nonstrict)
         target.metadata.update(readable(source.metadata))
         target.disposition = source.disposition
 
@@ -56,12 +56,12 @@ class Copied:
         """Write what is still waiting."""
 
 
-Way = Callable[[Any, Any], Any]  # a container, a stream of the source -> a `Copied` or the like
+StreamFactory = Callable[[Any, Any], Any]  # a container, a stream of the source -> a `Copied` or the like
 
 
-def ways(source: Any, packets: Sequence[av.Packet], audio: str = "copy") -> list[Way]:
-    """Return how a stream may come into a container, the best first; `packets` are its first."""
-    found: list[Way] = [_from_template, _whole, _retagged]
+def stream_factories(source: Any, packets: Sequence[av.Packet], audio: str = "copy") -> list[StreamFactory]:
+    """Return how a stream may be added to a container, the best first; `packets` are its first."""
+    found: list[StreamFactory] = [_from_template, _with_source_tag, _with_avi_tag]
     if source.disposition & COVER and packets and can_decode(source):
         found.insert(0, partial(Cover, data=bytes(packets[0])))
     if source.type == "audio" and audio != "copy" and can_decode(source):
@@ -79,12 +79,12 @@ def _from_template(container: Any, source: Any) -> Copied:
     return Copied(container, source, target)
 
 
-def _whole(container: Any, source: Any) -> Copied:
+def _with_source_tag(container: Any, source: Any) -> Copied:
     """Return a copy with the source's tag; PyAV has none where a container's tables lack the coding, as WMA in Matroska."""
     return Copied(container, source, _add_like(container, source))
 
 
-def _retagged(container: Any, source: Any) -> Copied:
+def _with_avi_tag(container: Any, source: Any) -> Copied:
     """Return the same with the tag that AVI gives it, which several containers share."""
     memory = io.BytesIO()
     with av.open(memory, "w", format="avi") as header:
@@ -144,11 +144,11 @@ class Encoded:
         self._encode(packet.decode())
 
     def _encode(self, frames: Sequence[Any]) -> None:
-        for frame in chain.from_iterable(map(self._alike, frames)):
+        for frame in chain.from_iterable(map(self._resampled, frames)):
             self._set_time(frame)
             self._container.mux(self._target.encode(frame))
 
-    def _alike(self, frame: Any) -> Sequence[Any]:
+    def _resampled(self, frame: Any) -> Sequence[Any]:
         """Return a frame with the first's rate and layout, as broadcasts change them on the way."""
         form = frame.format.name, frame.layout.name, frame.sample_rate
         self._form = self._form or form
@@ -194,6 +194,6 @@ def _sound_encoder(codec: str, source: Any) -> Any:
     raise InputError(f"{codec} cannot take sound of {number} channels at {source.sample_rate} Hz")
 
 
-def encodes(way: Way) -> bool:
-    """Return whether a stream that comes this way is encoded anew."""
-    return getattr(way, "func", None) is Encoded
+def reencodes(factory: StreamFactory) -> bool:
+    """Return whether a factory makes a stream that is encoded anew."""
+    return getattr(factory, "func", None) is Encoded

@@ -8,28 +8,28 @@ from typing import Any, NamedTuple
 
 import av
 
-from ae.media.clips.check import Tally, Written, coarsest, measured
+from ae.media.clips.check import Contents, Tally, read_contents, time_tolerance
 from ae.media.clips.coding import planes
 from ae.media.clips.encoders import Encoding, bits_of
-from ae.media.clips.formats import ERRORS, opened
-from ae.media.clips.output import Output, closed, in_memory
+from ae.media.clips.formats import ERRORS, open_clip
+from ae.media.clips.output import Output, close_quietly, in_memory
 from ae.media.clips.reading import USUAL_RATE, Clip
-from ae.media.clips.streams import Encoded, Way
-from ae.media.clips.times import LEAST
+from ae.media.clips.streams import Encoded, StreamFactory
+from ae.media.clips.times import MIN_INTERVAL
 
 COUNT = 4  # frames and packets of each stream that a container is tried with
 MANY = 100  # frames of which the times are looked at
 MOST_BYTES = 2**25  # that are read for it
 
 
-class Form(NamedTuple):
-    """What a clip is to be written as."""
+class Target(NamedTuple):
+    """Container format that a clip is to be written to."""
 
     suffix: str
     name: str  # of the format, in FFmpeg
 
 
-class OutOfStepError(ValueError):
+class OutOfSyncError(ValueError):
     """A stream is in the file, but not at its time beside the pictures."""
 
 
@@ -38,7 +38,7 @@ class Trials:
 
     def __init__(self, clip: Clip, *, side_by_side: bool = False) -> None:
         self._clip, self._side_by_side = clip, side_by_side
-        self._source = opened(clip.path)
+        self._source = open_clip(clip.path)
         self.streams = {stream.index: stream for stream in self._source.streams}
         self.packets: dict[int, list[av.Packet]] = {index: [] for index in self.streams}
         self._known: list[Fraction] = []  # times of frames, in the order of decoding
@@ -65,7 +65,7 @@ class Trials:
     def _frame_times(self) -> list[Fraction]:
         """Return times for a few frames, as far apart as the first of the source."""
         known, rate = sorted(self._known[:COUNT]), Fraction(self._clip.video.average_rate or USUAL_RATE)
-        if len(known) > 1 and all(after - before >= LEAST for before, after in pairwise(known)):
+        if len(known) > 1 and all(after - before >= MIN_INTERVAL for before, after in pairwise(known)):
             return known
         return [self._clip.times[0][0] + index / rate for index in range(COUNT)]
 
@@ -76,15 +76,15 @@ class Trials:
         if clock != self._clip.time_base and max(slips, default=Fraction(0)) > clock / 4:
             raise ValueError("it knows no times but the numbers of frames")
 
-    def error(self, form: Form, encoding: Encoding, others: Mapping[int, Way]) -> Exception | None:
+    def error(self, target: Target, encoding: Encoding, others: Mapping[int, StreamFactory]) -> Exception | None:
         """Write a short clip and read it again; return what is wrong with it, or None."""
         try:
-            self._attempt(form.name, encoding, others)
+            self._attempt(target.name, encoding, others)
         except ERRORS as error:
             return error
         return None
 
-    def _attempt(self, name: str, encoding: Encoding, others: Mapping[int, Way]) -> None:
+    def _attempt(self, name: str, encoding: Encoding, others: Mapping[int, StreamFactory]) -> None:
         self._check_clock(encoding.clock)
         container, memory = in_memory(name)
         try:
@@ -97,12 +97,12 @@ class Trials:
                         output.write_packet(index, packet)
             output.finish()
         finally:
-            closed(container)
+            close_quietly(container)
         memory.seek(0)
         self._check(memory, output)
 
     def _check(self, memory: Any, output: Output) -> None:
-        found = measured(memory)
+        found = read_contents(memory)
         if len(found.times) != len(self._times):
             raise ValueError("not all frames are in the file")
         apart = [a - self._times[0] - b + found.times[0] for a, b in zip(self._times, found.times, strict=True)]
@@ -112,7 +112,7 @@ class Trials:
             encoded = isinstance(output.others[index], Encoded)
             self._check_stream(index, found.streams.get(key), found, encoded=encoded)
 
-    def _check_stream(self, index: int, tally: Tally | None, found: Written, *, encoded: bool) -> None:
+    def _check_stream(self, index: int, tally: Tally | None, found: Contents, *, encoded: bool) -> None:
         if tally is None or (self.packets[index] and not tally.packets):
             raise ValueError("the stream is not in the file")
         sent = Tally()
@@ -121,8 +121,8 @@ class Trials:
         if sent.start is None or tally.start is None or encoded:
             return
         slip = (sent.start - self._times[0]) - (tally.start - found.times[0])
-        if abs(slip) > coarsest(found.tick, sent, tally):
-            raise OutOfStepError(f"sound and picture are {float(abs(slip)):.3f} s apart")
+        if abs(slip) > time_tolerance(found.tick, sent, tally):
+            raise OutOfSyncError(f"sound and picture are {float(abs(slip)):.3f} s apart")
 
     def close(self) -> None:
         """Close the file."""

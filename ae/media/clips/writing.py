@@ -14,13 +14,14 @@ from ae.media.clips.coding import SUBSAMPLING, planes
 from ae.media.clips.encoders import bits_of
 from ae.media.clips.fields import field_remarks, keeps_fields
 from ae.media.clips.formats import ERRORS, can_decode, reason
-from ae.media.clips.output import Output, closed
-from ae.media.clips.plan import ELSEWHERE, planned
+from ae.media.clips.output import Output, close_quietly
+from ae.media.clips.plan import FALLBACK, make_plan
 from ae.media.clips.reading import Clip
-from ae.media.clips.sidedata import left_behind
+from ae.media.clips.settings import DEFAULTS, ClipSettings
+from ae.media.clips.sidedata import dropped_side_data
 from ae.media.clips.streams import Encoded
-from ae.media.clips.times import clock, time_of
-from ae.media.clips.trial import Form
+from ae.media.clips.times import format_time, time_of
+from ae.media.clips.trial import Target
 from ae.runtime.chain import Frame
 
 SUFFIXES = (".mp4", ".mkv", ".mov", ".m4v", ".webm", ".avi", ".ts", ".m2ts", ".flv", ".3gp", ".wmv")  # that are written
@@ -31,8 +32,8 @@ READ_ONLY = (
 REFUSED = (av.error.ArgumentError, av.error.InvalidDataError)  # what is damaged, or has times that go back
 
 
-class Sent(NamedTuple):
-    """What the source has of a stream that goes along."""
+class ExpectedStream(NamedTuple):
+    """Another stream as the source has it, with which the written one is compared."""
 
     name: str
     unit: str  # in which it is compared: packets, bytes, or seconds where it is encoded anew
@@ -43,54 +44,44 @@ class ClipWriter:
     """A clip that is written: the frames of a source with other chroma, and all of its other streams.
 
     `left_out` names what the container or the encoder cannot hold, and `remarks` says it, a line each, before the first
-    frame. `audio`: how sound is encoded that the container does not take as it is, "aac" or "opus"; "copy" leaves it out.
-    Raises InputError where the codec cannot hold the frames, or the file cannot be written.
+    frame. Raises InputError where the codec cannot hold the frames, or the file cannot be written.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        clip: Clip,
-        *,
-        codec: str | None = None,
-        options: dict[str, str] | None = None,
-        audio: str = "copy",
-        side_by_side: bool = False,
-    ) -> None:
-        self.path, self.clip, self.side_by_side = path, clip, side_by_side
+    def __init__(self, path: Path, clip: Clip, settings: ClipSettings = DEFAULTS) -> None:
+        self.path, self.clip, self.side_by_side = path, clip, settings.side_by_side
         self.lost: list[str] = []  # packets that could not be written, a line each
         self.altered = 0  # frames whose luma is not the source's
         try:
             container: Any = av.open(str(path.absolute()), "w")  # or a name like "10:30.mp4" were a protocol
         except ERRORS as error:
             raise InputError(f"cannot write {path.name} to {path.parent}: {reason(error)}") from error
-        form = Form(path.suffix.lower(), container.format.name)
-        plan = planned(clip, form, codec=codec, options=options, audio=audio, side_by_side=side_by_side)
+        target = Target(path.suffix.lower(), container.format.name)
+        plan = make_plan(clip, target, settings)
         self.codec, self.pixels = plan.encoding.codec, plan.encoding.pixels
-        carried = left_behind(self.codec, clip.carried)
+        carried = dropped_side_data(self.codec, clip.side_data)
         self.left_out = [*plan.left_out, *carried]
         self.remarks = [*clip.remarks, *plan.remarks, *field_remarks(self.codec, clip), *carried.values()]
         streams = {stream.index: stream for stream in clip.others}
         try:
-            self._output = Output(container, clip, plan.encoding, plan.others, streams, side_by_side=side_by_side)
+            self._output = Output(container, clip, plan.encoding, plan.others, streams, side_by_side=self.side_by_side)
         except ERRORS as error:
-            closed(container)
+            close_quietly(container)
             raise InputError(f"cannot write {path.name} to {path.parent}: {reason(error)}") from error
         self.keys = self._output.keys
-        self.sent = {index: _sent(streams[index], other) for index, other in self._output.others.items()}
+        self.expected = {index: _expected_stream(streams[index], other) for index, other in self._output.others.items()}
 
     @property
     def coding(self) -> Any:
-        """Return how the numbers in the planes that are to be computed stand for chroma."""
+        """Return the coding of the chroma planes that are to be computed."""
         layout = next(subsampling for part, subsampling in SUBSAMPLING.items() if part in self.pixels)
         interlaced = self.clip.interlaced and keeps_fields(self.codec, self.clip)
         return self.clip.coding._replace(subsampling=layout, interlaced=interlaced)
 
     @property
-    def compared(self) -> str:
-        """Return of which frames luma is the source's, for the line that says so."""
+    def luma_conditions(self) -> str:
+        """Return under which conditions luma equals the source's, for the name of that check."""
         bits = bits_of(self.pixels)
-        return self.clip.compared + f", at {bits} bits" * (bits < self.clip.coding.bits)
+        return self.clip.luma_conditions + f", at {bits} bits" * (bits < self.clip.coding.bits)
 
     def write(self, item: Frame | av.Packet) -> None:
         """Encode a frame at the time of its source, or write a packet.
@@ -98,26 +89,28 @@ class ClipWriter:
         Raises OSError where the disk is full, and InputError where the container cannot hold the time of a frame.
         """
         if isinstance(item, Frame):
-            with self._refusing(f"the frame at {clock(item.time)}"):
+            with self._naming_errors(f"the frame at {format_time(item.time)}"):
                 self._output.write_frame(self._frame(item))
-        elif item.stream.index in self.sent:
+        elif item.stream.index in self.expected:
             self._write_packet(item.stream, item)
 
     @contextmanager
-    def _refusing(self, what: str) -> Iterator[None]:
+    def _naming_errors(self, item: str) -> Iterator[None]:
         try:
             yield
         except REFUSED as error:
-            line = f"{self.path.suffix} cannot hold {what} ({reason(error)}): write a {ELSEWHERE.suffix}"
+            line = f"{self.path.suffix} cannot hold {item} ({reason(error)}): write a {FALLBACK.suffix}"
             raise InputError(line) from error
 
     def _write_packet(self, source: Any, packet: av.Packet) -> None:
         start = time_of(packet)
-        self.sent[source.index].tally.add(packet)
+        self.expected[source.index].tally.add(packet)
         try:
             self._output.write_packet(source.index, packet)
         except REFUSED as error:
-            self.lost.append(f"a packet of {source.type} stream {source.index} at {clock(start)}: {reason(error)}")
+            self.lost.append(
+                f"a packet of {source.type} stream {source.index} at {format_time(start)}: {reason(error)}"
+            )
 
     def _frame(self, item: Frame) -> av.VideoFrame:
         """Return the source's frame, with what it carries beside its pixels, in which the chroma is now the computed one."""
@@ -139,20 +132,20 @@ class ClipWriter:
 
     def finish(self) -> None:
         """Encode what is still waiting, and close the file. Raises as `write` does."""
-        with self._refusing("the last frames"):
+        with self._naming_errors("the last frames"):
             self._output.finish()
         for index, other in self._output.others.items():
             if isinstance(other, Encoded):  # packets may start before the samples that can be made of them
-                tally = self.sent[index].tally
+                tally = self.expected[index].tally
                 tally.start, tally.end = other.start, other.end
 
     def close(self) -> None:
         """Close the file as it is."""
-        closed(self._output.container)
+        close_quietly(self._output.container)
 
 
-def _sent(stream: Any, other: Any) -> Sent:
+def _expected_stream(stream: Any, other: Any) -> ExpectedStream:
     known = stream.codec_context.name if can_decode(stream) else ""
     size = len(stream.data) if stream.type == "attachment" else 0
     unit = "seconds" if isinstance(other, Encoded) else "bytes" if size or known.startswith("pcm_") else "packets"
-    return Sent(f"{stream.type} stream {stream.index}", unit, Tally(size=size))
+    return ExpectedStream(f"{stream.type} stream {stream.index}", unit, Tally(size=size))

@@ -4,7 +4,7 @@
 """
 
 from ae.media.images.formats import FORMATS, SUFFIXES
-from ae.media.images.picture import MOST_PIXELS, Picture, check_number, with_pixels
+from ae.media.images.picture import MOST_PIXELS, Picture, check_pixels, with_pixels
 from ae.media.images.profiles import in_srgb
 from ae.media.images.reading import read_image
 from ae.media.images.writing import check_holds, write_image
@@ -15,7 +15,7 @@ __all__ = [
     "SUFFIXES",
     "Picture",
     "check_holds",
-    "check_number",
+    "check_pixels",
     "in_srgb",
     "read_image",
     "with_pixels",

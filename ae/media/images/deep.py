@@ -14,7 +14,7 @@ import imagecodecs
 import numpy as np
 from PIL import Image
 
-from ae.media.images.picture import as_kind
+from ae.media.images.picture import as_dtype
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PIECE = 1024  # bytes that are unpacked at a time
@@ -37,7 +37,7 @@ def deep_reader(path: Path, image: Any) -> Callable[[bool], np.ndarray] | None:
     return None
 
 
-def cut_bits(path: Path, image: Any) -> int:
+def truncated_bit_depth(path: Path, image: Any) -> int:
     """Return how many bits a channel has of which Pillow reads 8; 0 where it reads all."""
     if image.format == "HEIF":
         bits = image.info.get("bit_depth", 8)
@@ -58,9 +58,9 @@ def _bits_of_av1(path: Path) -> int:
     return 12 if flags & 0x20 else 10 if flags & 0x40 else 8
 
 
-def _read_png(path: Path, mend: bool) -> np.ndarray:
+def _read_png(path: Path, allow_truncated: bool) -> np.ndarray:
     content = path.read_bytes()
-    return _with_channels(imagecodecs.png_decode(_mended(content) if mend else content))
+    return _with_channels(imagecodecs.png_decode(_completed(content) if allow_truncated else content))
 
 
 def _bits_of_jpeg_2000(head: bytes) -> int:
@@ -69,7 +69,7 @@ def _bits_of_jpeg_2000(head: bytes) -> int:
     return (head[place] & 127) + 1 if 42 <= place < len(head) else 8
 
 
-def _read_jpeg_2000(path: Path, bits: int, mend: bool) -> np.ndarray:
+def _read_jpeg_2000(path: Path, bits: int, allow_truncated: bool) -> np.ndarray:
     return _with_channels(_as_16_bits(imagecodecs.jpeg2k_decode(path.read_bytes()), 2**bits - 1))
 
 
@@ -79,16 +79,16 @@ def _most_of(arguments: Any) -> int:
     return found if isinstance(found, int) else 255
 
 
-def _read_pnm(path: Path, size: tuple[int, int], offset: int, most: int, mend: bool) -> np.ndarray:
+def _read_pnm(path: Path, size: tuple[int, int], offset: int, most: int, allow_truncated: bool) -> np.ndarray:
     width, height = size
     data = path.read_bytes()[offset : offset + 6 * width * height]
-    if mend:
+    if allow_truncated:
         data = data.ljust(6 * width * height, b"\0")
     return _as_16_bits(np.frombuffer(data, ">u2").reshape(height, width, 3).astype(np.uint16), most)
 
 
 def _as_16_bits(values: np.ndarray, most: int) -> np.ndarray:
-    return values if most == 65535 else as_kind(values / np.float32(most), np.uint16)
+    return values if most == 65535 else as_dtype(values / np.float32(most), np.uint16)
 
 
 def _with_channels(frame: np.ndarray) -> np.ndarray:
@@ -128,7 +128,7 @@ def _chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
-def _mended(content: bytes) -> bytes:
+def _completed(content: bytes) -> bytes:
     """Return a whole PNG with what can be unpacked of one that is cut short, and zeros after it."""
     chunks = list(_chunks(content))
     width, height, _, kind = struct.unpack(">IIBB", chunks[0][1][:10])

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 
 class Format(NamedTuple):
-    """What files of a format can hold."""
+    """Limits of a file format."""
 
-    keeps: frozenset[str] = frozenset()  # of what `metadata` finds
+    metadata: frozenset[str] = frozenset()  # of what `metadata` finds
     deep: bool = False  # 16-bit colour
     alpha: bool = True
     frames: bool = False  # animations
-    side: int = 2**31 - 1  # most pixels in a row or column
+    max_side: int = 2**31 - 1  # most pixels in a row or column
     options: Mapping[str, Any] = MappingProxyType({})  # for Pillow's encoder
 
 
@@ -23,11 +23,14 @@ def _keeps(names: str) -> frozenset[str]:
 
 FINE = {"quality": 95, "subsampling": "4:4:4"}
 JPEG = Format(
-    _keeps("exif icc_profile dpi xmp iptc comment"), alpha=False, side=65500, options={"quality": 95, "subsampling": 0}
+    _keeps("exif icc_profile dpi xmp iptc comment"),
+    alpha=False,
+    max_side=65500,
+    options={"quality": 95, "subsampling": 0},
 )
 PNG = Format(_keeps("exif icc_profile dpi xmp comment text"), deep=True, frames=True)
 TIFF = Format(_keeps("exif icc_profile dpi xmp iptc"), deep=True)
-HEIC = Format(_keeps("exif icc_profile xmp"), side=16384, options={"quality": 95, "chroma": 444})
+HEIC = Format(_keeps("exif icc_profile xmp"), max_side=16384, options={"quality": 95, "chroma": 444})
 JPEG_2000 = Format(_keeps("comment"))
 BMP = Format(_keeps("dpi"), alpha=False)
 PNM = Format(alpha=False, deep=True)
@@ -38,21 +41,21 @@ FORMATS = {
     ".jpeg": JPEG,
     ".jpe": JPEG,
     ".jfif": JPEG,
-    ".webp": Format(_keeps("exif icc_profile xmp"), frames=True, side=16383, options={"lossless": True}),
+    ".webp": Format(_keeps("exif icc_profile xmp"), frames=True, max_side=16383, options={"lossless": True}),
     ".tif": TIFF,
     ".tiff": TIFF,
     ".bmp": BMP,
     ".dib": BMP,
-    ".gif": Format(_keeps("comment"), frames=True, side=65535),
+    ".gif": Format(_keeps("comment"), frames=True, max_side=65535),
     ".ppm": PNM,
     ".pgm": PNM,
     ".pnm": PNM,
     ".jp2": JPEG_2000,
     ".j2k": JPEG_2000,
-    ".avif": Format(_keeps("exif icc_profile xmp"), frames=True, side=65535, options=FINE),
+    ".avif": Format(_keeps("exif icc_profile xmp"), frames=True, max_side=65535, options=FINE),
     ".heic": HEIC,
     ".heif": HEIC,
-    ".tga": Format(side=65535),
+    ".tga": Format(max_side=65535),
 }
 READ_ONLY = (".mpo", ".psd", ".pcx", ".sgi", ".ico", ".dds", ".qoi", ".pbm", ".jpx", ".jpf", ".j2c", ".hif", ".avifs")
 SUFFIXES = (*FORMATS, *READ_ONLY)

@@ -50,8 +50,8 @@ def metadata_of(image: Image.Image) -> tuple[dict[str, Any], list[str]]:
         exif = image.getexif()
         info |= from_tags(exif, is_tiff=image.format == "TIFF")
     except Exception:  # whatever Pillow makes of damaged tags
-        return cleaned(info), ["its EXIF is damaged and is left out"]
-    return with_turned_resolution(cleaned(info), orientation_of(image)), []
+        return valid_metadata(info), ["its EXIF is damaged and is left out"]
+    return with_turned_resolution(valid_metadata(info), orientation_of(image)), []
 
 
 def with_turned_resolution(info: dict[str, Any], orientation: int) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def from_tags(exif: Image.Exif, *, is_tiff: bool) -> dict[str, Any]:
     return info | ({"exif": kept.tobytes()} if dict(kept) else {})
 
 
-def cleaned(info: dict[str, Any]) -> dict[str, Any]:
+def valid_metadata(info: dict[str, Any]) -> dict[str, Any]:
     """Return what there is of it; a resolution of zero, of no number or beyond 16 bits is none."""
     dpi = info.get("dpi") or ()
     if len(dpi) != 2 or not all(math.isfinite(value) and 0 < value < 2**16 for value in dpi):
@@ -113,9 +113,9 @@ def _dpi(tags: dict[int, Any]) -> tuple[float, ...]:
     return () if tags.get(UNIT) == 1 else tuple(across)  # 1: only the shape of pixels
 
 
-def held(info: dict[str, Any], form: Format) -> tuple[dict[str, Any], list[str]]:
+def supported_metadata(info: dict[str, Any], file_format: Format) -> tuple[dict[str, Any], list[str]]:
     """Return what a format can hold of it, and the names of the rest."""
-    in_segments = form.side == 65500
+    in_segments = file_format.max_side == 65500
     long = {key for key in ("exif", "xmp", "iptc", "comment") if in_segments and len(info.get(key, b"")) > SEGMENT}
-    rest = [name for key, name in NAMES.items() if key in info and (key not in form.keeps or key in long)]
+    rest = [name for key, name in NAMES.items() if key in info and (key not in file_format.metadata or key in long)]
     return {key: value for key, value in info.items() if NAMES.get(key) not in rest}, rest

@@ -1,4 +1,4 @@
-"""What an image file holds."""
+"""Pictures: the frames of an image file, and what belongs to them."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ class Picture:
     lost: tuple[str, ...] = ()  # what could not be read, a line each
 
     @property
-    def full(self) -> int:
+    def max_value(self) -> int:
         """Return the value of white."""
         return 1 if self.pixels.dtype.kind == "f" else np.iinfo(self.pixels.dtype).max
 
@@ -41,7 +41,7 @@ class Picture:
         return self.pixels if self.alpha is None else np.concatenate([self.pixels, self.alpha], axis=-1)
 
 
-def split(frames: np.ndarray, info: dict[str, Any], *, remarks: tuple[str, ...] = ()) -> Picture:
+def split_alpha(frames: np.ndarray, info: dict[str, Any], *, remarks: tuple[str, ...] = ()) -> Picture:
     """Return the picture of frames [T, H, W, 1 to 4], the last of two or four channels being alpha."""
     colours = 1 if frames.shape[3] < 3 else 3
     pixels, alpha = frames[..., :colours], frames[..., colours:]
@@ -49,21 +49,21 @@ def split(frames: np.ndarray, info: dict[str, Any], *, remarks: tuple[str, ...] 
 
 
 def with_pixels(picture: Picture, pixels: np.ndarray) -> Picture:
-    """Return the picture with other pixels, floats that are cut to [0, 1] and rounded to its own kind of numbers.
+    """Return the picture with other pixels, floats that are cut to [0, 1] and rounded to its own dtype.
 
     Raises InputError where one is not a number.
     """
     if np.isnan(pixels).any():
         raise InputError("the model's output holds values that are not numbers (NaN): use another model")
-    return replace(picture, pixels=as_kind(pixels, picture.pixels.dtype))
+    return replace(picture, pixels=as_dtype(pixels, picture.pixels.dtype))
 
 
-def as_kind(values: np.ndarray, kind: np.dtype | type) -> np.ndarray:
-    """Return values in [0, 1] as integers or floats of a kind; what lies outside is cut."""
+def as_dtype(values: np.ndarray, dtype: np.dtype | type) -> np.ndarray:
+    """Return values in [0, 1] in a dtype, integers of which cover its range; what lies outside is cut."""
     cut = np.clip(values, 0, 1)
-    if np.dtype(kind).kind == "f":
-        return cut.astype(kind)
-    return np.round(cut * np.iinfo(kind).max).astype(kind)
+    if np.dtype(dtype).kind == "f":
+        return cut.astype(dtype)
+    return np.round(cut * np.iinfo(dtype).max).astype(dtype)
 
 
 def upright(picture: Picture, orientation: int) -> Picture:
@@ -80,7 +80,7 @@ def _turned(frames: np.ndarray, orientation: int) -> np.ndarray:
     return frames[:, ::-1] if orientation in (3, 4, 7, 8) else frames
 
 
-def check_number(path: Path, pixels: int, most: int, *, unit: str = "pixels") -> None:
+def check_pixels(path: Path, pixels: int, most: int, *, unit: str = "pixels") -> None:
     """Raise InputError where a file claims to unfold to more pixels than are allowed."""
     if pixels > most:
         raise InputError(

@@ -75,6 +75,6 @@ def in_srgb(picture: Picture) -> Picture:
     return replace(picture, pixels=pixels, info=info, remarks=(*picture.remarks, line))
 
 
-def fits(profile: bytes | None, picture: Picture) -> bool:
+def profile_fits(profile: bytes | None, picture: Picture) -> bool:
     """Return whether a profile says something of the picture's colours; gray pictures often have one for RGB."""
     return not profile or space_of(profile) in ("rgb", "gray" if picture.is_gray else "rgb")

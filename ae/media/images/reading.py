@@ -12,10 +12,10 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from ae.errors import InputError
 from ae.media.images import tiff
-from ae.media.images.deep import cut_bits, deep_reader
+from ae.media.images.deep import deep_reader, truncated_bit_depth
 from ae.media.images.formats import HEIF, HEIF_BRANDS, has_heif
-from ae.media.images.metadata import cleaned, metadata_of, orientation_of
-from ae.media.images.picture import MOST_PIXELS, Picture, check_number, split, upright
+from ae.media.images.metadata import metadata_of, orientation_of, valid_metadata
+from ae.media.images.picture import MOST_PIXELS, Picture, check_pixels, split_alpha, upright
 from ae.media.images.profiles import FROM_LAB, from_cmyk, from_lab
 
 MODES = {
@@ -26,7 +26,7 @@ MODES = {
 ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")  # formats whose pictures follow each other in time
 UNTIMED = 100  # milliseconds of a frame of which nothing is said
 Image.MAX_IMAGE_PIXELS = None  # its own limit says nothing of what to do
-switches = threading.Lock()
+_pillow_lock = threading.Lock()
 
 
 def read_image(path: Path, *, most_pixels: int | None = None) -> Picture:
@@ -67,58 +67,60 @@ def _read(path: Path, most: int) -> Picture:
     except Exception as error:
         if is_tiff:
             return tiff.read_tiff(path, most)
-        picture = _read_with_pillow(path, most, mend=True)
+        picture = _read_with_pillow(path, most, allow_truncated=True)
         return replace(picture, lost=(f"a part ({str(error).partition(chr(10))[0]})",))
 
 
 @contextmanager
-def _switches(*, mend: bool) -> Iterator[None]:
+def _pillow_settings(*, allow_truncated: bool) -> Iterator[None]:
     """Set Pillow's switches, which all threads share: whether it reads files that are cut short, and its limit."""
-    with switches:
-        ImageFile.LOAD_TRUNCATED_IMAGES = mend
+    with _pillow_lock:
+        ImageFile.LOAD_TRUNCATED_IMAGES = allow_truncated
         try:
             yield
         finally:
             ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = False, None
 
 
-def _read_with_pillow(path: Path, most: int, *, mend: bool = False) -> Picture:
-    with _switches(mend=mend), Image.open(path) as image:
+def _read_with_pillow(path: Path, most: int, *, allow_truncated: bool = False) -> Picture:
+    with _pillow_settings(allow_truncated=allow_truncated), Image.open(path) as image:
         count = getattr(image, "n_frames", 1)
         animated = count > 1 and image.format in ANIMATED
-        check_number(path, image.width * image.height * (count if animated else 1), most)
+        check_pixels(path, image.width * image.height * (count if animated else 1), most)
         Image.MAX_IMAGE_PIXELS = most  # later frames of a damaged file may be larger than the first
-        deep, cut = deep_reader(path, image), cut_bits(path, image)
+        deep, cut = deep_reader(path, image), truncated_bit_depth(path, image)
         if not deep and image.format != "TIFF":  # which loses tags; in others some come after the pixels
             image.load()
         info, remarks = metadata_of(image)
         if animated and not deep:
-            picture = _animation(image, count, mend=mend)
+            picture = _animation(image, count, allow_truncated=allow_truncated)
         else:
-            picture = split(deep(mend)[None], {}) if deep else _still(path, image, info.get("icc_profile"))
+            picture = (
+                split_alpha(deep(allow_truncated)[None], {}) if deep else _still(path, image, info.get("icc_profile"))
+            )
             if count > 1 and image.format != "PSD":  # whose picture is of all layers
                 remarks.append(f"it has {count} pictures, of which the first is taken")
         if cut and not deep:
             remarks.append(f"its {cut} bits are read as 8")
-        picture = replace(picture, info=cleaned(info | picture.info), remarks=(*remarks, *picture.remarks))
+        picture = replace(picture, info=valid_metadata(info | picture.info), remarks=(*remarks, *picture.remarks))
         return upright(picture, orientation_of(image))  # a TIFF has been turned by Pillow
 
 
 def _still(path: Path, image: Any, profile: bytes | None) -> Picture:
     """Return the one picture that Pillow reads."""
     if image.mode.startswith(("I", "F")):
-        return split(_wide(path, np.asarray(image))[None, ..., None], {})
+        return split_alpha(_wide(path, np.asarray(image))[None, ..., None], {})
     if image.mode == "CMYK":
         rgb, line = from_cmyk(np.asarray(image), profile)
-        return split(rgb[None], {"icc_profile": None}, remarks=(line,))
+        return split_alpha(rgb[None], {"icc_profile": None}, remarks=(line,))
     if image.mode == "LAB":
         rgb = from_lab(np.asarray(image) ^ np.array([0, 128, 128], np.uint8))
-        return split(rgb[None], {"icc_profile": None}, remarks=(FROM_LAB,))
+        return split_alpha(rgb[None], {"icc_profile": None}, remarks=(FROM_LAB,))
     wanted = MODES[image.mode]
     if image.has_transparency_data and wanted in ("L", "RGB"):
         wanted = {"L": "LA", "RGB": "RGBA"}[wanted]
     values = np.asarray(image.convert(wanted))
-    return split(values.reshape(1, *values.shape[:2], -1), {})
+    return split_alpha(values.reshape(1, *values.shape[:2], -1), {})
 
 
 def _wide(path: Path, values: np.ndarray) -> np.ndarray:
@@ -130,7 +132,7 @@ def _wide(path: Path, values: np.ndarray) -> np.ndarray:
     return values.astype(np.float32 if full == 1 else np.uint16)
 
 
-def _animation(image: Any, count: int, *, mend: bool) -> Picture:
+def _animation(image: Any, count: int, *, allow_truncated: bool) -> Picture:
     """Return all frames, with how long each is shown and how often all are."""
     gray = MODES.get(image.mode) in ("L", "LA")
     plays = _plays(image)
@@ -142,13 +144,13 @@ def _animation(image: Any, count: int, *, mend: bool) -> Picture:
             image.seek(index)
             frames[len(times)] = image.convert("RGBA")
         except Exception:
-            if mend and times:
+            if allow_truncated and times:
                 break
             raise
         times.append(image.info.get("duration", UNTIMED))
     opaque = frames[: len(times), ..., 3].min() == 255
     channels = slice(2 if gray else 0, 3 if opaque else 4)
-    return split(frames[: len(times), ..., channels], {"duration": times, "plays": plays})
+    return split_alpha(frames[: len(times), ..., channels], {"duration": times, "plays": plays})
 
 
 def _plays(image: Any) -> int:

@@ -12,8 +12,8 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC
 
 from ae.errors import InputError
-from ae.media.images.metadata import IPTC, ORIENTATION, XMP, cleaned, from_tags, with_turned_resolution
-from ae.media.images.picture import Picture, as_kind, check_number, upright
+from ae.media.images.metadata import IPTC, ORIENTATION, XMP, from_tags, valid_metadata, with_turned_resolution
+from ae.media.images.picture import Picture, as_dtype, check_pixels, upright
 from ae.media.images.profiles import FROM_LAB, from_cmyk, from_lab
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -24,7 +24,7 @@ OF_LINES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 
 
 class Samples(NamedTuple):
-    """What a page of a TIFF holds, before its numbers are colours."""
+    """Samples of a page of a TIFF, before they are converted to colours."""
 
     values: np.ndarray  # [H, W, C]
     page: Any
@@ -64,7 +64,7 @@ def _samples(path: Path, most: int) -> Samples:
     with tifffile.TiffFile(path) as file:
         page: Any = file.pages[0]
         pixels = page.imagewidth * page.imagelength * page.imagedepth
-        check_number(path, max(pixels, page.tilewidth * page.tilelength), most)
+        check_pixels(path, max(pixels, page.tilewidth * page.tilelength), most)
         _check_kind(path, page)
         values, lost = _decoded(page)
         numbers = _numbers(path, page, values)
@@ -90,7 +90,7 @@ def _tags(file: tifffile.TiffFile, page: Any) -> tuple[dict[str, Any], int, list
     exif.endian, exif.bigtiff = file.byteorder, file.is_bigtiff
     try:
         exif.load_from_fp(file.filehandle, page.offset)  # type: ignore[arg-type]
-        info, orientation = cleaned(from_tags(exif, is_tiff=True)), int(exif.get(ORIENTATION, 1))
+        info, orientation = valid_metadata(from_tags(exif, is_tiff=True)), int(exif.get(ORIENTATION, 1))
     except Exception:
         remarks.append("its tags are damaged and are left out")
         info, orientation = {}, 1
@@ -148,7 +148,7 @@ def _numbers(path: Path, page: Any, values: np.ndarray) -> np.ndarray:
         return values.view(target) if kind == "i" else values
     if bits > 16:
         return (values >> (bits - 16)).astype(np.uint16)
-    return as_kind(values / np.float32(full), target)
+    return as_dtype(values / np.float32(full), target)
 
 
 def _channels(samples: Samples) -> tuple[np.ndarray, np.ndarray | None]:
@@ -165,7 +165,7 @@ def _channels(samples: Samples) -> tuple[np.ndarray, np.ndarray | None]:
     alpha = extra[..., place : place + 1]
     if kinds[place] == EXTRASAMPLE.ASSOCALPHA:
         full = 1 if values.dtype.kind == "f" else np.iinfo(values.dtype).max
-        colours = as_kind(colours / np.maximum(alpha.astype(np.float64), 1e-12 * full), values.dtype)
+        colours = as_dtype(colours / np.maximum(alpha.astype(np.float64), 1e-12 * full), values.dtype)
     return colours, alpha
 
 
@@ -178,7 +178,7 @@ def _coloured(samples: Samples, values: np.ndarray) -> tuple[np.ndarray, list[st
     if samples.palette is not None and kind == PHOTOMETRIC.PALETTE:
         return np.moveaxis(samples.palette[:, values[..., 0]], 0, -1), []
     if kind == PHOTOMETRIC.SEPARATED:
-        rgb, line = from_cmyk(as_kind(values, np.uint16) if is_float else values, profile)
+        rgb, line = from_cmyk(as_dtype(values, np.uint16) if is_float else values, profile)
         return rgb, [line]
     if kind == PHOTOMETRIC.CIELAB:
         return from_lab(_lab_codes(values)), [FROM_LAB]

@@ -11,31 +11,33 @@ from PIL.PngImagePlugin import PngInfo
 from ae.errors import InputError
 from ae.media.images.deep import write_png, write_pnm
 from ae.media.images.formats import FORMATS, HEIF, JPEG, PNG, PNM, TIFF, Format, has_heif
-from ae.media.images.metadata import IPTC, PHOTOSHOP, PHOTOSHOP_IPTC, XMP, held
-from ae.media.images.picture import Picture, as_kind
-from ae.media.images.profiles import fits
+from ae.media.images.metadata import IPTC, PHOTOSHOP, PHOTOSHOP_IPTC, XMP, supported_metadata
+from ae.media.images.picture import Picture, as_dtype
+from ae.media.images.profiles import profile_fits
 from ae.media.images.tiff import write_tiff
-from ae.runtime.files import written_whole
+from ae.runtime.files import atomic_write
 
 
 def check_holds(path: Path, picture: Picture) -> Format:
     """Return the format of a file to be written. Raises InputError where it cannot hold a picture."""
     suffix = path.suffix.lower()
-    form = FORMATS.get(suffix)
-    if form is None:
+    file_format = FORMATS.get(suffix)
+    if file_format is None:
         raise InputError(f"{path} has no suffix of an image that is written; there are {', '.join(FORMATS)}")
     if suffix in HEIF and not has_heif():
         raise InputError(f"{suffix} needs another package: pip install pillow-heif")
-    if picture.is_deep and not form.deep:
+    if picture.is_deep and not file_format.deep:
         raise InputError(f"{suffix} cannot take the 16-bit colour of {path.name}: write a .png or .tif")
-    if picture.alpha is not None and not form.alpha:
+    if picture.alpha is not None and not file_format.alpha:
         raise InputError(f"{suffix} cannot take the alpha of {path.name}: write a .png")
     count, height, width = picture.pixels.shape[:3]
-    if count > 1 and not form.frames:
+    if count > 1 and not file_format.frames:
         raise InputError(f"{suffix} cannot take {count} frames: write a .gif, .webp or .png")
-    if max(height, width) > form.side:
-        raise InputError(f"{suffix} cannot take {width} x {height} pixels, only {form.side:,} a side: write a .png")
-    return form
+    if max(height, width) > file_format.max_side:
+        raise InputError(
+            f"{suffix} cannot take {width} x {height} pixels, only {file_format.max_side:,} a side: write a .png"
+        )
+    return file_format
 
 
 def write_image(path: Path, picture: Picture) -> tuple[str, ...]:
@@ -43,11 +45,11 @@ def write_image(path: Path, picture: Picture) -> tuple[str, ...]:
 
     Raises InputError where it cannot be written.
     """
-    form = check_holds(path, picture)
-    picture, lines = _fitted(picture, form, path.suffix)
+    file_format = check_holds(path, picture)
+    picture, lines = _fitted(picture, file_format, path.suffix)
     try:
-        with written_whole(path) as temporary:
-            _write(temporary, picture.joined(), picture.info, form)
+        with atomic_write(path) as temporary:
+            _write(temporary, picture.joined(), picture.info, file_format)
     except InputError:
         raise
     except Exception as error:  # whatever an encoder does not take
@@ -56,47 +58,47 @@ def write_image(path: Path, picture: Picture) -> tuple[str, ...]:
     return lines
 
 
-def _fitted(picture: Picture, form: Format, suffix: str) -> tuple[Picture, tuple[str, ...]]:
+def _fitted(picture: Picture, file_format: Format, suffix: str) -> tuple[Picture, tuple[str, ...]]:
     """Return what a format can hold of a picture, and what not, a line each."""
     info, lines = picture.info, []
-    if not fits(info.get("icc_profile"), picture):
+    if not profile_fits(info.get("icc_profile"), picture):
         lines.append("its profile is of another colour space and is left out")
         info = {key: value for key, value in info.items() if key != "icc_profile"}
-    info, rest = held(info, form)
+    info, rest = supported_metadata(info, file_format)
     if rest:
         lines.append(f"{suffix} cannot hold {', '.join(rest)}: left out")
     picture = replace(picture, info=info)
-    if picture.full == 1 and form is not TIFF:
+    if picture.max_value == 1 and file_format is not TIFF:
         lines.append("its floats are written with 16 bits")
-        alpha = None if picture.alpha is None else as_kind(picture.alpha, np.uint16)
-        picture = replace(picture, pixels=as_kind(picture.pixels, np.uint16), alpha=alpha)
+        alpha = None if picture.alpha is None else as_dtype(picture.alpha, np.uint16)
+        picture = replace(picture, pixels=as_dtype(picture.pixels, np.uint16), alpha=alpha)
     return picture, tuple(lines)
 
 
-def _write(path: Path, frames: np.ndarray, info: dict[str, Any], form: Format) -> None:
+def _write(path: Path, frames: np.ndarray, info: dict[str, Any], file_format: Format) -> None:
     if frames.dtype == np.uint8:
         pictures = [Image.fromarray(frame[..., 0] if frame.shape[2] == 1 else frame) for frame in frames]
-        options = {**form.options, **_options(info, form), **_times(info, path, frames)}
+        options = {**file_format.options, **_options(info, file_format), **_times(info, path, frames)}
         more: dict[str, Any] = {"save_all": True, "append_images": pictures[1:]} if len(pictures) > 1 else {}
         pictures[0].save(path, **options, **more)
-    elif form is TIFF:
+    elif file_format is TIFF:
         write_tiff(path, frames[0], info)
-    elif form is PNM:
+    elif file_format is PNM:
         write_pnm(path, frames[0])
     else:
-        write_png(path, frames[0], _options(info, form))
+        write_png(path, frames[0], _options(info, file_format))
 
 
-def _options(info: dict[str, Any], form: Format) -> dict[str, Any]:
+def _options(info: dict[str, Any], file_format: Format) -> dict[str, Any]:
     """Return what belongs to a picture, as Pillow's encoders take it."""
     options: dict[str, Any] = {
         key: info[key] for key in ("exif", "icc_profile", "dpi", "comment", "xmp") if key in info
     }
-    if form is PNG:
+    if file_format is PNG:
         options["pnginfo"] = _png_texts(options.pop("comment", b""), options.pop("xmp", b""), info.get("text", {}))
-    if form is JPEG and "iptc" in info:
+    if file_format is JPEG and "iptc" in info:
         options["extra"] = _photoshop(info["iptc"])
-    if form is TIFF:
+    if file_format is TIFF:
         tags = Image.Exif()
         tags.load(options.get("exif", b""))
         tags.update({tag: value for tag, value in ((XMP, options.pop("xmp", b"")), (IPTC, info.get("iptc"))) if value})

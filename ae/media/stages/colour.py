@@ -18,15 +18,17 @@ class Chroma:
     coding: Coding
 
     def init(self, first: Batch) -> tuple[()]:
+        """Return no state."""
         return ()
 
     def step(self, state: tuple[()], batch: Batch) -> tuple[tuple[()], Batch]:
+        """Return the batch with the planes that `Colorizer.planes` computes."""
         planes = self.colorizer.planes(batch.luma, self.coding)
         return state, batch._replace(cb=planes.cb, cr=planes.cr, samples=planes.samples)
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Rgb:
     """Adds `rgb`, upright as a player shows it: uint8, or uint16 for more than 8 bits."""
 
     colorizer: Colorizer
@@ -34,9 +36,11 @@ class Pictures:
     side_by_side: bool = False  # gray on the left
 
     def init(self, first: Batch) -> tuple[()]:
+        """Return no state."""
         return ()
 
     def step(self, state: tuple[()], batch: Batch) -> tuple[tuple[()], Batch]:
+        """Return the batch with `rgb`, [B, H, W, 3]."""
         return state, batch._replace(rgb=self._shown(batch.luma))
 
     def _shown(self, codes: Array) -> jax.Array:

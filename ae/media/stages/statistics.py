@@ -25,7 +25,7 @@ class Sums(NamedTuple):
 
 
 class State(NamedTuple):
-    """What is known of a clip so far."""
+    """State of the statistics after the frames so far."""
 
     frames: Array  # their number
     sums: Sums
@@ -34,8 +34,8 @@ class State(NamedTuple):
     last: Array  # RGB [h, w, 3]
 
 
-class Steadiness(NamedTuple):
-    """Figures of a clip."""
+class ClipStatistics(NamedTuple):
+    """Colourfulness and steadiness of a whole clip."""
 
     colourfulness: float  # mean over the frames; see `ae.color.colourfulness`
     cdc: float  # see `ae.metrics.cdc`; nan for fewer than five frames
@@ -44,7 +44,7 @@ class Steadiness(NamedTuple):
 
 @dataclass(frozen=True)
 class Statistics:
-    """Adds up what `samples` tell: one dispatch a batch, and nothing is read before `steadiness` is."""
+    """Adds up what `samples` tell: one dispatch a batch, and nothing is read before `clip_statistics` is."""
 
     def init(self, first: Batch) -> State:
         """Return the state before the first frame."""
@@ -87,12 +87,12 @@ def _compensated(sums: Sums, lost: Sums, new: Sums) -> tuple[Sums, Sums]:
     return total, jax.tree.map(lambda after, before, value: (after - before) - value, total, sums, new)
 
 
-def steadiness(state: State) -> Steadiness:
-    """Return the figures of a clip after its last frame."""
+def clip_statistics(state: State) -> ClipStatistics:
+    """Return the statistics of a clip, of the state after its last frame."""
     frames, sums = jax.device_get((state.frames, state.sums))
     pairs = [max(0, int(frames) - apart) for apart in metrics.CDC_STEPS]
     divergences = [_mean(total, number) for total, number in zip(sums.divergences, pairs, strict=True)]
-    return Steadiness(
+    return ClipStatistics(
         _mean(sums.colourfulness, int(frames)),
         float(np.mean(divergences)),
         float(sums.changes) / max(float(sums.weights), 1e-6),

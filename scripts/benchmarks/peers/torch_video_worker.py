@@ -12,7 +12,8 @@ from ae.color import BT601
 from ae.layers.norm import BatchNorm
 from ae.media.clips.pipeline import colorize_clip
 from ae.media.clips.reading import Clip
-from ae.models import CHROMA_SCALE
+from ae.media.clips.settings import ClipSettings
+from ae.models.unet import CHROMA_SCALE
 from ae.restore.chroma import FLATNESS
 from ae.restore.colorize import Planes, working_size
 from ae.restore.resizing import SAMPLES
@@ -26,6 +27,7 @@ class TorchColorizer:
         self.trained, self.net = trained, net
 
     def planes(self, codes, coding):
+        """Return `ae.restore.colorize.Planes` for luma planes [B, H, W]."""
         with torch.inference_mode():
             return Planes(*(array.numpy() for array in self._planes(torch.from_numpy(codes), coding)))
 
@@ -50,24 +52,28 @@ class TorchColorizer:
 
 
 def luma(codes, coding):
+    """Convert integers to luma in [0, 1], as `ae.color.Coding.luma` does."""
     if coding.full_range:
         return codes.float() / 255
     return torch.clamp((codes.float() - 16) / 219, 0, 1)
 
 
 def rgb_to_chroma(rgb, weights):
+    """Compute chroma [B, 2, H, W] of RGB [B, 3, H, W]."""
     red, green, blue = weights
     gray = red * rgb[:, :1] + green * rgb[:, 1:2] + blue * rgb[:, 2:]
     return torch.cat([(rgb[:, 2:] - gray) / (2 * (1 - blue)), (rgb[:, :1] - gray) / (2 * (1 - red))], 1)
 
 
 def ycbcr_to_rgb(gray, chroma, weights):
+    """Compute RGB [B, 3, H, W] of luma [B, 1, H, W] and chroma [B, 2, H, W]."""
     red, green, blue = weights
     r, b = gray + 2 * (1 - red) * chroma[:, 1:], gray + 2 * (1 - blue) * chroma[:, :1]
     return torch.cat([r, (gray - red * r - blue * b) / green, b], 1)
 
 
 def into_gamut(gray, chroma, weights):
+    """Weaken chroma [B, 2, H, W] where RGB would leave [0, 1]."""
     difference = ycbcr_to_rgb(gray, chroma, weights) - gray
     room = torch.where(difference > 0, 1 - gray, gray)
     strength = room / torch.maximum(difference.abs(), room + 1e-12)
@@ -75,6 +81,7 @@ def into_gamut(gray, chroma, weights):
 
 
 def window_mean(x):
+    """Compute means over the 3x3 window around each pixel."""
     return functional.avg_pool2d(functional.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
 
 
@@ -136,8 +143,9 @@ def build(request):
 
 
 def colorize(colorizer, request):
+    """Colorize the clip of a request."""
     target = Path(request["folder"]) / "torch.mp4"
-    colorize_clip(Path(request["clip"]), target, colorizer, options=request["options"])
+    colorize_clip(Path(request["clip"]), target, colorizer, ClipSettings(encoder_options=request["options"]))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ class Same(nn.Module):
         self.low, self.high = total // 2, total - total // 2
 
     def forward(self, x):
+        """Compute the layer's output, padded or cut as Keras does."""
         if not self.transpose:
             return self.layer(functional.pad(x, 2 * (self.low, self.high)) if self.low != self.high else x)
         y = self.layer(x)
@@ -30,6 +31,7 @@ class Unflatten(nn.Module):
         self.shape = (channels, height, width)
 
     def forward(self, x):
+        """Reshape rows to images."""
         return x.reshape(-1, *self.shape)
 
 
@@ -41,6 +43,7 @@ class Model(nn.Module):
         self.kinds, self.layers = kinds, nn.ModuleList(layers)
 
     def forward(self, x):
+        """Compute the outputs of all layers, one after the other."""
         kept = []
         for kind, layer in zip(self.kinds, self.layers, strict=True):
             if kind == "push":

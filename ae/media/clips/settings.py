@@ -1,0 +1,28 @@
+"""Settings of clips that are coloured."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ae.restore.colorize import BATCH_SIZE
+
+
+@dataclass(frozen=True)
+class ClipSettings:
+    """Settings for reading, colouring and encoding a clip; those of encoders are not used where images are written."""
+
+    batch_size: int = BATCH_SIZE  # frames that are computed at a time
+    seconds: float | None = None  # only so many from its beginning
+    most_pixels: int | None = None  # that a frame may have
+    side_by_side: bool = False  # gray on the left
+    deinterlace: bool = False  # two fields become one picture, whose luma is kept
+    codec: str | None = None  # encoder of the pictures; None: the first that can hold them
+    encoder_options: dict[str, str] | None = None
+    audio: Literal["copy", "aac", "opus"] = "copy"  # codec of sound that cannot be copied; "copy" leaves it out
+
+    @property
+    def names_encoder(self) -> bool:
+        """Return whether an encoder of pictures, or options for one, are asked for."""
+        return self.codec is not None or self.encoder_options is not None
+
+
+DEFAULTS = ClipSettings()
