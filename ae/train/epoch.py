@@ -39,8 +39,8 @@ class Epoch(NamedTuple):
     number: ArrayLike  # from 1
     seed: ArrayLike
     noise_id: ArrayLike  # of the split's source
-    start: ArrayLike  # index in that source of the split's first image
-    order: ArrayLike  # [N]: indices in the split, as they are trained on
+    start: int | jax.Array  # index in that source of the split's first image
+    order: jax.Array  # [N]: indices in the split, as they are trained on; empty where batches come with theirs
     rates: jax.Array  # [steps]: learning rates
 
 
@@ -89,7 +89,7 @@ def _steps_of_block(config, size, images) -> int:
 
 def _train_streamed(config, size, state, images, epoch):
     count, seen = len(images), int(state.sums["count"])
-    order, epoch = np.asarray(epoch.order), epoch._replace(order=())
+    order, epoch = np.asarray(epoch.order), epoch._replace(order=np.zeros(0, np.int32))
     with closing(stream(images, order[seen:], size)) as batches:
         for first, last in progress.paced(-(-seen // size), -(-count // size)):
             for batch, index in islice(batches, last - first):
