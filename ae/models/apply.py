@@ -7,6 +7,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ae.layers.conv import xla_convolutions
+
 Predict = Callable[[Any, jax.Array], jax.Array]
 """(variables, inputs [B, H, W, C]) -> outputs [B, H, W, C']"""
 
@@ -30,3 +32,12 @@ def apply(
     with jax.default_matmul_precision(precision):
         output = model.apply(variables, inputs, **kwargs)
     return output if dtype == "float32" else jax.tree.map(lambda x: x.astype(jnp.float32), output)
+
+
+def variable_shapes(model: nn.Module, shape: tuple[int, ...]) -> Any:
+    """Return the variables of a model for inputs [H, W, C] as `jax.ShapeDtypeStruct`; computes nothing.
+
+    Raises what the model raises for inputs that it does not take.
+    """
+    with xla_convolutions():  # ours take a third of a second to trace
+        return jax.eval_shape(model.init, jax.random.key(0), jax.ShapeDtypeStruct((1, *shape), jnp.float32))

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import flax.linen as nn
 import flax.traverse_util
-import jax
 import numpy as np
 
 from ae.errors import InputError
+from ae.models.apply import variable_shapes
 
 LAYERS = {"Dense": "Dense", "Conv2D": "Conv", "Conv2DTranspose": "ConvTranspose", "BatchNormalization": "BatchNorm"}
 VARIABLES = {
@@ -54,8 +54,7 @@ def from_keras(model: nn.Module, arrays: Mapping[str, np.ndarray]) -> dict:
 
 
 def _check_shapes(model: nn.Module, flat: dict[tuple[str, ...], np.ndarray]) -> None:
-    x = jax.ShapeDtypeStruct((1, *model.input_shape), np.float32)
-    expected = flax.traverse_util.flatten_dict(jax.eval_shape(model.init, jax.random.key(0), x))
+    expected = flax.traverse_util.flatten_dict(variable_shapes(model, model.input_shape))
     for path in sorted(expected.keys() | flat.keys()):
         ours = expected[path].shape if path in expected else None
         theirs = flat[path].shape if path in flat else None

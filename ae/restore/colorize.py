@@ -14,6 +14,7 @@ from ae.color import Coding, luma, ycbcr_to_rgb
 from ae.config import Config
 from ae.errors import InputError
 from ae.models import input_shape
+from ae.models.apply import variable_shapes
 from ae.restore.chroma import Colours, full_chroma, predict_colours
 from ae.restore.resizing import Rows, interpolation, neighbours, resized, sampled, shrunk, shrunk_fields
 from ae.restore.weights import Pretrained, check_range
@@ -49,7 +50,7 @@ def working_size(config: Config, height: int, width: int, pixels: int = PIXELS) 
 @cache
 def _takes(config: Config, size: tuple[int, int]) -> bool:
     try:
-        jax.eval_shape(config.model.init, jax.random.key(0), jnp.zeros((1, *size, 1)))
+        variable_shapes(config.model, (*size, 1))
     except InputError:
         return False
     return True

@@ -21,7 +21,7 @@ from ae.config import Config, from_dict
 from ae.errors import InputError
 from ae.layers.conv import xla_convolutions
 from ae.models import input_shape
-from ae.models.apply import apply
+from ae.models.apply import apply, variable_shapes
 from ae.runtime.files import atomic_write, write_text
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
@@ -139,8 +139,7 @@ def read_weights(path: Path, *, preset: Config | None = None) -> Pretrained:
 
 def _check_shapes(path: Path, shapes: dict[str, tuple[int, ...]], config: Config, inputs: tuple[int, ...]) -> None:
     """Check shapes before anything is read: a file that lies takes no memory. `inputs`: [H, W, C] of the model."""
-    images = jax.ShapeDtypeStruct((1, *inputs), jnp.float32)
-    expected = _flat(jax.eval_shape(config.model.init, jax.random.key(0), images))
+    expected = _flat(variable_shapes(config.model, inputs))
     for key in sorted({*shapes, *expected}):
         ours, theirs = expected[key].shape if key in expected else None, shapes.get(key)
         if ours != theirs:

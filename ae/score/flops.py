@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ae.layers.conv import Conv, ConvTranspose
+from ae.layers.conv import Conv, ConvTranspose, xla_convolutions
 
 TRANSPOSED = (ConvTranspose, nn.ConvTranspose)
 MULTIPLYING = (*TRANSPOSED, Conv, nn.Conv, nn.Dense)
@@ -52,7 +52,7 @@ def calls_of_layers(model: nn.Module, x: jax.Array) -> tuple[Any, list[tuple[nn.
             calls.append((context.module, args, output))
         return output
 
-    with nn.intercept_methods(record):
+    with xla_convolutions(), nn.intercept_methods(record):
         return jax.eval_shape(model.init, jax.random.key(0), x), calls
 
 
