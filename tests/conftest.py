@@ -1,4 +1,5 @@
 import atexit
+import gc
 import os
 import runpy
 import shutil
@@ -25,6 +26,12 @@ from ae.tasks import Denoise
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"  # data sets, where the developers have them
+
+
+@pytest.fixture(autouse=True, scope="module")
+def frozen_objects():
+    """What is there when a module begins is no longer looked through for garbage: that would take a second each time."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

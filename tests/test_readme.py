@@ -135,6 +135,7 @@ def test_training(follow, small_mnist, tmp_path):
     assert (tmp_path / "results/side_by_side_mnist_denoised.png").exists()
 
 
+@pytest.mark.slow
 def test_settings(follow, tmp_path):
     said = {line: done.stdout for line, done in follow(SETTINGS)}
     assert "--model.widths" in said[f"{TRAIN} unet_denoiser --help"]

@@ -173,6 +173,7 @@ def test_the_quick_table_can_be_made_again(call, tmp_path):
     assert {path.name for path in (tmp_path / "a").iterdir()} == {"README.md", *pictures}
 
 
+@pytest.mark.slow
 def test_seeds_make_a_spread(call, tmp_path):
     arguments = ("--only", "pixel_mlp_quick", "--limit", "32", "--epochs", "1", "--out", "a")
     first = call("reproduce.py", *arguments, "--seeds", "1", "2")
@@ -184,6 +185,7 @@ def test_seeds_make_a_spread(call, tmp_path):
     assert len({row["test"]["mse"] for row in result["by_seed"]}) == 3
 
 
+@pytest.mark.slow
 def test_a_longer_run_goes_on_with_the_shorter_one(call, tfds_dir, decoded):
     arguments = ("--data-dir", str(tfds_dir), "--limit", "16")
     call("reproduce.py", "--only", "pixel_mlp", "--epochs", "1", *arguments)

@@ -54,6 +54,7 @@ def untrained(tmp_path):
     return untrained
 
 
+@pytest.mark.slow
 def test_noise(study, untrained, tmp_path):
     values = study("noise", "--models", untrained("keras_io_denoiser"), "--sigmas", "0.1", "0.3")
     psnr = {name: row for name, *row in values["rows"]}
@@ -80,6 +81,7 @@ def test_latents(study, untrained, tmp_path):
     assert walk.std() > 10
 
 
+@pytest.mark.slow
 def test_colour(study, untrained):
     values = study("colour", "--models", untrained("chroma_unet"))
     rows = rows_of(values)
@@ -121,6 +123,7 @@ def test_colour_costs_the_first_variant_what_its_curve_says():
     assert costs == [None, pytest.approx(0.007), None, None]
 
 
+@pytest.mark.slow
 def test_models_trained_in_full_are_compared(call, tmp_path, tfds_dir, decoded, untrained):
     options = ("--data-dir", str(tfds_dir), "--limit", "8", "--out", "results/variants.json")
     call("variants.py", "--in-full", "chroma_unet", *options)
@@ -174,6 +177,7 @@ def test_sizes(call, tmp_path):
     assert Image.open(tmp_path / "results/study_sizes.jpg").width > 200
 
 
+@pytest.mark.slow
 def test_photos(call, tmp_path):
     call("study.py", "photos", "--sigmas", "0", "0.1", "--limit", "1")
     values = json.loads((tmp_path / "results/study_photos.json").read_text())
@@ -186,6 +190,7 @@ def test_photos(call, tmp_path):
     assert Image.open(tmp_path / "results/study_photos.jpg").width > 200
 
 
+@pytest.mark.slow
 def test_colour_by_classes_trains():
     config = override(on_sample(VIVID), model=ClassUNet((4, 8)), batch_size=32, epochs=1, limit=32)
     data = load_data(config)
