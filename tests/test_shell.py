@@ -162,7 +162,7 @@ def test_a_file_leaves_no_bytecode_beside_itself(own, tmp_path):
     [
         (("--model.width", "3"), "unknown option --model.width; near: --model.widths"),
         (("--sigma", "3"), "unknown option --sigma; near: --task.sigma"),
-        (("--resum",), "unknown option --resum; near: --resume, --no-resume"),
+        (("--resum",), "unknown option --resum; near: --resume"),
         (("--xyz", "3"), "unknown option --xyz; --help lists the options"),
         (("--model.widths", "3", "x"), "--model.widths: Could not find valid parse for arguments: ['3', 'x']"),
         (("--batch-size", "3.5"), "--batch-size: invalid literal for int() with base 10: '3.5'"),

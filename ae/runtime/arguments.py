@@ -53,8 +53,15 @@ def _unknown_option(parser: Parser, args: Sequence[str]) -> str | None:
     unknown = next((option for option in given if option not in known), None)
     if unknown is None:
         return None
-    near = difflib.get_close_matches(unknown, known, cutoff=0.7)
+    near = _near(unknown, known)
     return f"unknown option {unknown}; " + (f"near: {', '.join(near)}" if near else "--help lists the options")
+
+
+def _near(word: str, known: set[str]) -> list[str]:
+    """Return up to three words that are like one, the most like it first; without those that are much less so."""
+    likeness = {other: difflib.SequenceMatcher(a=other, b=word).ratio() for other in sorted(known)}
+    least = max(0.7, max(likeness.values(), default=0) - 0.15)
+    return sorted((other for other in likeness if likeness[other] >= least), key=lambda other: -likeness[other])[:3]
 
 
 def _options(parser: Parser, args: Sequence[str]) -> set[str]:
