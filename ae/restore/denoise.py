@@ -4,8 +4,10 @@ import warnings
 from dataclasses import dataclass
 from itertools import product
 
+import jax.numpy as jnp
 import numpy as np
 
+from ae.errors import InputError
 from ae.restore.weights import Pretrained, in_range
 
 STRIDE = 208  # rows and columns, about, that are kept of a tile
@@ -38,7 +40,7 @@ class Denoiser:
         be there. Raises InputError for other shapes and ranges, and where the model takes another size only.
         """
         noisy = np.asarray(in_range(noisy, "an image [H, W]", ndim=2))
-        taken = self._clean(noisy) - noisy
+        taken = self.output(noisy[..., None])[..., 0] - noisy
         if sigma is not None or not self._knows_one_level:
             most = noise_level(noisy) if sigma is None else sigma
             taken *= np.float32(min(1.0, most / max(float(np.sqrt(np.square(taken).mean())), 1e-12)))
@@ -49,16 +51,23 @@ class Denoiser:
         task = self.trained.config.train_task or self.trained.config.task
         return getattr(task, "least_sigma", None) is None
 
-    def _clean(self, noisy: np.ndarray) -> np.ndarray:
-        """Return the model's answer: tile by tile where it says how far it looks (see `ae.models`), else at once."""
+    def output(self, noisy: np.ndarray) -> np.ndarray:
+        """Return the model's answer in [0, 1] to an image [H, W, C], float32 of any range: noise may lead out of [0, 1].
+
+        Computed tile by tile where the model says how far it looks (see `ae.models`), else at once. Raises InputError for
+        another number of channels than the model's.
+        """
+        channels = self.trained.input_shape[2]
+        if noisy.ndim != 3 or noisy.shape[2] != channels:
+            raise InputError(f"expected an image [H, W, {channels}], got {noisy.shape}")
         model = self.trained.config.model
         multiple = getattr(model, "multiple", 1)
-        height, width = noisy.shape
-        padded = np.pad(noisy, [(0, -length % multiple) for length in noisy.shape], mode="edge")
+        height, width, _ = noisy.shape
+        padded = np.pad(noisy, [(0, -height % multiple), (0, -width % multiple), (0, 0)], mode="edge")
         clean = np.empty_like(padded)
-        parts = [tiles(length, getattr(model, "reach", None), multiple) for length in padded.shape]
+        parts = [tiles(length, getattr(model, "reach", None), multiple) for length in padded.shape[:2]]
         for (rows, kept_rows), (columns, kept_columns) in product(*parts):
-            tile = self.trained(padded[None, rows, columns, None])[0, ..., 0]
+            tile = self.trained.apply(jnp.asarray(padded[None, rows, columns]))[0]
             clean[rows, columns][kept_rows, kept_columns] = tile[kept_rows, kept_columns]
         return clean[:height, :width]
 

@@ -47,7 +47,11 @@ class Pretrained(NamedTuple):
         """
         channels = self.input_shape[2]
         checked = in_range(images, f"images [B, H, W, {channels}]", ndim=4, channels=channels)
-        return _apply(self.config.compile_key, self.variables, checked)
+        return self.apply(checked)
+
+    def apply(self, images: jax.Array) -> jax.Array:
+        """Return outputs [B, H, W, C'] in [0, 1] of float32 images [B, H, W, C] of any range: noise may lead out of it."""
+        return _apply(self.config.compile_key, self.variables, images)
 
 
 def predict(config: Config, variables: Any, images: jax.Array) -> jax.Array:

@@ -201,6 +201,19 @@ def _non_local_means(images: np.ndarray, variables: dict[str, Any]) -> np.ndarra
     return np.stack([denoise(image) for image in images])[..., None].astype(np.float32)
 
 
+def non_local_means_at(noisy: np.ndarray, sigma: float) -> np.ndarray:
+    """Return an image [H, W, C] of any range denoised for a known standard deviation of the noise, its channels together.
+
+    With the settings that scikit-image's documentation advises.
+    """
+    from skimage.restoration import denoise_nl_means
+
+    if sigma == 0:
+        return noisy
+    settings = {"patch_size": 5, "patch_distance": 6, "fast_mode": True, "channel_axis": -1}
+    return denoise_nl_means(noisy, h=0.8 * sigma, sigma=sigma, **settings)
+
+
 def oracle(task: Task) -> Task:
     """Return the task with its target as its input."""
     cls: Any = type(task)

@@ -61,12 +61,12 @@ def photos_table(count: int, scores: dict[str, dict[float, float]]) -> Table:
 
 
 def non_local_means(noisy: Any) -> Any:
-    """Return a photograph that was denoised as scikit-image's documentation advises for noise of an estimated strength."""
-    from skimage.restoration import denoise_nl_means, estimate_sigma
+    """Return a photograph [H, W, 3] denoised by non-local means, for noise of an estimated strength."""
+    from skimage.restoration import estimate_sigma
 
-    sigma = estimate_sigma(noisy, channel_axis=-1, average_sigmas=True)
-    settings = {"patch_size": 5, "patch_distance": 6, "fast_mode": True, "channel_axis": -1}
-    return denoise_nl_means(noisy, h=0.8 * sigma, sigma=sigma, **settings)
+    from ae.score.baselines import non_local_means_at
+
+    return non_local_means_at(noisy, estimate_sigma(noisy, channel_axis=-1, average_sigmas=True))
 
 
 def by_channel(function: Callable[[Any], Any], image: Any) -> Any:
