@@ -211,7 +211,7 @@ def non_local_means_at(noisy: np.ndarray, sigma: float) -> np.ndarray:
     if sigma == 0:
         return noisy
     settings = {"patch_size": 5, "patch_distance": 6, "fast_mode": True, "channel_axis": -1}
-    return denoise_nl_means(noisy, h=0.8 * sigma, sigma=sigma, **settings)
+    return denoise_nl_means(noisy, h=0.8 * sigma, sigma=sigma, **settings).reshape(noisy.shape)
 
 
 def oracle(task: Task) -> Task:

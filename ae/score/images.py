@@ -56,7 +56,7 @@ def score_images(
         for noisy, clean, sigma in pairs:
             scores[NOISY].append(score(noisy, clean))
             for name, method in methods.items():
-                bar.set_postfix_str(name)
+                bar.set_postfix_str(name, refresh=False)
                 scores[name].append(score(in_8_bits(method(noisy, sigma)), clean))
                 bar.update()
     return scores

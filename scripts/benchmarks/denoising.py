@@ -1,0 +1,146 @@
+"""A denoiser scored on a benchmark, beside BM3D, non-local means and what papers report."""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from benchmarks.workers import Worker
+
+from ae.data.sets import SOURCES
+from ae.errors import InputError
+from ae.report.markdown import Table, tabulate
+from ae.restore.denoise import Denoiser
+from ae.restore.weights import Pretrained
+from ae.score import benchmarks
+from ae.score.baselines import non_local_means_at
+from ae.score.images import SEED, Method, score_images
+from ae.tasks import Denoise
+
+SIGMAS = (15.0, 25.0, 50.0)  # of 255
+NO_BM3D = """no row of BM3D, as {} does not exist: `python3 -m venv peers/bm3d && peers/bm3d/bin/pip install bm3d==4.0.3` \
+makes it, for use that is not commercial"""
+
+Scores = Mapping[str, list[dict[str, float]]]  # `psnr` and `ssim` of each image, by method
+
+
+def measure(
+    name: str, trained: Pretrained, root: Path, sigmas: Sequence[float], bm3d_python: Path
+) -> tuple[Table, dict[str, Any], dict[str, str]]:
+    """Return the table of a benchmark, what it does not show, and the versions of peers' packages.
+
+    `sigmas`: standard deviations of the noise, of 255; without any, SIGMAS. Raises InputError where the model or a sigma
+    does not fit the benchmark, or it is not prepared.
+    """
+    files = benchmarks.clean_files(name, root)
+    space, levels = color_space(name, trained), noise_levels(name, sigmas)
+    with bm3d(bm3d_python) as (peer, versions):
+        methods = {
+            **({"CBM3D" if space == "RGB" else "BM3D": peer} if peer else {}),
+            "non-local means (scikit-image)": non_local_means_at,
+            trained.config.name: lambda noisy, _: Denoiser(trained).output(noisy),
+        }
+        scores = {level: scored(name, files, level, methods, gray=space != "RGB") for level in levels}
+    details = {
+        "images": [file.name for file in files],
+        "scores": {f"{level or 'real'}": values for level, values in scores.items()},
+        "published": benchmarks.published_sources(),
+    }
+    return benchmark_table(name, space, len(files), scores), details, versions
+
+
+def scored(
+    name: str, files: Sequence[Path], level: float | None, methods: Mapping[str, Method], *, gray: bool
+) -> dict[str, list[dict[str, float]]]:
+    """Return the scores of each image by method, at a noise level of 255; None: with the noise that it has."""
+    if level is None:
+        return score_images(methods, benchmarks.real_pairs(files, gray=gray), count=len(files), label=name)
+    pairs = benchmarks.made_pairs(files, level / 255, gray=gray)
+    return score_images(methods, pairs, count=len(files), label=f"{name}, sigma {level:g}")
+
+
+def color_space(name: str, trained: Pretrained) -> str:
+    """Return what a model is scored on: "gray" images, "RGB", or "Y", the luma of images in colour."""
+    model = trained.config.name
+    if not isinstance(trained.config.task, Denoise):
+        raise InputError(f"{model} is a model for another task than noise, which the benchmarks are for")
+    if trained.input_shape[2] == 1:
+        return "gray" if name in benchmarks.GRAY else "Y"
+    if name in benchmarks.GRAY:
+        raise InputError(f"{model} is a model for images in colour, {name} is gray: choose {others(benchmarks.GRAY)}")
+    return "RGB"
+
+
+def others(names: Sequence[str]) -> str:
+    """Return the benchmarks that are not named, as a text."""
+    return ", ".join(name for name in benchmarks.BENCHMARKS if name not in names)
+
+
+def noise_levels(name: str, sigmas: Sequence[float]) -> Sequence[float | None]:
+    """Return the levels to score at, of 255; None for a benchmark that has its own noise."""
+    if name in benchmarks.REAL_NOISE:
+        if sigmas:
+            raise InputError(f"--sigma is for noise that is made; the photographs of {name} have their own")
+        return [None]
+    if wrong := [sigma for sigma in sigmas if not 0 <= sigma < inf]:
+        raise InputError(f"--sigma has to be at least 0, of 255, not {wrong[0]:g}")
+    return sorted({*sigmas} or SIGMAS)
+
+
+@contextmanager
+def bm3d(python: Path) -> Iterator[tuple[Method | None, dict[str, str]]]:
+    """Yield BM3D, in a process of its own, and its version; nothing, and a line, where there is no `python`."""
+    if not python.exists():
+        print(NO_BM3D.format(python), flush=True)
+        yield None, {}
+        return
+    with tempfile.TemporaryDirectory() as folder, closing(Worker("bm3d", python)) as worker:
+        versions = worker.ask({"build": folder})["versions"]
+        yield partial(denoised_by, worker, Path(folder)), versions
+
+
+def denoised_by(worker: Worker, folder: Path, noisy: np.ndarray, sigma: float) -> np.ndarray:
+    """Return an image [H, W, C] as a worker denoises it, which finds it in a folder."""
+    if sigma == 0:
+        return noisy
+    np.save(folder / "noisy.npy", noisy)
+    worker.ask({"variant": "bm3d", "sigma": sigma})
+    return np.load(folder / "denoised.npy")
+
+
+def benchmark_table(name: str, space: str, count: int, scores: Mapping[float | None, Scores]) -> Table:
+    """Return the table of mean PSNR and SSIM by method; in gray and RGB, with what papers report."""
+    names = {level: "" if level is None else f" {level:g}" for level in scores}
+    columns = [f"{score}{suffix}" for score in ("PSNR", "SSIM") for suffix in names.values()]
+    rows = [
+        {"method": method, "source": "measured"}
+        | {f"{score.upper()}{names[level]}": means(scores[level][method], score)
+           for score in ("psnr", "ssim") for level in scores}
+        for method in next(iter(scores.values()))
+    ]  # fmt: skip
+    levels = [] if space == "Y" else [level for level in scores if level is not None]
+    rows += [
+        {"method": row["method"], "source": f"as published ({row['source']})"}
+        | {f"PSNR{names[level]}": row["psnr"].get(level) for level in levels}
+        for row in benchmarks.published(name, levels)
+    ]
+    digits = {column: 2 if column.startswith("PSNR") else 4 for column in columns}
+    return tabulate(title(name, space, count), {"method": None, "source": None} | digits, rows)
+
+
+def means(scores: Sequence[Mapping[str, float]], key: str) -> float:
+    """Return the mean of a score over the images."""
+    return float(np.mean([image[key] for image in scores]))
+
+
+def title(name: str, space: str, count: int) -> str:
+    """Return the title of a table: what was scored, and how."""
+    images = {"gray": "gray images", "RGB": "images in RGB", "Y": "images as luma (Y)"}[space]
+    noise = f"Gaussian noise of sigma by column (of 255), not clipped, seed {SEED}"
+    if name in benchmarks.REAL_NOISE:
+        noise = "real noise, whose level is estimated for the methods that need one"
+    return f"{SOURCES[name].title}, {count} {images}: {noise}. PSNR in dB and SSIM, means over the images."
