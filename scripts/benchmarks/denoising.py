@@ -47,7 +47,7 @@ def measure(
         scores = {level: scored(name, files, level, methods, gray=space != "RGB") for level in levels}
     details = {
         "images": [file.name for file in files],
-        "scores": {f"{level or 'real'}": values for level, values in scores.items()},
+        "scores": {"real noise" if level is None else f"{level:g}": values for level, values in scores.items()},
         "published": benchmarks.published_sources(),
     }
     return benchmark_table(name, space, len(files), scores), details, versions
