@@ -79,6 +79,10 @@ ELSEWHERE = {
     "python scripts/prepare.py kodak24": "test_a_set_is_the_wanted_files_of_its_repository",
     "python scripts/prepare.py bsds500 --from BSDS500.zip": "test_a_set_is_the_wanted_files_of_its_repository",
     "python scripts/docs.py": "test_the_site_has_every_guide",
+    "python scripts/prepare.py set12": "test_a_set_is_the_wanted_files_of_its_repository",
+    "python scripts/evaluate.py photo_denoiser --benchmark set12": "test_a_gray_benchmark_becomes_a_table",
+    "python scripts/evaluate.py photo_denoiser --benchmark cbsd68 --sigma 15 25 50":
+        "test_a_gray_model_is_scored_on_the_luma_of_colour",
     "python scripts/evaluate.py chroma_unet": "test_released_weights_score_what_the_tables_say",
     "python scripts/variants.py": "test_variants_make_a_table",
     "python scripts/train.py scripts/vivid.py": "test_colour_by_classes_trains",
