@@ -149,3 +149,15 @@ def test_non_local_means_end_on_one_core():
     """Where the thread that would copy a callback's arguments is the one that waits for the callback."""
     done = subprocess.run(python("-c", ONE_CORE), capture_output=True, text=True, timeout=120)
     assert done.stdout == "(500, 12, 12, 1)\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("shape", "gray", "count"),
+    [((8, 8, 1), False, 6), ((9, 8, 1), False, 3), ((8, 8, 3), False, 3), ((8, 8, 3), True, 6)],
+)
+def test_large_images_and_those_in_colour_have_the_baselines_that_take_them(monkeypatch, shape, gray, count):
+    monkeypatch.setattr(baselines, "SMALL", 64)
+    images = np.random.default_rng(0).integers(0, 256, (2, *shape), np.uint8)
+    names = [name for name, *_ in fitted_baselines(Denoise(gray=gray), Split("train", images, 0, 1))]
+    assert len(names) == count
+    assert names[0] == "noisy input"

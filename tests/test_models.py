@@ -215,6 +215,17 @@ def test_luma_is_kept_to_the_code_in_half_the_bits(dtype, train):
     assert 0 < float(jnp.abs(output - (exact[0] if train else exact)).max()) < 0.05
 
 
+@pytest.mark.parametrize("size", [(16, 16), (13, 22)])
+def test_without_biases_twice_the_image_is_twice_the_answer(size):
+    x = jax.random.uniform(jax.random.key(1), (2, *size, 3))
+    for biases in (False, True):
+        model = UNet((4, 8), outputs=3, residual=True, patch=2, biases=biases)
+        variables = random_variables(model, x.shape)
+        once, twice = (model.apply(variables, factor * x, train=True) for factor in (1, 2))
+        assert once.shape == x.shape
+        assert bool(jnp.allclose(twice, 2 * once, atol=1e-5)) != biases
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_a_residual_is_added_to_inputs_that_keep_their_bits(dtype):
     """With a last layer of zeros, what comes out is what went in."""
@@ -233,6 +244,7 @@ def test_a_residual_is_added_to_inputs_that_keep_their_bits(dtype):
         KerasIODenoiser(4),
         DenseAE(8, (16,)),
         UNet((4, 8), residual=True),
+        UNet((4, 8), residual=True, patch=2, biases=False),
         ChromaUNet((4, 8)),
     ],
 )
@@ -347,6 +359,7 @@ def test_channels_that_would_broadcast_are_refused(model, channels):
         ConvAE((8, 8, 8, 8), (8, 8, 8, 8, 8, 8)),
         KerasIODenoiser(2),
         *(UNet((2,) * levels) for levels in (1, 2, 3, 4)),
+        *(UNet((4,) * levels, patch=patch, biases=False) for levels, patch in ((1, 2), (2, 2), (3, 2), (1, 4))),
     ],
 )
 def test_no_output_looks_further_than_the_models_reach(model):

@@ -19,11 +19,16 @@ class UNet(nn.Module):
 
     Outputs are cut to [0, 1], but not in training, where what is cut would not learn. Raises InputError where it is to
     add its outputs to inputs of another number of channels.
+
+    Without biases, a residual one that is given twice the image answers twice, but for the cut: what it has learnt of one
+    noise level holds for others (Mohan et al., "Robust and interpretable blind image denoising", 2020).
     """
 
     widths: tuple[int, ...] = (32, 64, 128)  # of the levels, each half as high and wide as the one before
     outputs: int = 1  # channels of the output
     residual: bool = False  # compute what to add to the input
+    patch: int = 1  # pixels that the first level takes together, in height and in width
+    biases: bool = True  # add biases in convolutions
 
     input_shape = (32, 32, 1)
     float32_inputs = True  # to which outputs are added; the layers compute in the dtype of their kernels
@@ -31,20 +36,27 @@ class UNet(nn.Module):
     @property
     def multiple(self) -> int:
         """Return what height and width have to be a multiple of where nothing is to be padded."""
-        return 2 ** (len(self.widths) - 1)
+        return self.patch * 2 ** (len(self.widths) - 1)
 
     @property
     def reach(self) -> int:
         """Count four convolutions on each level, two on the lowest, one at the end, and a pixel's place in its cell."""
-        return 4 * (self.multiple - 1) + 2 * self.multiple + 1 + self.multiple - 1
+        last = 1 if self.patch == 1 else 0
+        return 4 * (self.multiple - self.patch) + 2 * self.multiple + last + self.multiple - 1
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         if self.residual:
             check_channels(x, self.outputs)
         inputs, x = x, _padded(x, self.multiple)
-        x = _levels(self.widths, x)
-        x = Conv(self.outputs, (3, 3))(x)
+        patch = (self.patch, self.patch)
+        if self.patch > 1:
+            x = Conv(self.widths[0], patch, patch, use_bias=self.biases)(x)
+        x = _levels(self.widths, x, biases=self.biases)
+        if self.patch > 1:
+            x = ConvTranspose(self.outputs, patch, patch, use_bias=self.biases)(x)
+        else:
+            x = Conv(self.outputs, (3, 3), use_bias=self.biases)(x)
         x = x[:, : inputs.shape[1], : inputs.shape[2]].astype(inputs.dtype) + (inputs if self.residual else 0)
         return x if train else jnp.clip(x, 0, 1)
 
@@ -78,21 +90,27 @@ class ChromaUNet(nn.Module):
         return _levels(self.widths, patches, lambda x: BatchNorm(self.momentum)(x, train=train))
 
 
-def _levels(widths: tuple[int, ...], x: jax.Array, norm: Callable[[jax.Array], jax.Array] = lambda x: x) -> jax.Array:
+def _levels(
+    widths: tuple[int, ...],
+    x: jax.Array,
+    norm: Callable[[jax.Array], jax.Array] = lambda x: x,
+    *,
+    biases: bool = True,
+) -> jax.Array:
     """Apply the levels of a U-Net: [B, H, W, C] -> [B, H, W, widths[0]]; layers of the module that calls it."""
 
     def block(width: int, x: jax.Array) -> jax.Array:
         for _ in range(2):
-            x = nn.relu(norm(Conv(width, (3, 3))(x)))
+            x = nn.relu(norm(Conv(width, (3, 3), use_bias=biases)(x)))
         return x
 
     skipped = []
     for width, below in pairwise(widths):
         skipped.append(block(width, x))
-        x = Conv(below, (2, 2), (2, 2))(skipped[-1])
+        x = Conv(below, (2, 2), (2, 2), use_bias=biases)(skipped[-1])
     x = block(widths[-1], x)
     for width in reversed(widths[:-1]):
-        x = ConvTranspose(width, (2, 2), (2, 2))(x)
+        x = ConvTranspose(width, (2, 2), (2, 2), use_bias=biases)(x)
         x = block(width, jnp.concatenate([skipped.pop(), x], axis=-1))
     return x
 

@@ -32,6 +32,7 @@ class Baseline(NamedTuple):
     predict: Predict
     fit: Callable[[Task, Split], Any] = _nothing
     task: Task | None = None  # whose inputs it sees, where they are others than a model's: an oracle's
+    small: bool = False  # for gray images of no more than SMALL pixels: others take too long, or too much memory
 
 
 def baselines(task: Task) -> dict[str, Baseline]:
@@ -40,10 +41,12 @@ def baselines(task: Task) -> dict[str, Baseline]:
         case Denoise():
             return {
                 "noisy input": Baseline(unchanged),
-                "best map of a single pixel (floor of PixelMLP)": Baseline(mean_of_level, fit_means_of_levels),
+                "best map of a single pixel (floor of PixelMLP)": Baseline(
+                    mean_of_level, fit_means_of_levels, small=True
+                ),
                 "median filter, 3x3": Baseline(median_filter),
-                "non-local means (scikit-image)": Baseline(non_local_means, fit_non_local_means),
-                "best affine map of the whole image": Baseline(affine_map, fit_affine_map),
+                "non-local means (scikit-image)": Baseline(non_local_means, fit_non_local_means, small=True),
+                "best affine map of the whole image": Baseline(affine_map, fit_affine_map, small=True),
                 "the clean image itself (ceiling of accuracy)": Baseline(unchanged, task=oracle(task)),
             }
         case Colorize():
@@ -56,18 +59,24 @@ def baselines(task: Task) -> dict[str, Baseline]:
     return {}
 
 
+SMALL = 64 * 64  # pixels
 FITTED_ON = 10_000  # images at most, of a split that is streamed: each fit reads them again
 
 
 def fitted_baselines(task: Task, train: Split) -> Iterator[tuple[str, Task, Predict, Any]]:
     """Yield (name, task whose inputs it sees, predict, variables) of each baseline of a task.
 
-    They are fitted to all images of a resident split, and to the first FITTED_ON of one that is streamed.
+    They are fitted to all images of a resident split, and to the first FITTED_ON of one that is streamed. Those for small
+    gray images are left out for others.
     """
+    image = jax.ShapeDtypeStruct(train.images.shape[1:], jnp.float32)
+    height, width, channels = jax.eval_shape(task, jax.random.key(0), image)[0].shape
+    small = channels == 1 and height * width <= SMALL
     if isinstance(train.images, Streamed):
         train = train._replace(images=train.images.part(range(len(train.images))[:FITTED_ON]))
     for name, baseline in baselines(task).items():
-        yield name, baseline.task or task, baseline.predict, baseline.fit(task, train)
+        if small or not baseline.small:
+            yield name, baseline.task or task, baseline.predict, baseline.fit(task, train)
 
 
 def unchanged(variables: Any, inputs: jax.Array) -> jax.Array:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -72,9 +73,11 @@ def _conv_transpose_backward(
 conv_transpose.defvjp(_conv_transpose_forward, _conv_transpose_backward)
 
 
-def _parameters(layer: nn.Module, x: jax.Array, shape: tuple[int, ...]) -> list[jax.Array]:
-    """Return the input, the kernel and the bias of a layer, in the dtype of the kernel."""
+def _parameters(layer: Any, x: jax.Array, shape: tuple[int, ...]) -> list[Any]:
+    """Return the input, the kernel and the bias of a layer, in the dtype of the kernel; 0 where it has no bias."""
     kernel = layer.param("kernel", nn.initializers.glorot_uniform(), shape, jnp.float32)
+    if not layer.use_bias:
+        return [*nn.dtypes.promote_dtype(x, kernel, dtype=kernel.dtype), 0]
     bias = layer.param("bias", nn.initializers.zeros_init(), (layer.features,), jnp.float32)
     return nn.dtypes.promote_dtype(x, kernel, bias, dtype=kernel.dtype)
 
@@ -88,6 +91,7 @@ class Conv(nn.Module):
     features: int
     kernel_size: tuple[int, int]
     strides: tuple[int, int] = (1, 1)
+    use_bias: bool = True
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -105,6 +109,7 @@ class ConvTranspose(nn.Module):
     features: int
     kernel_size: tuple[int, int]
     strides: tuple[int, int] = (1, 1)
+    use_bias: bool = True
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
