@@ -1,17 +1,19 @@
 import struct
 import zlib
 
+import flax.linen as nn
 import imageio.v3 as iio
 import numpy as np
 import pytest
 from clips import colorizer
+from denoise import in_unit_range
 from PIL import Image
 
 from ae.color import BT601
 from ae.data.samples import sample_photograph
 from ae.errors import InputError
 from ae.media.images import check_holds, read_image, with_pixels, write_image
-from ae.media.pictures import change_image, colorize_picture, gray_frames, map_channels
+from ae.media.pictures import change_image, colorize_picture, denoise_picture, gray_frames
 from ae.restore.denoise import Denoiser, noise_level, tiles
 from ae.restore.weights import load_pretrained
 
@@ -157,7 +159,8 @@ def random_model(model):
     from ae.restore.weights import Pretrained
 
     config = Config(name="a", model=model, task=Denoise(), data="mnist")
-    variables = jax.jit(model.init)(jax.random.key(0), np.zeros((1, 32, 32, 1), np.float32))
+    inputs = np.zeros((1, *getattr(model, "input_shape", (32, 32, 1))), np.float32)
+    variables = jax.jit(model.init)(jax.random.key(0), inputs)
     return Pretrained(config, {"batch_stats": {}, **variables}, {})
 
 
@@ -232,10 +235,69 @@ def test_no_more_is_taken_away_than_the_noise():
 
 def test_channels_are_changed_one_by_one(tmp_path):
     picture = read_image(save(tmp_path / "in.png", np.dstack([RGB, ALPHA])))
-    darker = map_channels(picture, lambda channel: channel / 2)
+    darker = denoise_picture(picture, Denoiser(random_model(Affine(0.5, 0))))
     np.testing.assert_allclose(darker.pixels[0], RGB / 2, atol=0.51)
     np.testing.assert_array_equal(darker.alpha, picture.alpha)
     assert gray_frames(picture).shape == (1, 40, 56)
+    rms = np.sqrt(np.square(RGB / 2).mean())
+    assert darker.remarks == (f"taken away {rms:.1f} of 255",)
+
+
+class Affine(nn.Module):
+    """A model that knows one level of noise, and answers with a factor of its input and a constant."""
+
+    factor: float
+    constant: float
+
+    def __call__(self, x, train=False):
+        return self.factor * x + self.constant
+
+
+class Reversed(nn.Module):
+    """A model of RGB images, whose channels it exchanges."""
+
+    input_shape = (32, 32, 3)
+
+    def __call__(self, x, train=False):
+        return x[..., ::-1]
+
+
+def test_a_model_of_rgb_images_sees_all_channels_together():
+    denoiser, image = Denoiser(random_model(Reversed())), np.float32(RNG.random((9, 7, 3)))
+    np.testing.assert_allclose(denoiser.image(image), image[..., ::-1], atol=1e-6)
+    np.testing.assert_allclose(denoiser.image(image[..., 0]), image[..., 0], atol=1e-6)
+    with pytest.raises(InputError):
+        denoiser.image(image[None])
+
+
+@pytest.mark.parametrize("strength", [0, 0.5, 1, 2])
+def test_strength_multiplies_what_is_taken_away(strength):
+    image = np.float32(RNG.uniform(0.5, 1, (9, 7)))
+    denoised = Denoiser(random_model(Affine(0.9, 0))).denoise(image, strength=strength)
+    np.testing.assert_allclose(denoised.image, image * (1 - 0.1 * strength), atol=1e-6)
+    assert denoised.sigma is None
+    assert denoised.taken == pytest.approx(0.1 * strength * np.sqrt(np.square(image).mean()), abs=1e-6)
+
+
+def test_how_much_noise_there_was_is_said():
+    denoiser, image = Denoiser(load_pretrained("photo_denoiser")), np.full((64, 64, 3), 0.5, np.float32)
+    noisy = image + np.float32(RNG.normal(scale=(0.02, 0.04, 0.06), size=image.shape))
+    denoised = denoiser.denoise(noisy)
+    assert denoised.sigma == pytest.approx(np.sqrt(np.square([0.02, 0.04, 0.06]).mean()), rel=0.1)
+    assert denoised.taken == pytest.approx(denoised.sigma, rel=0.15)
+    assert denoiser.denoise(noisy, sigma=0.01).taken == pytest.approx(0.01, rel=0.01)
+
+
+def test_sigma_is_of_one_or_of_255(capsys):
+    assert in_unit_range(None) is None
+    assert in_unit_range(0.1) == 0.1
+    assert in_unit_range(51) == 0.2
+    assert capsys.readouterr().out.splitlines() == [
+        "sigma 0.1 for pixels in [0, 1], 25.5 for those up to 255",
+        "sigma 0.2 for pixels in [0, 1], 51 for those up to 255",
+    ]
+    with pytest.raises(InputError, match=r"--sigma 1 could be all of the range \[0, 1\] or one of 255"):
+        in_unit_range(1)
 
 
 def bomb(path, side=50_000):
@@ -268,7 +330,7 @@ def test_what_a_model_says_beyond_black_and_white_is_cut(tmp_path):
     salt = np.uint8(RNG.choice([0, 255], (9, 7)))
     for name, pixels in (("8.png", salt), ("16.png", np.uint16(salt) * 257)):
         picture = read_image(save(tmp_path / name, pixels))
-        beyond = map_channels(picture, lambda channel: 1.2 * channel - 0.1)
+        beyond = denoise_picture(picture, Denoiser(random_model(Affine(1.2, -0.1))))
         np.testing.assert_array_equal(beyond.pixels, picture.pixels)
     with pytest.raises(InputError, match="not numbers"):
         with_pixels(picture, np.full(picture.pixels.shape, np.nan))

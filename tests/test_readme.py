@@ -64,6 +64,7 @@ IMAGES = {
     "python scripts/colorize.py frames/ again.mkv --fps 24000/1001": (),
     "python scripts/denoise.py noisy.png clean.png": (),
     "python scripts/denoise.py noisy.png clean.png --sigma 0.1": (),
+    "python scripts/denoise.py noisy.png clean.png --strength 0.5": (),
 }
 OWN = {
     "python scripts/train.py my_model.py --data sample": ("--limit", "16", "--epochs", "2"),

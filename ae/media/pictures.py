@@ -17,6 +17,7 @@ from ae.media.clips.pipeline import check_distinct
 from ae.media.folders import Job, Outcome
 from ae.media.images import Picture, check_holds, in_srgb, read_image, with_pixels, write_image
 from ae.restore.colorize import Colorizer
+from ae.restore.denoise import Denoiser
 from ae.runtime.chain import background
 
 Change = Callable[[Picture], Picture]
@@ -40,11 +41,22 @@ def colorize_picture(picture: Picture, colorizer: Colorizer, *, side_by_side: bo
     return with_pixels(replace(picture, alpha=twice), both)
 
 
-def map_channels(picture: Picture, function: Callable[[np.ndarray], np.ndarray]) -> Picture:
-    """Return the picture with a function of [H, W] in [0, 1] applied to each channel of each frame; alpha stays."""
-    values = np.moveaxis(picture.pixels.astype(np.float32) / picture.max_value, -1, 1)
-    changed = np.stack([np.stack([function(channel) for channel in frame], axis=-1) for frame in values])
-    return with_pixels(picture, changed)
+def denoise_picture(
+    picture: Picture, denoiser: Denoiser, *, sigma: float | None = None, strength: float = 1.0
+) -> Picture:
+    """Return the picture with less noise in each of its frames, and a remark on how much there was; alpha stays."""
+    values = picture.pixels.astype(np.float32) / picture.max_value
+    frames = [denoiser.denoise(frame, sigma=sigma, strength=strength) for frame in values]
+    remark = ", ".join(
+        f"{what} {255 * np.mean(levels):.1f} of 255"
+        for what, levels in (
+            ("noise of sigma", [frame.sigma for frame in frames if frame.sigma is not None]),
+            ("taken away", [frame.taken for frame in frames]),
+        )
+        if levels
+    )
+    clean = with_pixels(picture, np.stack([frame.image for frame in frames]))
+    return replace(clean, remarks=(*clean.remarks, remark))
 
 
 def change_image(

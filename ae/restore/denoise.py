@@ -3,9 +3,11 @@
 import warnings
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ae.errors import InputError
 from ae.restore.weights import Pretrained, in_range
@@ -26,25 +28,59 @@ def noise_level(gray: np.ndarray) -> float:
         return float(np.nan_to_num(estimate_sigma(gray)))
 
 
+class Denoised(NamedTuple):
+    """An image without its noise, and how much that was."""
+
+    image: np.ndarray  # of the shape that was given, in [0, 1]
+    sigma: (
+        float | None
+    )  # standard deviation of the noise, given or estimated; None: the model takes one level to be there
+    taken: float  # standard deviation of what was taken away
+
+
 @dataclass(frozen=True)
 class Denoiser:
-    """A trained model that takes noise from images of any size."""
+    """A trained model that takes noise from images of any size. One of gray images takes each channel as an image."""
 
     trained: Pretrained
 
-    def image(self, noisy: np.ndarray, *, sigma: float | None = None) -> np.ndarray:
-        """Return an image [H, W] in [0, 1] without its noise.
+    def image(self, noisy: np.ndarray, *, sigma: float | None = None, strength: float = 1.0) -> np.ndarray:
+        """Return an image [H, W] or [H, W, C] in [0, 1] without its noise (see `denoise`)."""
+        return self.denoise(noisy, sigma=sigma, strength=strength).image
+
+    def denoise(self, noisy: np.ndarray, *, sigma: float | None = None, strength: float = 1.0) -> Denoised:
+        """Take the noise from an image [H, W] or [H, W, C] in [0, 1].
 
         `sigma`: the standard deviation of the noise; no more than that is taken away, so that fine detail stays where there
         is little noise. By default it is estimated, unless the model has learnt from noise of one level, which it takes to
-        be there. Raises InputError for other shapes and ranges, and where the model takes another size only.
+        be there. `strength`: multiplies what is taken away. Raises InputError for other shapes and ranges, and where the
+        model takes another size only.
         """
-        noisy = np.asarray(in_range(noisy, "an image [H, W]", ndim=2))
-        taken = self.output(noisy[..., None])[..., 0] - noisy
-        if sigma is not None or not self._knows_one_level:
-            most = noise_level(noisy) if sigma is None else sigma
-            taken *= np.float32(min(1.0, most / max(float(np.sqrt(np.square(taken).mean())), 1e-12)))
-        return np.clip(noisy + taken, 0, 1)
+        given = np.asarray(in_range(noisy, "an image [H, W] or [H, W, C]", ndim=3 if np.ndim(noisy) == 3 else 2))
+        image = given.reshape(*given.shape[:2], -1)
+        together = image.shape[2] if self.trained.input_shape[2] == image.shape[2] else 1
+        parts = [
+            self._denoise(image[..., first : first + together], sigma, strength)
+            for first in range(0, image.shape[2], together)
+        ]
+        clean = np.concatenate([part.image for part in parts], axis=-1).reshape(given.shape)
+        levels = [part.sigma for part in parts if part.sigma is not None]
+        return Denoised(
+            clean, _root_mean_square(levels) if levels else None, _root_mean_square([p.taken for p in parts])
+        )
+
+    def _denoise(self, noisy: np.ndarray, sigma: float | None, strength: float) -> Denoised:
+        """The same for channels [H, W, C] that the model sees together, or for one that it gets as all of its own."""
+        channels = self.trained.input_shape[2]
+        alone = noisy.shape[2] < channels
+        output = self.output(np.repeat(noisy, channels, axis=2) if alone else noisy)
+        taken = noisy - (output.mean(axis=2, keepdims=True) if alone else output)
+        if sigma is None and not self._knows_one_level:
+            sigma = _root_mean_square([noise_level(channel) for channel in np.moveaxis(noisy, -1, 0)])
+        if sigma is not None:
+            taken *= np.float32(min(1.0, sigma / max(_root_mean_square(taken), 1e-12)))
+        clean = np.clip(noisy - np.float32(strength) * taken, 0, 1)
+        return Denoised(clean, sigma, _root_mean_square(clean - noisy))
 
     @property
     def _knows_one_level(self) -> bool:
@@ -70,6 +106,10 @@ class Denoiser:
             tile = self.trained.apply(jnp.asarray(padded[None, rows, columns]))[0]
             clean[rows, columns][kept_rows, kept_columns] = tile[kept_rows, kept_columns]
         return clean[:height, :width]
+
+
+def _root_mean_square(values: ArrayLike) -> float:
+    return float(np.sqrt(np.square(values).mean()))
 
 
 def tiles(length: int, reach: int | None, multiple: int) -> list[tuple[slice, slice]]:
