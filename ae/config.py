@@ -31,12 +31,14 @@ class Config:
     name: str  # of the preset; the default of the run directory is runs/NAME
     model: nn.Module  # maps inputs [B, H, W, C] to outputs; fields must be numbers, strings, booleans or tuples of them
     task: Task  # makes (input, target) of a clean image, and scores outputs
-    data: str  # "mnist", "cifar100", "sample-digits" or "sample-photos"
+    data: str  # a folder of photographs, or a data set's name: "mnist", "bsds500", "sample-digits"
     train_task: Task | None = None  # what to learn from, where it is not what is scored: mirrored images, mixed noise
     train_split: str = "train"  # in the notation of tfds: "train", "train[:55000]", "test[9000:]"
     validation_split: str = "test"  # early stopping looks at it
     test_split: str = "test"  # scored once, at the end
     reference_split: str | None = None  # tables give the loss of every model on it; None: on the validation split
+    tile: int = 0  # side of the squares that photographs are cut into; 0: they stay whole, and all have one size
+    scale: float = 1.0  # to which photographs are reduced before that; below 1, it takes JPEG's blocks away
     batch_size: int = 32  # images in a training step
     optimizer: str = "keras_adam"  # Adam as Keras computes it, or "adamw": Adam with decoupled weight decay
     learning_rate: float = 1e-3  # of the optimizer; the highest, where a schedule changes it
@@ -63,7 +65,9 @@ class Config:
         for name in ("learning_rate", "clip_norm"):
             if (value := getattr(self, name)) is not None and not 0 < value < inf:
                 raise InputError(f"{name} has to be above 0, and finite, not {value}")
-        for name in ("warmup_steps", "weight_decay"):
+        if not 0 < self.scale <= 1:
+            raise InputError(f"scale has to be above 0, and at most 1, not {self.scale}")
+        for name in ("tile", "warmup_steps", "weight_decay"):
             if not 0 <= (value := getattr(self, name)) < inf:
                 raise InputError(f"{name} has to be at least 0, and finite, not {value}")
         if not 0 <= self.seed < 2**32:
@@ -94,7 +98,7 @@ class Config:
         Names, schedule, seed and lengths are left out: runs that differ in them, or in the leaves, take one program.
         """
         blank: dict[str, Any] = dict.fromkeys(("name", "data", "train_split", "validation_split", "test_split"), "")
-        numbers: dict[str, Any] = {"warmup_steps": 0, "epochs": 1, "patience": 1, "seed": 0}
+        numbers: dict[str, Any] = {"tile": 0, "scale": 1.0, "warmup_steps": 0, "epochs": 1, "patience": 1, "seed": 0}
         return replace(self, **blank, **numbers, schedule="constant", reference_split=None, limit=None)
 
     def to_dict(self) -> dict[str, Any]:

@@ -45,6 +45,34 @@ class Task:
         raise NotImplementedError
 
 
+def varied(
+    key: jax.Array, image: jax.Array, *, crop: int = 0, mirrored: bool = False, turned: bool = False
+) -> jax.Array:
+    """Return a square of an image [H, W, C] from a random place, mirrored or turned by chance: [crop, crop, C].
+
+    `crop`: its side; 0 keeps the whole image. `mirrored`: left and right are exchanged in half of the images. `turned`: by
+    0 to 3 quarter turns. Raises InputError where the image is smaller than the crop, or is to be turned and not square.
+    """
+    mirror_key, place_key = jax.random.split(key)
+    if crop:
+        height, width, channels = image.shape
+        if crop > min(height, width):
+            raise InputError(f"crop={crop} is more than the images have: {height}x{width}")
+        most = jnp.array([height - crop, width - crop])
+        row, column = jax.random.randint(jax.random.fold_in(place_key, 0), (2,), 0, most + 1)
+        image = jax.lax.dynamic_slice(image, (row, column, 0), (crop, crop, channels))
+    if mirrored:
+        image = jnp.where(jax.random.bernoulli(mirror_key), image[:, ::-1], image)
+    if turned:
+        if image.shape[0] != image.shape[1]:
+            raise InputError(
+                f"images that are turned have to be square, not {image.shape[0]}x{image.shape[1]}: name a crop"
+            )
+        turns = jnp.stack([jnp.rot90(image, quarters) for quarters in range(4)])
+        image = turns[jax.random.randint(jax.random.fold_in(place_key, 1), (), 0, 4)]
+    return image
+
+
 @dataclass(frozen=True)
 class Denoise(Task):
     """Denoising of Gaussian noise: clip(image + sigma * N(0, 1), 0, 1) -> image."""
@@ -52,6 +80,9 @@ class Denoise(Task):
     sigma: float = 0.3  # standard deviation of the noise, for images in [0, 1]
     least_sigma: float | None = None  # of noise whose level is drawn for each image, evenly from here to `sigma`
     gray: bool = False  # of the luma of RGB images
+    crop: int = 0  # side of a square that is cut from each image at a random place; 0: images stay whole
+    mirrored: bool = False  # left and right exchanged in half of the images, by chance
+    turned: bool = False  # by 0 to 3 quarter turns, by chance
 
     labels: ClassVar = ("noisy", "clean", "denoised")
     traced_fields: ClassVar = ("sigma", "least_sigma")
@@ -61,8 +92,11 @@ class Denoise(Task):
         least = 0.0 if self.least_sigma is None else self.least_sigma
         if not 0 <= least <= self.sigma < inf:
             raise InputError(f"noise has to be 0 <= least_sigma <= sigma, not {least} and {self.sigma}")
+        _check_crop(self.crop)
 
     def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
+        variant_key = jax.random.fold_in(key, 1)
+        image = varied(variant_key, image, crop=self.crop, mirrored=self.mirrored, turned=self.turned)
         image = luma(image) if self.gray else image
         sigma: float | jax.Array = self.sigma
         if self.least_sigma is not None:
@@ -73,6 +107,11 @@ class Denoise(Task):
     def accuracy(self, output: jax.Array, target: jax.Array) -> jax.Array:
         """Compute the binary accuracy of each image: [B, H, W, C] twice -> [B]."""
         return metrics.binary_accuracy(output, target)
+
+
+def _check_crop(crop: int) -> None:
+    if crop < 0:
+        raise InputError(f"crop has to be at least 0, not {crop}")
 
 
 @dataclass(frozen=True)
@@ -95,16 +134,20 @@ class Colorize(Task):
 
     mirrored: bool = False  # left and right exchanged in half of the images, by chance
     shift: int = 0  # up to so many pixels up, down, left and right, by chance; what comes in mirrors the edge
+    crop: int = 0  # side of a square that is cut from each image at a random place; 0: images stay whole
+    turned: bool = False  # by 0 to 3 quarter turns, by chance
 
     labels: ClassVar = ("gray", "true", "colorized")
     accuracy_name: ClassVar = "categorical accuracy"
     further_scores: ClassVar = ("colourfulness",)
 
+    def __post_init__(self) -> None:
+        _check_crop(self.crop)
+
     def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
-        mirror_key, shift_key = jax.random.split(key)
-        if self.mirrored:
-            image = jnp.where(jax.random.bernoulli(mirror_key), image[:, ::-1], image)
+        image = varied(key, image, crop=self.crop, mirrored=self.mirrored, turned=self.turned)
         if self.shift:
+            _, shift_key = jax.random.split(key)
             padded = jnp.pad(image, [(self.shift, self.shift)] * 2 + [(0, 0)], mode="symmetric")
             start = jax.random.randint(shift_key, (2,), 0, 2 * self.shift + 1)
             image = jax.lax.dynamic_slice(padded, (*start, 0), image.shape)

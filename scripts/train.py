@@ -29,8 +29,9 @@ def main(
 ) -> None:
     """Train a preset, on all devices of this machine or of several processes.
 
-    Data "sample" needs no download. A preset learns from its train-task, where it has one, and is scored by its task: a
-    changed --task.FIELD then changes the scores alone.
+    Data is a folder of photographs (--tile cuts them into squares of one size), a set that prepare.py has prepared, or a
+    data set of tfds; "sample" needs no download. A preset learns from its train-task, where it has one, and is scored by
+    its task: a changed --task.FIELD then changes the scores alone.
 
     Args:
         preset: The configuration that the command line names.
@@ -47,6 +48,7 @@ def main(
         process: Elsewhere: which of them this is, from 0.
     """
     from ae import fit, load_data
+    from ae.data import choose_splits
     from ae.presets.shell import check, on_sample_data
     from ae.report.made_with import hardware
     from ae.report.result import finish
@@ -58,12 +60,16 @@ def main(
         devices.join_processes(coordinator, processes, process)
     if config.data == "sample":
         config = on_sample_data(config, preset)
-    out = out or Path("runs") / (config.name if config.data == preset.data else f"{config.name}-{config.data}")
+    config = choose_splits(config, preset, data_dir=data_dir)
+    name = Path(config.data).resolve().name
+    out = out or Path("runs") / (config.name if config.data == preset.data else f"{config.name}-{name}")
 
     if devices.is_first():
         print(f"{hardware()}, {config.dtype}", flush=True)
     loaded = load_data(config, data_dir=data_dir, resident_bytes=resident_bytes)
-    if (config.model, config.task, config.train_task) != (preset.model, preset.task, preset.train_task):
+    if any(
+        getattr(config, field) != getattr(preset, field) for field in ("model", "task", "train_task", "data", "tile")
+    ):
         check(config, loaded.train.images[:1])
     if devices.is_first():
         print(summary(config, loaded))

@@ -44,7 +44,7 @@ def test_splits_are_cut_where_they_say(tfds_dir):
 def quickly_decoded(monkeypatch):
     """For tests of the cache: decoding takes no time, and gives noise."""
     images = np.random.default_rng(0).integers(0, 256, (100, 28, 28, 1), np.uint8)
-    monkeypatch.setattr("ae.data.tfds._decode", lambda directory, source: images.copy())
+    monkeypatch.setattr("ae.data.tfds._decode", lambda prepared, source: iter([images.copy()]))
 
 
 @pytest.mark.usefixtures("quickly_decoded")

@@ -320,15 +320,15 @@ def test_damaged_checkpoints(tmp_path, inputs, tally):
     tried(files, inputs // 5, read, tally, "a damaged checkpoint", promise)
 
 
-def test_damaged_caches(tmp_path, inputs, tally, monkeypatch, cache_dir):
-    from ae.data import tfds
+def test_damaged_caches(inputs, tally, cache_dir):
+    from ae.data.cache import cached
 
     images = np.random.default_rng(0).integers(0, 256, (20, 28, 28, 1)).astype(np.uint8)
-    monkeypatch.setattr(tfds, "_decode", lambda directory, source: images)
-    tfds._cached(tmp_path / "mnist/3.0.1", "train", 7)
+    decode = lambda: iter([images])  # noqa: E731
+    cached("mnist-train", "mnist", decode)
 
     def read(_):
-        np.testing.assert_array_equal(tfds._cached(tmp_path / "mnist/3.0.1", "train", 7), images)
+        np.testing.assert_array_equal(cached("mnist-train", "mnist", decode).images, images)
 
     files = list((cache_dir / "ae/data").glob("*.npy"))
     assert len(files) == 1

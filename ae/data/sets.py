@@ -8,7 +8,7 @@ import hashlib
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
@@ -45,6 +45,24 @@ class Source(NamedTuple):
     checksum: str  # SHA-256 of the lines "SHA-256  path" of its files, by path
     licence: str
     target_path: TargetPath = lambda path: path.name
+
+
+BENCHMARKS = frozenset(("set12", "bsd68", "cbsd68", "kodak24", "mcmaster", "polyu"))
+"""Sets that models are scored on, and never trained on."""
+
+
+def check_trainable(folder: Path, paths: Iterable[Path]) -> None:
+    """Raise InputError where one of these photographs of a folder is for tests alone, by the folders that it is in.
+
+    These are the benchmarks, and the test split of imagenet_samples.
+    """
+    for inside in {path.resolve().parent for path in paths}:
+        if BENCHMARKS & set(inside.parts) or ("imagenet_samples", "test") in zip(
+            inside.parts, inside.parts[1:], strict=False
+        ):
+            raise InputError(
+                f"{inside} is for tests alone, and {folder} would train on it: name another split or folder"
+            )
 
 
 def prepare_set(name: str, source: Source, root: Path, *, local_copy: Path | None = None) -> Path:

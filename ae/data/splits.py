@@ -39,27 +39,62 @@ def on_devices(split: Split) -> Split:
     return split._replace(images=devices.replicate(split.images))
 
 
-def parse_spec(spec: str) -> tuple[str, int, int | None]:
-    """Return source split, start and stop of a split in tfds' notation: "test[9000:]" -> ("test", 9000, None).
+def source_of(spec: str) -> str:
+    """Return the source split of a split in tfds' notation: "test[9000:]" -> "test". Raises InputError for others."""
+    return _parse(spec)[0]
 
-    Raises InputError for other notations.
-    """
-    match = re.fullmatch(r"(\w+)(?:\[(\d*):(\d*)\])?", spec)
+
+def _parse(spec: str) -> tuple[str, str, str]:
+    match = re.fullmatch(r"(\w+)(?:\[(\d*%?):(\d*%?)\])?", spec)
     if not match:
-        raise InputError(f"cannot read the split {spec!r}; write it as 'train', 'train[:55000]' or 'test[9000:]'")
-    return match[1], int(match[2] or 0), int(match[3]) if match[3] else None
+        raise InputError(f"cannot read the split {spec!r}; write it as 'train', 'train[:90%]' or 'test[9000:]'")
+    return match[1], match[2] or "", match[3] or ""
 
 
-def select_split(sources: Mapping[str, np.ndarray | Streamed], spec: str, limit: int | None) -> Split:
+def _index(bound: str, count: int) -> int | None:
+    """Return the number that "9000" or "90%" is, of so many."""
+    number = bound.removesuffix("%")
+    if not number:
+        return None
+    return round(count * int(number) / 100) if bound.endswith("%") else int(number)
+
+
+class Stored(NamedTuple):
+    """The images of a source split, and which of them are of one photograph."""
+
+    images: np.ndarray | Streamed  # uint8 [N, H, W, C]
+    offsets: np.ndarray | None = None  # [photographs + 1]: where the tiles of each begin; None: every image is whole
+
+    def range_of(self, spec: str) -> range:
+        """Return which images a split in tfds' notation has: tiles of a photograph are all in it, or none."""
+        _, start, stop = _parse(spec)
+        count = len(self.images) if self.offsets is None else len(self.offsets) - 1
+        chosen = range(count)[_index(start, count) : _index(stop, count)]
+        if self.offsets is None:
+            return chosen
+        return range(int(self.offsets[chosen.start]), int(self.offsets[chosen.stop])) if chosen else range(0)
+
+
+def select_split(sources: Mapping[str, Stored], spec: str, limit: int | None) -> Split:
     """Return the split that `spec` names, its first `limit` images. Raises InputError where there are none."""
-    source, start, stop = parse_spec(spec)
+    source = source_of(spec)
     if source not in sources:
         raise InputError(f"there is no split {source!r}; there are {', '.join(sources)}")
-    images = sources[source]
-    whole = range(len(images))[start:stop]
+    stored = sources[source]
+    whole = stored.range_of(spec)
     chosen = whole[:limit]
     if not chosen:
-        raise InputError(f"the split {spec!r} has no images: {source} has {len(images)}")
-    name = spec if len(chosen) == len(whole) else f"{source}[{start or ''}:{chosen.stop}]"
+        parts = f"{len(stored.images)}" if stored.offsets is None else f"{len(stored.offsets) - 1} photographs"
+        raise InputError(f"the split {spec!r} has no images: {source} has {parts}")
+    images = stored.images
     part = images.part(chosen) if isinstance(images, Streamed) else images[chosen.start : chosen.stop]
-    return Split(name, part, start, zlib.crc32(source.encode()))
+    return Split(_name(spec, stored, whole, chosen), part, chosen.start, zlib.crc32(source.encode()))
+
+
+def _name(spec: str, stored: Stored, whole: range, chosen: range) -> str:
+    """Return a name of the images that are chosen, of those that `spec` has."""
+    if len(chosen) == len(whole):
+        return spec
+    if stored.offsets is not None:
+        return f"{spec}[:{len(chosen)}]"
+    return f"{source_of(spec)}[{chosen.start or ''}:{chosen.stop}]"

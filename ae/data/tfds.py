@@ -1,7 +1,7 @@
 """Data sets that tfds has prepared: as uint8 arrays [N, H, W, C], decoded once, or by record, for streaming.
 
-`tfds.data_source` reads array_record files and decodes with PIL, without TensorFlow. The arrays are kept as .npy in the
-user's cache directory, named after data set, version, split and checksum, and memory-mapped from then on.
+`tfds.data_source` reads array_record files and decodes with PIL, without TensorFlow. Images of unequal sizes are cut into
+tiles, as photographs in files are.
 """
 
 import json
@@ -10,16 +10,20 @@ import os
 import re
 import sys
 import zlib
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
-import platformdirs
 
+from ae.data.cache import cached
+from ae.data.photographs import Cut, store, to_rgb
 from ae.data.samples import SAMPLES
+from ae.data.splits import Stored
 from ae.data.streamed import Streamed
 from ae.errors import InputError
 from ae.runtime import progress
-from ae.runtime.files import atomic_write
 
 
 def data_folder(data_dir: str | Path | None) -> Path:
@@ -27,42 +31,95 @@ def data_folder(data_dir: str | Path | None) -> Path:
     return Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
 
 
-def load_tfds(
-    name: str, sources: set[str], data_dir: str | Path | None, resident_bytes: int
-) -> tuple[str, dict[str, np.ndarray] | dict[str, Streamed]]:
-    """Return version and source splits of a data set: arrays, or streamed where they would be more than `resident_bytes`.
+class Prepared(NamedTuple):
+    """A data set that tfds has prepared, and its images."""
 
-    Raises InputError where it is neither in the folder of data sets nor can be downloaded to it, or cannot be read.
+    folder: Path  # of its version
+    stem: str  # of its files in the cache
+    feature: str = "image"  # which of a record's features is taken
+    shape: tuple[int, ...] | None = None  # [H, W, C] of every image; None: their sizes differ, or are not known
+
+    @property
+    def info(self) -> str:
+        """Return what tfds has written of the data set, as JSON."""
+        return (self.folder / "dataset_info.json").read_text()
+
+    @property
+    def splits(self) -> dict[str, int]:
+        """Return how many images each source split has."""
+        return {
+            split["name"]: sum(map(int, split["shardLengths"])) for split in json.loads(self.info).get("splits", [])
+        }
+
+
+def find_prepared(name: str, data_dir: str | Path | None) -> Prepared | None:
+    """Return a data set in the folder of data sets, its newest version; None where it is not there.
+
+    `name`: "mnist", or with a configuration, "div2k/bicubic_x2". Raises InputError where there are several
+    configurations, where its format cannot be read, or where its records hold no image.
     """
     root = data_folder(data_dir)
-    directory = _find(name, root) or _download(name, root)
-    info = (directory / "dataset_info.json").read_text()
-    if (file_format := json.loads(info).get("fileFormat", "tfrecord")) != "array_record":
+    folder = _find(name, root)
+    if not folder:
+        return None
+    prepared = Prepared(folder, "-".join(folder.relative_to(root).parts))
+    if (file_format := json.loads(prepared.info).get("fileFormat", "tfrecord")) != "array_record":
         raise InputError(
-            f"{directory} is in the {file_format} format, and only array_record can be read without TensorFlow; "
+            f"{folder} is in the {file_format} format, and only array_record can be read without TensorFlow; "
             "give --data-dir an empty folder to prepare it again, or use --data sample"
         )
-    if _decoded_bytes(directory, sources) > resident_bytes:
-        return directory.name, {source: Streamed.all_of(Records(directory, source)) for source in sorted(sources)}
-    return directory.name, {source: _cached(directory, source, zlib.crc32(info.encode())) for source in sorted(sources)}
+    return _with_images(prepared)
 
 
 def _find(name: str, root: Path) -> Path | None:
     """Return the newest prepared version of a data set."""
     found = [path.parent for path in (root / name).glob("*/dataset_info.json")]
+    if not found:
+        found = [path.parent for path in (root / name).glob("*/*/dataset_info.json")]
+        if len(configurations := sorted({path.parent.name for path in found})) > 1:
+            raise InputError(f"{name} has several configurations: {', '.join(f'{name}/{c}' for c in configurations)}")
     return max(found, key=lambda path: [int(part) for part in re.findall(r"\d+", path.name)], default=None)
 
 
-def _decoded_bytes(directory: Path, sources: set[str]) -> int:
-    """Read the size from the files of tfds, which takes a second to import; 0 where they lack it: reading finds out why."""
+def _with_images(prepared: Prepared) -> Prepared:
+    """Return it with the feature and shape of its images, from files of tfds, which itself takes a second to import.
+
+    Where they are damaged, reading finds out.
+    """
     try:
-        splits = json.loads((directory / "dataset_info.json").read_text())["splits"]
-        image = json.loads((directory / "features.json").read_text())["featuresDict"]["features"]["image"]
-        shape = image["image"]["shape"]["dimensions"]
-        count = sum(int(length) for split in splits if split["name"] in sources for length in split["shardLengths"])
-        return count * math.prod(map(int, shape))
-    except (OSError, LookupError, ValueError):
-        return 0
+        features = json.loads((prepared.folder / "features.json").read_text())["featuresDict"]["features"]
+        keys = json.loads(prepared.info).get("supervisedKeys", {}).get("tuple", {}).get("items", [])
+        images = {name: feature["image"] for name, feature in features.items() if "image" in feature}
+    except (OSError, LookupError, ValueError, AttributeError):
+        return prepared
+    wanted = ["image", *(key.get("featureKey") for key in reversed(keys)), *images]  # of a pair, what is to be learnt
+    name = next((name for name in wanted if name in images), None)
+    if name is None:
+        raise InputError(f"{prepared.folder} holds no images: its records have {', '.join(features)}")
+    sides = [int(side) for side in images[name].get("shape", {}).get("dimensions", [])]
+    shape = tuple(sides) if sides and min(sides) > 0 else None
+    return prepared._replace(feature=name, shape=shape)
+
+
+def load_tfds(prepared: Prepared, sources: set[str], cut: Cut, resident_bytes: int) -> dict[str, Stored]:
+    """Return source splits of a data set: arrays, or streamed where they would be more than `resident_bytes`.
+
+    Images are cut to tiles, as RGB, where their sizes differ, or `cut` asks for it. Raises InputError where they cannot be
+    read.
+    """
+    checksum = f"{zlib.crc32(prepared.info.encode()):08x}"
+    stems = {source: f"{prepared.stem}-{source}-{checksum}" for source in sorted(sources)}
+    if prepared.shape is None or cut != Cut():
+        return {
+            source: store(Colours(prepared, source), cut, f"{prepared.stem} {source}", stem)
+            for source, stem in stems.items()
+        }
+    if sum(prepared.splits.get(source, 0) for source in sources) * math.prod(prepared.shape) > resident_bytes:
+        return {source: Stored(Streamed.all_of(Records(prepared, source))) for source in stems}
+    name = prepared.folder.parent.name
+    return {
+        source: Stored(cached(stem, name, partial(_decode, prepared, source)).images) for source, stem in stems.items()
+    }
 
 
 class Records:
@@ -71,22 +128,26 @@ class Records:
     Raises InputError where a file cannot be opened or an image not be read.
     """
 
-    def __init__(self, directory: Path, source: str) -> None:
+    def __init__(self, prepared: Prepared, source: str) -> None:
         import tensorflow_datasets as tfds
 
+        self._feature = prepared.feature
         try:
-            builder = tfds.builder_from_directory(directory)
+            builder = tfds.builder_from_directory(prepared.folder)
             self._files = builder.info.splits[source].file_instructions
-            self._records = builder.as_data_source(source)
+            features = builder.info.features.items()
+            images = [name for name, feature in features if isinstance(feature, tfds.features.Image)]
+            other = [name for name in images if name != prepared.feature]
+            self._records = builder.as_data_source(source, decoders=dict.fromkeys(other, tfds.decode.SkipDecoding()))
         except Exception as error:  # whatever the reader makes of damaged files
-            raise _unreadable(f"{source} of {directory}", error) from error
+            raise _unreadable(f"{source} of {prepared.folder}", error) from error
 
     def __len__(self) -> int:
         return len(self._records)
 
     def __getitem__(self, number: int) -> np.ndarray:
         try:
-            return self._records[number]["image"]
+            return self._records[number][self._feature]
         except Exception as error:  # whatever the reader makes of damaged records, or of those that are no images
             raise _unreadable(self._place(number), error) from error
 
@@ -98,72 +159,58 @@ class Records:
         return f"image {file.skip + number} of {file.filename}"
 
 
+class Colours(Records):
+    """The same, as RGB [H, W, 3]."""
+
+    def __getitem__(self, number: int) -> np.ndarray:
+        return to_rgb(super().__getitem__(number))
+
+
 def _unreadable(place: str, error: Exception) -> InputError:
     reason = str(error).partition("\n")[0]
     return InputError(f"cannot read {place}: {reason}; prepare it again in another --data-dir")
 
 
-def _cached(directory: Path, source: str, info: int) -> np.ndarray:
-    """Return the images of a source split, memory-mapped from the cache, which is filled or mended where needed."""
-    cache = Path(platformdirs.user_cache_dir("ae")) / "data"
-    stem = f"{directory.parent.name}-{directory.name}-{source}-{info:08x}"
-    for path in cache.glob(f"{stem}-*.npy"):
-        try:
-            images = np.load(path, mmap_mode="r", allow_pickle=False)
-            if path.stem == f"{stem}-{zlib.crc32(images.data):08x}":
-                return images
-        except Exception:  # whatever numpy makes of a damaged header
-            pass
-        print(f"the cache file {path} is damaged: decoding {directory.parent.name} again", file=sys.stderr)
-        path.unlink(missing_ok=True)
-    images = _decode(directory, source)
-    try:
-        _write_array(cache / f"{stem}-{zlib.crc32(images.data):08x}.npy", images)
-    except OSError as error:
-        print(f"cannot keep the decoded images in {cache}: {error}; the next start will decode again", file=sys.stderr)
-    return images
-
-
-def _write_array(path: Path, images: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as temporary, temporary.open("wb") as file:
-        np.save(file, images, allow_pickle=False)
-
-
-def _decode(directory: Path, source: str, batch: int = 1000) -> np.ndarray:
+def _decode(prepared: Prepared, source: str, batch: int = 1000) -> Iterator[np.ndarray]:
+    """Yield the images of a source split, so many at a time."""
     import tensorflow_datasets as tfds
 
     try:
-        records = tfds.builder_from_directory(directory).as_data_source(source)
-        with progress.bar(f"decoding {directory.parent.name} {source}", len(records)) as bar:
-            images = []
+        records: Any = tfds.builder_from_directory(prepared.folder).as_data_source(source)
+        with progress.bar(f"decoding {prepared.folder.parent.name} {source}", len(records)) as bar:
             for first in range(0, len(records), batch):
                 indices = range(first, min(first + batch, len(records)))
-                images += [record["image"] for record in records.__getitems__(list(indices))]
+                yield np.stack([record[prepared.feature] for record in records.__getitems__(list(indices))])
                 bar.update(len(indices))
-        return np.stack(images)
     except Exception as error:  # whatever the reader makes of damaged files, or of records that are no images
-        raise _unreadable(f"{source} of {directory}", error) from error
+        raise _unreadable(f"{source} of {prepared.folder}", error) from error
 
 
-def _download(name: str, root: Path) -> Path:
-    """Download a data set and prepare it as array_record files."""
-    from ae.data.prepare import BUILDERS, download_and_prepare
+def download(name: str, data_dir: str | Path | None) -> Prepared:
+    """Download a data set, prepare it as array_record files, and return it.
 
-    if name not in BUILDERS:
+    Raises InputError where that is not possible.
+    """
+    from ae.data.prepare import BUILDERS, download_and_prepare, has_builder
+
+    root = data_folder(data_dir)
+    if not has_builder(name):
         raise InputError(
-            f"unknown data set {name!r}: neither in {root}, nor one of {', '.join((*BUILDERS, *SAMPLES))}; "
+            f"unknown data set {name!r}: neither in {root}, nor a folder, nor one of "
+            f"{', '.join((*BUILDERS, *SAMPLES))} or of tfds' data sets; "
             "--data-dir names the folder of a data set that tfds has prepared"
         )
     try:
         print(f"downloading {name} to {root}", file=sys.stderr)
         download_and_prepare(name, root)
+    except InputError:
+        raise
     except Exception as error:  # no network, no server, no room, no right to write
         reason = str(error).partition("\n")[0]
         raise InputError(
             f"{name} is not in {root} and could not be downloaded ({reason}); "
             "--data-dir names a folder that has it, --data sample needs no download"
         ) from error
-    found = _find(name, root)
+    found = find_prepared(name, data_dir)
     assert found is not None
     return found

@@ -148,24 +148,27 @@ def _files(source: str, folder: Path) -> tuple[Path, list[Path]]:
         count += 1
     root, seen = Path(*parts[:count]), {folder.resolve()} - {Path(*parts[:count]).resolve()}
     if count == len(parts):
-        return root, list(_walked(root, seen))
+        return root, list(walk(root, seen))
     matches = [Path(path) for path in glob(str(Path(escape(str(root)), *parts[count:])), recursive=True)]
-    files = (file for path in sorted(matches, key=natural_key) for file in _walked(path, seen))
+    files = (file for path in sorted(matches, key=natural_key) for file in walk(path, seen))
     outside = (
         path for path in files if folder.resolve() not in path.resolve().parents or folder.resolve() == root.resolve()
     )
     return root, list(dict.fromkeys(outside))
 
 
-def _walked(path: Path, seen: set[Path]) -> Iterator[Path]:
-    """Yield a file, or the files below a folder; each folder once, as links may lead back."""
+def walk(path: Path, seen: set[Path]) -> Iterator[Path]:
+    """Yield a file, or the files below a folder that are not hidden, as people count.
+
+    Each folder comes once, as links may lead back; `seen` holds those that are left out, and grows.
+    """
     if not path.is_dir():
         yield path
     elif (real := path.resolve()) not in seen:
         seen.add(real)
         for inside in sorted(path.iterdir(), key=lambda inside: (inside.is_symlink(), natural_key(inside))):
             if not inside.name.startswith("."):
-                yield from _walked(inside, seen)
+                yield from walk(inside, seen)
 
 
 def natural_key(path: Path) -> list[list[tuple[int, str]]]:

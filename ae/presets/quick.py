@@ -10,7 +10,7 @@ from ae.presets.reference import COLORIZER_AE, PIXEL_MLP
 def on_sample(config: Config) -> Config:
     """Return the same run on the data that comes with the dependencies: no download, no look at test data before the end."""
     data = {"mnist": "sample-digits", "cifar100": "sample-photos"}.get(config.data, config.data)
-    on_data = replace(config, data=data, reference_split=None)
+    on_data = replace(config, data=data, reference_split=None, tile=0, scale=1.0)
     return replace(on_data, train_split="train", validation_split="validation", test_split="test")
 
 

@@ -24,9 +24,14 @@ def summary(config: Config, data: Data) -> str:
     lines.append(f"  {count_values(variables):,} parameters, {trained:,} of them trained")
     splits = (f"{role} on {len(split.images):,} images of {split.name}" for role, split in _roles(data))
     lines.append(f"{data.name} {data.version}: {', '.join(splits)}")
-    if data.validation.noise_id == data.test.noise_id:
+    if _overlap(data.validation, data.test):
         lines.append("Test images choose the epoch, as in the reference: test scores are no independent check.")
     return "\n".join(lines)
+
+
+def _overlap(a: Split, b: Split) -> bool:
+    """Return whether two splits have an image in common."""
+    return a.noise_id == b.noise_id and a.start < b.start + len(b.images) and b.start < a.start + len(a.images)
 
 
 def _roles(data: Data) -> Iterator[tuple[str, Split]]:
