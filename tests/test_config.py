@@ -56,6 +56,9 @@ def test_unknown_schedules_are_named():
         ("clip_norm", 0.0, "clip_norm has to be above 0, and finite, not 0.0"),
         ("warmup_steps", -1, "warmup_steps has to be at least 0, and finite, not -1"),
         ("weight_decay", float("nan"), "weight_decay has to be at least 0, and finite, not nan"),
+        ("tile", -1, "tile has to be at least 0"),
+        ("scale", 0.0, "scale has to be above 0, and at most 1, not 0.0"),
+        ("scale", 1.5, "scale has to be above 0, and at most 1, not 1.5"),
         ("weight_decay", 0.1, "weight_decay is for optimizer='adamw', not 'keras_adam'"),
         ("ema_decay", 1.0, "ema_decay has to be at least 0 and below 1"),
     ],
@@ -107,7 +110,16 @@ def test_configurations_of_earlier_versions_are_read():
     config = preset("unet_denoiser", ema_decay=0.9, reference_split=None)
     values = config.to_dict()
     former = {"average": values.pop("ema_decay"), "fresh": values.pop("new_noise_each_epoch")}
-    for name in ("reference_split", "optimizer", "warmup_steps", "weight_decay", "clip_norm", "precision"):
+    for name in (
+        "reference_split",
+        "tile",
+        "scale",
+        "optimizer",
+        "warmup_steps",
+        "weight_decay",
+        "clip_norm",
+        "precision",
+    ):
         del values[name]
     assert from_dict(values | former) == config
 

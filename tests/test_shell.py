@@ -255,7 +255,7 @@ def test_a_run_says_what_was_asked_for(call, tmp_path, own):
     said = json.loads((tmp_path / "run/config.json").read_text())
     assert said == config_of(own, "--limit", "16").to_dict() | {
         "model": {"class": "Own", "width": 2},
-        "task": {"class": "Darker", "sigma": 0.3, "least_sigma": None, "gray": False, "light": 0.25},
+        "task": config_of(own).to_dict()["task"] | {"light": 0.25},
         "batch_size": 8,
     }
     refused(call("train.py", own, "--limit", "16", "--out", "run", "--resume", status=2), "model is", "light")

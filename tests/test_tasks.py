@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ae.color import luma
+from ae.errors import InputError
 from ae.score.evaluate import examples, noise_key
 from ae.tasks import Colorize, Denoise, DenoiseByCrossEntropy
 
@@ -72,6 +73,46 @@ def test_images_are_shifted_in_every_direction():
     found = {place: np.isclose(targets, image, atol=1e-6).all((1, 2, 3)) for place, image in places.items()}
     assert (sum(found.values()) == 1).all()
     assert all(15 < hits.sum() < 60 for hits in found.values())
+
+
+@pytest.mark.parametrize("task", [Denoise, Colorize])
+def test_crops_and_turns_are_pieces_of_the_image_all_equally_often(task):
+    images = np.random.default_rng(0).integers(0, 256, (400, 5, 4, 3), np.uint8)
+    _, targets = examples(task(crop=3, mirrored=True, turned=True), jax.random.key(0), images, jnp.arange(400))
+    assert targets.shape == (400, 3, 3, 3)
+    counts = []
+    for y, x in np.ndindex(3, 2):
+        piece = images[:, y : y + 3, x : x + 3] / 255
+        for mirrored in (piece, piece[:, :, ::-1]):
+            for quarters in range(4):
+                turned = np.rot90(mirrored, quarters, axes=(1, 2))
+                counts.append(np.isclose(targets, turned, atol=1e-6).all((1, 2, 3)).sum())
+    assert sum(counts) == 400
+    assert min(counts) > 0
+    assert max(counts) < 25  # 8.3 on average
+
+
+def test_crops_are_drawn_from_the_key_alone():
+    image, task = jax.random.uniform(jax.random.key(1), (9, 9, 3)), Denoise(crop=4, turned=True, gray=True)
+    once, again, other = (task(jax.random.key(key), image) for key in (0, 0, 1))
+    assert jnp.array_equal(once[0], again[0])
+    assert not jnp.array_equal(once[1], other[1])
+    np.testing.assert_allclose(jax.jit(task)(jax.random.key(0), image)[1], once[1], atol=1e-6)
+    assert once[1].shape == (4, 4, 1)
+
+
+def test_the_noise_does_not_depend_on_the_mirror():
+    image = jnp.full((4, 4, 1), 0.5)
+    assert jnp.array_equal(Denoise()(jax.random.key(3), image)[0], Denoise(mirrored=True)(jax.random.key(3), image)[0])
+
+
+def test_crops_and_turns_that_cannot_be_are_refused():
+    with pytest.raises(InputError, match="crop has to be at least 0, not -1"):
+        Denoise(crop=-1)
+    with pytest.raises(InputError, match="crop=5 is more than the images have: 4x6"):
+        Colorize(crop=5)(jax.random.key(0), jnp.zeros((4, 6, 3)))
+    with pytest.raises(InputError, match="have to be square, not 4x6: name a crop"):
+        Denoise(turned=True)(jax.random.key(0), jnp.zeros((4, 6, 3)))
 
 
 def test_cross_entropy_is_keras_binary_cross_entropy():

@@ -17,7 +17,7 @@ from ae.errors import InputError
 
 __all__ = ["Data", "Split", "choose_splits", "load_data"]
 
-SPLITS = ("train_split", "validation_split", "test_split", "reference_split")
+SPLITS = ("train_split", "validation_split", "test_split")
 
 
 def load_data(config: Config, *, data_dir: str | Path | None = None, resident_bytes: int = 2 * 2**30) -> Data:
@@ -46,19 +46,22 @@ def load_data(config: Config, *, data_dir: str | Path | None = None, resident_by
 
 
 def choose_splits(config: Config, preset: Config, *, data_dir: str | Path | None = None) -> Config:
-    """Return the configuration with splits that its photographs have, where it has those of a preset on other data.
+    """Return the configuration with splits that its photographs have, where it has all those of a preset on other data.
 
     Where they come in several splits, it has these. Parts that are missing are taken from the training split, by
     photograph: a tenth for validation, another for the test.
     """
-    is_changed = any(getattr(config, split) != getattr(preset, split) for split in SPLITS)
-    if config.data in (preset.data, *SAMPLES) or is_changed:
+    if config.data in (preset.data, *SAMPLES):
         return config
     place = _place(config.data, data_dir)
     if isinstance(place, str) or (isinstance(place, Prepared) and place.shape and not config.tile):
         return config
+    if config.reference_split == preset.reference_split:
+        config = replace(config, reference_split=None)
+    if any(getattr(config, split) != getattr(preset, split) for split in SPLITS):
+        return config
     train, validation, test = _splits_of(set(place.splits if isinstance(place, Prepared) else split_folder(place)))
-    return replace(config, train_split=train, validation_split=validation, test_split=test, reference_split=None)
+    return replace(config, train_split=train, validation_split=validation, test_split=test)
 
 
 def _splits_of(names: set[str]) -> tuple[str, str, str]:
@@ -99,10 +102,10 @@ def _check_whole(name: str, cut: Cut) -> None:
 def _photographs(folder: Path, config: Config, used: set[str], cut: Cut) -> tuple[str, dict[str, Stored]]:
     """Return a checksum of all photographs of a folder as its version, and source splits."""
     found = split_folder(folder)
+    for spec in (config.train_split, config.validation_split):
+        check_trainable(folder, found.get(source_of(spec), []))
     if missing := used - found.keys():
         raise InputError(f"there is no split {min(missing)!r} in {folder}; there are {', '.join(found)}")
-    for spec in (config.train_split, config.validation_split):
-        check_trainable(folder, found[source_of(spec)])
     sources = {}
     for source in sorted(used):
         paths, label = found[source], f"{folder.resolve().name}-{source}"
