@@ -59,13 +59,14 @@ def score_split(
 ) -> None:
     """Print the scores of a model and of its task's baselines on a split, and write them where `out` says."""
     from ae import load_data, measure, on_sample, override, predictor
+    from ae.data import choose_splits
     from ae.report.tables import scores_table
     from ae.runtime.files import write_text
     from ae.score.baselines import fitted_baselines
 
     config, variables, result = trained
     asked = on_sample(config) if data == "sample" else override(config, data=data or config.data)
-    loaded = load_data(asked, data_dir=data_dir)
+    loaded = load_data(choose_splits(asked, config, data_dir=data_dir), data_dir=data_dir)
     images = getattr(loaded, split)
     print(f"{model}: {config.name}, after {result['epochs']} epochs; {loaded.name} {images.name}")
 
