@@ -75,7 +75,7 @@ def varied(
 
 @dataclass(frozen=True)
 class Denoise(Task):
-    """Denoising of Gaussian noise: clip(image + sigma * N(0, 1), 0, 1) -> image."""
+    """Denoising of Gaussian noise: image + sigma * N(0, 1), cut to [0, 1] unless it is not `clipped` -> image."""
 
     sigma: float = 0.3  # standard deviation of the noise, for images in [0, 1]
     least_sigma: float | None = None  # of noise whose level is drawn for each image, evenly from here to `sigma`
@@ -83,6 +83,7 @@ class Denoise(Task):
     crop: int = 0  # side of a square that is cut from each image at a random place; 0: images stay whole
     mirrored: bool = False  # left and right exchanged in half of the images, by chance
     turned: bool = False  # by 0 to 3 quarter turns, by chance
+    clipped: bool = True  # noisy pixels are cut to [0, 1]; benchmarks of denoising leave them as they are
 
     labels: ClassVar = ("noisy", "clean", "denoised")
     traced_fields: ClassVar = ("sigma", "least_sigma")
@@ -102,7 +103,8 @@ class Denoise(Task):
         if self.least_sigma is not None:
             key, level_key = jax.random.split(key)
             sigma = jax.random.uniform(level_key, (), image.dtype, self.least_sigma, self.sigma)
-        return jnp.clip(image + sigma * jax.random.normal(key, image.shape, image.dtype), 0, 1), image
+        noisy = image + sigma * jax.random.normal(key, image.shape, image.dtype)
+        return jnp.clip(noisy, 0, 1) if self.clipped else noisy, image
 
     def accuracy(self, output: jax.Array, target: jax.Array) -> jax.Array:
         """Compute the binary accuracy of each image: [B, H, W, C] twice -> [B]."""

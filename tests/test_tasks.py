@@ -20,6 +20,14 @@ def test_noise_has_the_asked_deviation_and_is_clipped():
     assert float(noisy.max()) == 1
 
 
+def test_noise_that_is_not_clipped_leaves_the_range():
+    image, key = jnp.zeros((200, 200, 1)), jax.random.key(0)
+    noisy, _ = Denoise(0.3, clipped=False)(key, image)
+    assert float(noisy.mean()) == pytest.approx(0, abs=0.005)
+    assert float(noisy.std()) == pytest.approx(0.3, rel=0.01)
+    assert jnp.array_equal(jnp.clip(noisy, 0, 1), Denoise(0.3)(key, image)[0])
+
+
 def test_gray_is_bt601_luma():
     rgb = jnp.array([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 1.0, 1.0]]])
     gray, target = Colorize()(jax.random.key(0), rgb)
