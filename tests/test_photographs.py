@@ -259,7 +259,7 @@ def test_resident_and_streamed_tiles_train_alike(folder):
     same_losses(config, resident, streamed)
 
 
-@pytest.mark.parametrize("place", ["photos", "bsds500"])
+@pytest.mark.parametrize("place", ["photos", pytest.param("bsds500", marks=pytest.mark.slow)])
 def test_the_guides_commands_train_on_photographs(tmp_path, call, monkeypatch, place):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     (tmp_path / place).mkdir()
