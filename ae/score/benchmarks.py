@@ -9,15 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from ae.color import luma
+from ae.data.sets import BENCHMARKS, REAL_NOISE
 from ae.errors import InputError
 from ae.media.images import read_image
 from ae.restore.denoise import noise_level
 from ae.score.images import Pair, add_noise, in_8_bits
 
-GRAY = ("set12", "bsd68")
-COLOUR = ("cbsd68", "kodak24", "mcmaster")
-REAL_NOISE = ("polyu",)  # in colour
-BENCHMARKS = (*GRAY, *COLOUR, *REAL_NOISE)
 PUBLISHED = Path(__file__).with_name("published.json")
 
 

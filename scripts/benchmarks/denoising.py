@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from benchmarks.workers import Worker
 
-from ae.data.sets import SOURCES
+from ae.data.sets import BENCHMARKS, GRAY_BENCHMARKS, REAL_NOISE, SOURCES
 from ae.errors import InputError
 from ae.report.markdown import Table, tabulate
 from ae.restore.denoise import Denoiser
@@ -69,20 +69,20 @@ def color_space(name: str, trained: Pretrained) -> str:
     if not isinstance(trained.config.task, Denoise):
         raise InputError(f"{model} is a model for another task than noise, which the benchmarks are for")
     if trained.input_shape[2] == 1:
-        return "gray" if name in benchmarks.GRAY else "Y"
-    if name in benchmarks.GRAY:
-        raise InputError(f"{model} is a model for images in colour, {name} is gray: choose {others(benchmarks.GRAY)}")
+        return "gray" if name in GRAY_BENCHMARKS else "Y"
+    if name in GRAY_BENCHMARKS:
+        raise InputError(f"{model} is a model for images in colour, {name} is gray: choose {others(GRAY_BENCHMARKS)}")
     return "RGB"
 
 
 def others(names: Sequence[str]) -> str:
     """Return the benchmarks that are not named, as a text."""
-    return ", ".join(name for name in benchmarks.BENCHMARKS if name not in names)
+    return ", ".join(name for name in BENCHMARKS if name not in names)
 
 
 def noise_levels(name: str, sigmas: Sequence[float]) -> Sequence[float | None]:
     """Return the levels to score at, of 255; None for a benchmark that has its own noise."""
-    if name in benchmarks.REAL_NOISE:
+    if name in REAL_NOISE:
         if sigmas:
             raise InputError(f"--sigma is for noise that is made; the photographs of {name} have their own")
         return [None]
@@ -141,6 +141,6 @@ def title(name: str, space: str, count: int) -> str:
     """Return the title of a table: what was scored, and how."""
     images = {"gray": "gray images", "RGB": "images in RGB", "Y": "images as luma (Y)"}[space]
     noise = f"Gaussian noise of sigma by column (of 255), not clipped, seed {SEED}"
-    if name in benchmarks.REAL_NOISE:
+    if name in REAL_NOISE:
         noise = "real noise, whose level is estimated for the methods that need one"
     return f"{SOURCES[name].title}, {count} {images}: {noise}. PSNR in dB and SSIM, means over the images."
