@@ -36,6 +36,11 @@ class Task:
         """Make one example: clean image [H, W, C] -> (input, target). All randomness comes from `key`."""
         raise NotImplementedError
 
+    def input_shape(self, image: tuple[int, ...]) -> tuple[int, ...]:
+        """Return [H, W, C] of the inputs that images [H, W, C] give; computes nothing."""
+        inputs, _ = jax.eval_shape(self, jax.random.key(0), jax.ShapeDtypeStruct(image, jnp.float32))
+        return inputs.shape
+
     def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
         """Compute the loss of each image: [B, H, W, C] twice -> [B]. Mean squared error unless a task says otherwise."""
         return metrics.mse(output, target)

@@ -157,6 +157,17 @@ def test_rows_of_steps_are_logged_beside_those_of_epochs(tiny, data, tmp_path, m
     assert {path.name for path in (tmp_path / "run/tensorboard/steps").iterdir()}
 
 
+def test_the_share_of_the_peak_is_of_the_crops_that_are_trained_on(tiny, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(log, "LOG_SECONDS", 0)
+    monkeypatch.setattr(epoch, "MOST_STEPS", 1)
+    monkeypatch.setattr(progress, "paced", cut_in_single_steps)
+    fit(replace(tiny, epochs=1, train_task=Denoise(0.3, crop=6)), data, out=tmp_path / "run")
+    _, (row, *_) = rows_of(tmp_path / "run/history.csv")
+    products = 36 * 9 * (4 + 4)  # two convolutions on 6x6 pixels
+    share = float(row["images_per_second"]) * 6 * products / peak_flops("float32", "default")
+    assert float(row["share_of_peak"]) == pytest.approx(share)
+
+
 @pytest.mark.usefixtures("ctrl_c", "blocks_of_one_step")
 def test_rows_of_steps_come_back_once_after_an_interrupt(tiny, data, tmp_path, monkeypatch):
     """Those after the last checkpoint are trained and logged again."""

@@ -9,9 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
 from ae.config import DEFAULTS, Config, renamed
 from ae.data import Data
 from ae.errors import InputError
@@ -22,7 +19,7 @@ from ae.report.reference import reported
 from ae.runtime import devices
 from ae.runtime.files import atomic_write, read_json, write_text
 from ae.score.baselines import fitted_baselines
-from ae.score.evaluate import examples, measure, predictor
+from ae.score.evaluate import measure, predictor
 from ae.score.flops import count_values, multiply_adds
 from ae.score.pictures import pictures
 from ae.train.early_stopping import EarlyStop, History
@@ -46,7 +43,7 @@ def result(config: Config, data: Data, state: TrainState, history: History, *, c
         "data": {"name": data.name, "version": data.version, "train_images": len(data.train.images)},
         "parameters": everything,
         "trained_parameters": count_values(state.params),
-        "multiply_adds": multiply_adds(config.model, example_input(config, data).shape[1:]),
+        "multiply_adds": multiply_adds(config.model, config.task.input_shape(data.train.images.shape[1:])),
         "seeds": [config.seed],
         "epochs": len(history),
         "stopped_early": stop.stop,
@@ -86,11 +83,6 @@ def baseline_reports(config: Config, data: Data) -> dict[str, dict[str, Any]]:
         if isinstance(variables, dict):
             reports[name]["fitted"] = variables
     return reports
-
-
-def example_input(config: Config, data: Data) -> jax.Array:
-    """Return one input of the model, [1, H, W, C]."""
-    return examples(config.task, jax.random.key(0), jnp.asarray(data.train.images[:1]), jnp.arange(1))[0]
 
 
 def finish(

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from ae.config import Config
 from ae.data import Data, Split
-from ae.report.result import example_input
 from ae.report.tables import describe_model
 from ae.score.flops import calls_of_layers, count_values
 
@@ -14,11 +13,11 @@ def summary(config: Config, data: Data) -> str:
 
     Parameters count BatchNorm's statistics, as Keras does.
     """
-    inputs = example_input(config, data)
+    inputs = config.task.input_shape(data.train.images.shape[1:])
     variables, calls = calls_of_layers(config.model, inputs)
     layers = [(layer.path[0], getattr(output, "shape", ())[1:]) for layer, _, output in calls if len(layer.path) == 1]
     sizes = {name: count_values([tree.get(name, {}) for tree in variables.values()]) for name, _ in layers}
-    lines = [f"{config.name}: {describe_model(config.to_dict())}", f"  {'input':<18}{inputs.shape[1:]}"]
+    lines = [f"{config.name}: {describe_model(config.to_dict())}", f"  {'input':<18}{inputs}"]
     lines += [f"  {name:<18}{shape!s:<16}{sizes[name]:>12,}" for name, shape in layers]
     trained = count_values(variables["params"])
     lines.append(f"  {count_values(variables):,} parameters, {trained:,} of them trained")

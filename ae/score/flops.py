@@ -7,9 +7,9 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
-from ae.layers.conv import Conv, ConvTranspose, xla_convolutions
+from ae.layers.conv import Conv, ConvTranspose
+from ae.models.apply import variable_shapes
 
 TRANSPOSED = (ConvTranspose, nn.ConvTranspose)
 MULTIPLYING = (*TRANSPOSED, Conv, nn.Conv, nn.Dense)
@@ -29,7 +29,7 @@ def multiply_adds_by_layer(model: nn.Module, shape: tuple[int, ...]) -> list[int
     """Return `multiply_adds` of each convolution and dense layer, in the order of their calls."""
     if getattr(model, "pixel_levels", None):  # which computes each value once for a whole batch
         model = model.clone(pixel_levels=None)
-    variables, calls = calls_of_layers(model, jnp.zeros((1, *shape)))
+    variables, calls = calls_of_layers(model, shape)
     products = []
     for layer, inputs, output in calls:
         if isinstance(layer, MULTIPLYING):
@@ -39,8 +39,10 @@ def multiply_adds_by_layer(model: nn.Module, shape: tuple[int, ...]) -> list[int
     return products
 
 
-def calls_of_layers(model: nn.Module, x: jax.Array) -> tuple[Any, list[tuple[nn.Module, tuple[Any, ...], Any]]]:
-    """Return a model's variables and the calls of its layers: (layer, inputs, output).
+def calls_of_layers(
+    model: nn.Module, shape: tuple[int, ...]
+) -> tuple[Any, list[tuple[nn.Module, tuple[Any, ...], Any]]]:
+    """Return a model's variables and the calls of its layers for an input [H, W, C]: (layer, inputs, output).
 
     Arrays are shapes and types only; nothing is computed.
     """
@@ -52,8 +54,8 @@ def calls_of_layers(model: nn.Module, x: jax.Array) -> tuple[Any, list[tuple[nn.
             calls.append((context.module, args, output))
         return output
 
-    with xla_convolutions(), nn.intercept_methods(record):
-        return jax.eval_shape(model.init, jax.random.key(0), x), calls
+    with nn.intercept_methods(record):
+        return variable_shapes(model, shape), calls
 
 
 def training_flops(model: nn.Module, shape: tuple[int, ...], batch_size: int) -> float:

@@ -81,9 +81,7 @@ def _train_resident(config, size, state, images, epoch):
 
 def _steps_of_block(config, size, images) -> int:
     """How many steps a compiled block may have: so few that a CPU takes less than a second."""
-    image = jax.ShapeDtypeStruct(images.shape[1:], jnp.float32)
-    inputs, _ = jax.eval_shape(config.training_task, jax.random.key(0), image)
-    flops = training_flops(config.model, inputs.shape, size)
+    flops = training_flops(config.model, config.training_task.input_shape(images.shape[1:]), size)
     return int(min(max(1, BLOCK_FLOPS / flops), MOST_STEPS)) if flops else 1
 
 

@@ -56,13 +56,14 @@ class Meter:
 
 
 def step_row(
-    config: Config, shape: tuple[int, ...], state: TrainState, diagnostics: Mapping[str, jax.Array], speed: float
+    config: Config, image_shape: tuple[int, ...], state: TrainState, diagnostics: Mapping[str, jax.Array], speed: float
 ) -> dict[str, Any]:
-    """Return the row of a step, for a model of inputs [H, W, C] that trains on `speed` images a second, epoch apart.
+    """Return the row of a step on images [H, W, C], of which `speed` a second are trained on, epoch apart.
 
     The share of the peak is of products by the direct algorithm; None where they or the peak are not known.
     """
-    flops = training_flops(config.model, shape, config.batch_size) / config.batch_size
+    inputs = config.training_task.input_shape(image_shape)
+    flops = training_flops(config.model, inputs, config.batch_size) / config.batch_size
     peak = peak_flops(config.dtype, config.precision)
     return {
         "step": int(state.step),

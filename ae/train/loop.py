@@ -25,7 +25,7 @@ from ae.restore.load import read_config, read_result
 from ae.restore.weights import Pretrained
 from ae.runtime import devices, progress
 from ae.runtime.interrupts import deferred_interrupts
-from ae.score.evaluate import evaluate, examples, predictor
+from ae.score.evaluate import evaluate, predictor
 from ae.score.pictures import pictures
 from ae.train.early_stopping import EarlyStop, History
 from ae.train.epoch import train_epoch
@@ -49,8 +49,7 @@ def fit(
     if out is None:
         with tempfile.TemporaryDirectory() as folder:
             return fit(config, data, out=folder)
-    inputs, _ = jax.eval_shape(partial(examples, config.task), jax.random.key(0), data.train.images[:1], jnp.arange(1))
-    with Run(Path(out), config, inputs.shape[1:], resume=resume) as run:
+    with Run(Path(out), config, data.train.images.shape[1:], resume=resume) as run:
         state, history = run.restore(create_state(config, data))
         train, predict = on_devices(data.train), predictor(config)
         if profile:

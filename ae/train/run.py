@@ -83,12 +83,12 @@ def _check_record(path: Path, config: Config, record: dict[str, Any]) -> None:
 class Run:
     """A run directory that is being written, as a context manager. Raises InputError where that cannot be.
 
-    `input_shape`: [H, W, C] of what the model sees. Of several processes the first writes; the others know of the directory
+    `image_shape`: [H, W, C] of the training images. Of several processes the first writes; the others know of the directory
     what it tells them.
     """
 
-    def __init__(self, path: Path, config: Config, input_shape: tuple[int, ...], *, resume: bool) -> None:
-        self.path, self._config, self._input_shape = path, config, input_shape
+    def __init__(self, path: Path, config: Config, image_shape: tuple[int, ...], *, resume: bool) -> None:
+        self.path, self._config, self._image_shape = path, config, image_shape
         self._checkpoints = self._open(resume) if devices.is_first() else None
         self._tensorboard = TensorBoard(path / "tensorboard", config)
         self._meter, self._rows = log.Meter(), log.Rows()
@@ -172,7 +172,8 @@ class Run:
 
     def _write_weights(self, variables: dict[str, Any], history: History) -> None:
         *before, last = (row["val_loss"] for row in history)
-        result = {"preset": self._config.name, "epochs": len(history), "input_shape": list(self._input_shape)}
+        inputs = self._config.task.input_shape(self._image_shape)
+        result = {"preset": self._config.name, "epochs": len(history), "input_shape": list(inputs)}
         names: list[Checkpoint] = ["last", "best"] if all(last < loss for loss in before) else ["last"]
         with self._naming_errors("weights"):
             for name in names:
@@ -183,7 +184,7 @@ class Run:
         self._meter.update(int(state.sums["count"]))
         if not self._checkpoints or not self._meter.row_is_due:
             return
-        values = log.step_row(self._config, self._input_shape, state, diagnostics, self._meter.restart())
+        values = log.step_row(self._config, self._image_shape, state, diagnostics, self._meter.restart())
         row = {"epoch": len(history) + 1, **values}
         self._rows = (*self._rows, row)
         self._write_history(history)

@@ -103,7 +103,7 @@ def check_clip(file: Any, clip: Clip, writer: Any) -> Iterator[Check]:
     ends = (
         last + duration - first,
         contents.end - shown,
-    )  # where the last frame ends, not every container and source says
+    )  # not every container and source says where the last frame ends
     passed = abs(ends[0] - ends[1]) <= max(contents.tick, duration, contents.last)
     yield Check("duration", format_time(ends[0]), format_time(ends[1]), passed)
     for index, (name, unit, expected) in writer.expected.items():
