@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from ae import metrics
+from ae.camera import camera_noise, jpeg
 from ae.color import colourfulness, luma
 from ae.errors import InputError
 from ae.runtime.pytrees import register_settings
@@ -133,6 +134,50 @@ class DenoiseByCrossEntropy(Denoise):
 
 
 CLOSEST = 1e-7  # to 0 and 1, for logarithms
+
+
+@dataclass(frozen=True)
+class DenoisePhotograph(Task):
+    """Denoising of what cameras add (see `ae.camera`), RGB [H, W, 3] -> the photograph without it.
+
+    Some images stay as they are, and are to be left alone.
+    """
+
+    sigma: float = 0.1  # standard deviation of the noise at middle gray, at most; most images have far less
+    untouched: float = 0.1  # share of images without noise and JPEG
+    compressed: float = 0.6  # share of the others that JPEG has compressed, after the noise
+    least_quality: float = 60.0  # of JPEG, up to 100
+    crop: int = 0  # side of a square that is cut from each image at a random place; 0: images stay whole
+    mirrored: bool = False  # left and right exchanged in half of the images, by chance
+    turned: bool = False  # by 0 to 3 quarter turns, by chance
+
+    labels: ClassVar = ("noisy", "clean", "denoised")
+    traced_fields: ClassVar = ("sigma", "untouched", "compressed", "least_quality")
+    accuracy_name: ClassVar = "binary accuracy"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.sigma < inf:
+            raise InputError(f"sigma has to be at least 0, and finite, not {self.sigma}")
+        for name in ("untouched", "compressed"):
+            if not 0 <= (share := getattr(self, name)) <= 1:
+                raise InputError(f"{name} has to be from 0 to 1, not {share}")
+        if not 1 <= self.least_quality <= 100:
+            raise InputError(f"least_quality has to be from 1 to 100, not {self.least_quality}")
+        _check_crop(self.crop)
+
+    def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
+        image = varied(jax.random.fold_in(key, 1), image, crop=self.crop, mirrored=self.mirrored, turned=self.turned)
+        noise_key, level_key, quality_key, halved_key, chance_key = jax.random.split(key, 5)
+        level = self.sigma * jax.random.uniform(level_key) ** 2
+        noisy = jnp.clip(camera_noise(noise_key, image, level), 0, 1)
+        quality = jax.random.uniform(quality_key, minval=self.least_quality, maxval=100.0)
+        coded = jpeg(noisy, quality, halved=jax.random.bernoulli(halved_key))
+        touched, compressed = jax.random.uniform(chance_key, (2,)) >= jnp.array([self.untouched, 1 - self.compressed])
+        return jnp.where(touched, jnp.where(compressed, coded, noisy), image), image
+
+    def accuracy(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        """Compute the binary accuracy of each image: [B, H, W, C] twice -> [B]."""
+        return metrics.binary_accuracy(output, target)
 
 
 @dataclass(frozen=True)

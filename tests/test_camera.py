@@ -1,0 +1,87 @@
+"""What a camera adds: noise that grows with light and spreads, and JPEG."""
+
+import io
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data as photographs
+
+from ae.camera import camera_noise, jpeg, spread
+from ae.errors import InputError
+from ae.tasks import DenoisePhotograph
+
+KEYS = jax.random.split(jax.random.key(0), 200)
+
+
+def residual(value: float, sigma: float = 0.05) -> jax.Array:
+    image = jnp.full((32, 32, 3), value)
+    return jax.vmap(lambda key: camera_noise(key, image, sigma))(KEYS) - value
+
+
+def test_noise_has_about_the_asked_deviation_and_grows_with_light():
+    dark, middle, light = (float(jnp.sqrt(jnp.square(residual(value)).mean())) for value in (0.05, 0.5, 0.95))
+    assert middle == pytest.approx(0.05, rel=0.35)  # gains of channels are drawn
+    assert dark < 0.85 * middle < middle < 0.9 * light
+
+
+def test_channels_differ_and_share_noise():
+    noise = np.asarray(residual(0.5))
+    levels = noise.std(axis=(1, 2))
+    assert np.median(levels.max(axis=1) / levels.min(axis=1)) > 1.3
+    shared = [abs(np.corrcoef(part[..., 0].ravel(), part[..., 1].ravel())[0, 1]) for part in noise]
+    assert np.median(shared) > 0.2
+
+
+def test_spreading_keeps_the_deviation_and_joins_neighbours():
+    noise = jax.random.normal(jax.random.key(0), (128, 128, 3))
+    for width, least, most in ((0.0, -0.02, 0.02), (0.7, 0.4, 0.7), (1.5, 0.8, 0.95)):
+        wide = np.asarray(spread(noise, width))
+        assert wide.std() == pytest.approx(1, rel=0.05)
+        assert least < np.corrcoef(wide[:, 1:].ravel(), wide[:, :-1].ravel())[0, 1] < most
+
+
+@pytest.mark.parametrize("quality", [20, 60, 90, 100])
+@pytest.mark.parametrize("halved", [False, True])
+def test_jpeg_is_that_of_pillow(quality, halved):
+    image = photographs.astronaut()[:256, :256]
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "jpeg", quality=quality, subsampling=2 if halved else 0)
+    theirs = np.asarray(Image.open(file), float) / 255
+    ours = np.asarray(jpeg(jnp.float32(image) / 255, float(quality), halved=halved))
+    lost, apart = np.sqrt(np.square(theirs - image / 255).mean()), np.sqrt(np.square(theirs - ours).mean())
+    assert apart < (0.6 if halved else 0.25) * lost + 0.003  # Pillow smooths chroma that it enlarges
+
+
+def test_jpeg_of_other_sizes_is_refused():
+    with pytest.raises(InputError, match="multiples of 16, got \\(24, 32, 3\\)"):
+        jpeg(jnp.zeros((24, 32, 3)), 90.0)
+
+
+def test_some_photographs_stay_as_they_are_and_all_are_in_range():
+    image = jnp.asarray(photographs.astronaut()[:64, :64], jnp.float32) / 255
+    inputs, targets = jax.vmap(DenoisePhotograph(untouched=0.3), (0, None))(KEYS, image)
+    assert 0 <= float(inputs.min()) < float(inputs.max()) <= 1
+    assert jnp.array_equal(targets, jnp.broadcast_to(image, targets.shape))
+    assert 40 <= int((inputs == targets).all((1, 2, 3)).sum()) <= 80
+    noise_alone, _ = jax.vmap(DenoisePhotograph(untouched=0.0, compressed=0.0), (0, None))(KEYS, image)
+    errors = jnp.sqrt(jnp.square(noise_alone - image).mean((1, 2, 3)))
+    assert float(jnp.median(errors)) < 0.04
+    assert 0.05 < float(errors.max()) < 0.3
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"sigma": -0.1}, "sigma has to be at least 0"),
+        ({"untouched": 1.5}, "untouched has to be from 0 to 1"),
+        ({"compressed": -1.0}, "compressed has to be from 0 to 1"),
+        ({"least_quality": 0.0}, "least_quality has to be from 1 to 100"),
+        ({"crop": -1}, "crop has to be at least 0"),
+    ],
+)
+def test_impossible_settings_are_refused(settings, said):
+    with pytest.raises(InputError, match=said):
+        DenoisePhotograph(**settings)
