@@ -138,18 +138,17 @@ def test_a_failed_write_leaves_the_earlier_file(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("reach", "multiple"), [(0, 1), (24, 4), (52, 8), (108, 16)])
-def test_tiles_cover_everything_and_what_is_kept_sees_no_edge(reach, multiple):
-    for length in (multiple, 256, 320 + multiple, 1600):
-        parts = tiles(length, reach, multiple)
-        kept = np.full(length, -1)
-        for number, (part, inner) in enumerate(parts):
-            kept[part][inner] = number
-            assert part.start % multiple == part.stop % multiple == 0
-        for number, (part, _) in enumerate(parts):
-            (rows,) = np.nonzero(kept == number)
-            assert rows.min() >= part.start + reach * (part.start > 0)
-            assert rows.max() < part.stop - reach * (part.stop < length)
-        assert (kept >= 0).all()
+def test_tiles_cover_everything_once_and_what_is_kept_sees_no_edge(reach, multiple):
+    for length in (1, multiple, 255, 320 + multiple, 1600):
+        kept = np.zeros(length, int)
+        spans = tiles(length, reach, multiple)
+        for seen, inner in spans:
+            kept[inner] += 1
+            assert seen.start % multiple == seen.stop % multiple == 0
+            assert inner.start - seen.start >= reach * (seen.start > 0)
+            assert seen.stop - inner.stop >= reach * (seen.stop < length)
+        assert (kept == 1).all()
+        assert len({span.size for span in spans}) == 1
 
 
 def random_model(model):

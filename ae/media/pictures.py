@@ -45,8 +45,7 @@ def denoise_picture(
     picture: Picture, denoiser: Denoiser, *, sigma: float | None = None, strength: float = 1.0
 ) -> Picture:
     """Return the picture with less noise in each of its frames, and a remark on how much there was; alpha stays."""
-    values = picture.pixels.astype(np.float32) / picture.max_value
-    frames = [denoiser.denoise(frame, sigma=sigma, strength=strength) for frame in values]
+    frames = [denoiser.denoise(frame, sigma=sigma, strength=strength) for frame in picture.pixels]
     remark = ", ".join(
         f"{what} {255 * np.mean(levels):.1f} of 255"
         for what, levels in (
@@ -55,8 +54,8 @@ def denoise_picture(
         )
         if levels
     )
-    clean = with_pixels(picture, np.stack([frame.image for frame in frames]))
-    return replace(clean, remarks=(*clean.remarks, remark))
+    pixels = np.stack([frame.image for frame in frames]) if len(frames) > 1 else frames[0].image[None]  # no copy
+    return replace(picture, pixels=pixels, remarks=(*picture.remarks, remark))
 
 
 def change_image(

@@ -1,8 +1,9 @@
-"""Noise taken from images of any size, in tiles."""
+"""Noise taken from images of any size, tile by tile: beside the image and the result, memory holds one tile."""
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -10,16 +11,20 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ae.errors import InputError
-from ae.restore.weights import Pretrained, in_range
+from ae.restore.weights import Pretrained, check_range
+from ae.tasks import Denoise
 
 STRIDE = 208  # rows and columns, about, that are kept of a tile
+SAMPLE = 256  # rows and columns of the squares by which the noise of an image is known
+MOST_SAMPLES = 16  # squares and tiles, about, by which noise, and what a model would take, are known
 
 
 def noise_level(gray: np.ndarray) -> float:
     """Return the standard deviation of Gaussian noise in an image [H, W] in [0, 1], from the median of its finest wavelets.
 
-    0 for images of one value. Too low where noise was cut at black and white, as it is around digits. From Donoho and
-    Johnstone, "Ideal spatial adaptation by wavelet shrinkage" (1994).
+    0 for images of one value. Too low where noise was cut at black and white, as it is around digits, and where it spreads
+    over neighbours, as in most photographs. From Donoho and Johnstone, "Ideal spatial adaptation by wavelet shrinkage"
+    (1994).
     """
     from skimage.restoration import estimate_sigma
 
@@ -31,11 +36,17 @@ def noise_level(gray: np.ndarray) -> float:
 class Denoised(NamedTuple):
     """An image without its noise, and how much that was."""
 
-    image: np.ndarray  # of the shape that was given, in [0, 1]
-    sigma: (
-        float | None
-    )  # standard deviation of the noise, given or estimated; None: the model takes one level to be there
+    image: np.ndarray  # of the shape that was given; of its dtype, or float32 in [0, 1]
+    sigma: float | None  # standard deviation of the noise, given or estimated; None: the model knows one level alone
     taken: float  # standard deviation of what was taken away
+
+
+class _Tile(NamedTuple):
+    """What is kept of a tile of an image."""
+
+    place: tuple[slice, slice]  # rows and columns in the image
+    noisy: np.ndarray  # float32 [h, w, C]
+    answer: np.ndarray  # the model's, in [0, 1]
 
 
 @dataclass(frozen=True)
@@ -45,47 +56,65 @@ class Denoiser:
     trained: Pretrained
 
     def image(self, noisy: np.ndarray, *, sigma: float | None = None, strength: float = 1.0) -> np.ndarray:
-        """Return an image [H, W] or [H, W, C] in [0, 1] without its noise (see `denoise`)."""
+        """Return an image [H, W] or [H, W, C] without its noise (see `denoise`)."""
         return self.denoise(noisy, sigma=sigma, strength=strength).image
 
     def denoise(self, noisy: np.ndarray, *, sigma: float | None = None, strength: float = 1.0) -> Denoised:
-        """Take the noise from an image [H, W] or [H, W, C] in [0, 1].
+        """Take the noise from an image [H, W] or [H, W, C]: uint8, uint16, or floats in [0, 1].
 
-        `sigma`: the standard deviation of the noise; no more than that is taken away, so that fine detail stays where there
-        is little noise. By default it is estimated, unless the model has learnt from noise of one level, which it takes to
-        be there. `strength`: multiplies what is taken away. Raises InputError for other shapes and ranges, and where the
+        `sigma`: the standard deviation of the noise, of white 1; no more than that is taken away, so that fine detail stays
+        where there is little noise. By default it is estimated, and limits models of Gaussian noise of all levels.
+        `strength`: multiplies what is taken away. Raises InputError for other shapes, dtypes and ranges, and where the
         model takes another size only.
         """
-        given = np.asarray(in_range(noisy, "an image [H, W] or [H, W, C]", ndim=3 if np.ndim(noisy) == 3 else 2))
-        image = given.reshape(*given.shape[:2], -1)
-        together = image.shape[2] if self.trained.input_shape[2] == image.shape[2] else 1
-        parts = [
-            self._denoise(image[..., first : first + together], sigma, strength)
-            for first in range(0, image.shape[2], together)
-        ]
-        clean = np.concatenate([part.image for part in parts], axis=-1).reshape(given.shape)
-        levels = [part.sigma for part in parts if part.sigma is not None]
+        noisy = np.asarray(noisy)
+        if noisy.dtype != np.uint16 or noisy.ndim not in (2, 3):
+            check_range(noisy, "an image [H, W] or [H, W, C]", ndim=3 if noisy.ndim == 3 else 2)
+        image = noisy.reshape(*noisy.shape[:2], -1)
+        clean = np.empty(image.shape, image.dtype if image.dtype.kind == "u" else np.float32)
+        together = image.shape[2] if self._channels == image.shape[2] else 1
+        parts = [slice(first, first + together) for first in range(0, image.shape[2], together)]
+        levels = [self._denoise(image[..., part], clean[..., part], sigma, strength) for part in parts]
+        known = [level for level, _ in levels if level is not None]
         return Denoised(
-            clean, _root_mean_square(levels) if levels else None, _root_mean_square([p.taken for p in parts])
+            clean.reshape(noisy.shape),
+            _root_mean_square(known) if known else None,
+            _root_mean_square([taken for _, taken in levels]),
         )
 
-    def _denoise(self, noisy: np.ndarray, sigma: float | None, strength: float) -> Denoised:
-        """The same for channels [H, W, C] that the model sees together, or for one that it gets as all of its own."""
-        channels = self.trained.input_shape[2]
-        alone = noisy.shape[2] < channels
-        output = self.output(np.repeat(noisy, channels, axis=2) if alone else noisy)
-        taken = noisy - (output.mean(axis=2, keepdims=True) if alone else output)
-        if sigma is None and not self._knows_one_level:
-            sigma = _root_mean_square([noise_level(channel) for channel in np.moveaxis(noisy, -1, 0)])
+    def _denoise(
+        self, noisy: np.ndarray, clean: np.ndarray, sigma: float | None, strength: float
+    ) -> tuple[float | None, float]:
+        """Write channels [H, W, C] that the model sees together without noise; return its level, and what was taken."""
+        sigma, limit = self._level_and_limit(noisy, sigma)
+        share = np.float32(strength * (1 if limit is None else self._share(noisy, limit)))
+        total = 0.0
+        for place, given, answer in self._tiles(noisy):
+            if np.isnan(answer).any():
+                raise InputError("the model's output holds values that are not numbers (NaN): use another model")
+            part = np.clip(given - share * (given - answer), 0, 1)
+            total += float(np.square(part - given, dtype=np.float64).sum())
+            clean[place] = np.round(part * _white(clean.dtype)) if clean.dtype.kind == "u" else part
+        return sigma, float(np.sqrt(total / noisy.size))
+
+    def _level_and_limit(self, noisy: np.ndarray, sigma: float | None) -> tuple[float | None, float | None]:
+        """The level of the noise, as far as it is known, and how much is to be taken at most."""
         if sigma is not None:
-            taken *= np.float32(min(1.0, sigma / max(_root_mean_square(taken), 1e-12)))
-        clean = np.clip(noisy - np.float32(strength) * taken, 0, 1)
-        return Denoised(clean, sigma, _root_mean_square(clean - noisy))
+            return sigma, sigma
+        task = self.trained.config.training_task
+        if isinstance(task, Denoise) and task.least_sigma is None:
+            return None, None
+        level = _estimated_level(noisy)
+        return level, level if isinstance(task, Denoise) else None
+
+    def _share(self, noisy: np.ndarray, limit: float) -> float:
+        """Return what part of what the model would take is no more than the limit."""
+        squares = [np.square(given - answer).mean() for _, given, answer in self._tiles(noisy, MOST_SAMPLES)]
+        return min(1.0, limit / max(float(np.sqrt(np.mean(squares))), 1e-12))
 
     @property
-    def _knows_one_level(self) -> bool:
-        task = self.trained.config.train_task or self.trained.config.task
-        return getattr(task, "least_sigma", None) is None
+    def _channels(self) -> int:
+        return self.trained.input_shape[2]
 
     def output(self, noisy: np.ndarray) -> np.ndarray:
         """Return the model's answer in [0, 1] to an image [H, W, C], float32 of any range: noise may lead out of [0, 1].
@@ -93,35 +122,85 @@ class Denoiser:
         Computed tile by tile where the model says how far it looks (see `ae.models`), else at once. Raises InputError for
         another number of channels than the model's.
         """
-        channels = self.trained.input_shape[2]
-        if noisy.ndim != 3 or noisy.shape[2] != channels:
-            raise InputError(f"expected an image [H, W, {channels}], got {noisy.shape}")
-        model = self.trained.config.model
-        multiple = getattr(model, "multiple", 1)
-        height, width, _ = noisy.shape
-        padded = np.pad(noisy, [(0, -height % multiple), (0, -width % multiple), (0, 0)], mode="edge")
-        clean = np.empty_like(padded)
-        parts = [tiles(length, getattr(model, "reach", None), multiple) for length in padded.shape[:2]]
-        for (rows, kept_rows), (columns, kept_columns) in product(*parts):
-            tile = self.trained.apply(jnp.asarray(padded[None, rows, columns]))[0]
-            clean[rows, columns][kept_rows, kept_columns] = tile[kept_rows, kept_columns]
-        return clean[:height, :width]
+        if noisy.ndim != 3 or noisy.shape[2] != self._channels:
+            raise InputError(f"expected an image [H, W, {self._channels}], got {noisy.shape}")
+        clean = np.empty(noisy.shape, np.float32)
+        for place, _, answer in self._tiles(noisy):
+            clean[place] = answer
+        return clean
+
+    def _tiles(self, noisy: np.ndarray, most: int | None = None) -> Iterator[_Tile]:
+        """Yield the tiles of channels that the model sees together, or of one that it gets as all of its own.
+
+        `most`: only so many of them, or a few more, at regular places.
+        """
+        model, channels = self.trained.config.model, noisy.shape[2]
+        multiple, reach = getattr(model, "multiple", 1), getattr(model, "reach", None)
+        places = list(product(*(tiles(length, reach, multiple) for length in noisy.shape[:2])))
+        for rows, columns in places[:: max(1, len(places) // most) if most else 1]:
+            given = _in_unit_range(noisy[rows.seen, columns.seen])
+            lacking = [(0, span.size - size) for span, size in zip((rows, columns), given.shape, strict=False)]
+            padded = np.pad(given, [*lacking, (0, 0)], mode="edge").repeat(self._channels // channels, axis=2)
+            answer = np.asarray(self.trained.apply(jnp.asarray(padded[None]))[0])
+            answer = answer if channels == self._channels else answer.mean(axis=2, keepdims=True)
+            kept = rows.kept_of_seen, columns.kept_of_seen
+            yield _Tile((rows.kept, columns.kept), given[kept], answer[kept])
 
 
 def _root_mean_square(values: ArrayLike) -> float:
     return float(np.sqrt(np.square(values).mean()))
 
 
-def tiles(length: int, reach: int | None, multiple: int) -> list[tuple[slice, slice]]:
-    """Return tiles that cover so many rows, a multiple of `multiple`, and what is kept of each: all that sees no edge.
+def _white(dtype: np.dtype) -> np.float32:
+    return np.float32(np.iinfo(dtype).max if dtype.kind == "u" else 1)
 
-    In the order in which they are to be written: the next one writes over what sees the edge of the one before. All have
-    one size, and begin at multiples, as down-sampling does, so that what comes out does not depend on them. `reach`: how
-    many rows away a row looks; where it is None, there is one tile.
+
+def _in_unit_range(pixels: np.ndarray) -> np.ndarray:
+    """Return pixels as float32 of which white is 1."""
+    return pixels.astype(np.float32) / _white(pixels.dtype)
+
+
+def _estimated_level(noisy: np.ndarray) -> float:
+    """Return the noise level of channels [H, W, C] together: of each the median over squares at regular places."""
+    places = list(product(*(range(0, max(1, length - SAMPLE // 2), SAMPLE) for length in noisy.shape[:2])))
+    squares = [
+        _in_unit_range(noisy[row : row + SAMPLE, column : column + SAMPLE])
+        for row, column in places[:: max(1, len(places) // MOST_SAMPLES)]
+    ]
+    levels = [[noise_level(channel) for channel in np.moveaxis(square, -1, 0)] for square in squares]
+    return _root_mean_square(np.median(levels, axis=0))
+
+
+class Span(NamedTuple):
+    """Rows of a tile, or columns."""
+
+    seen: slice  # that the model sees; it may end behind the image, whose edge is then repeated
+    kept: slice  # that are kept, each row in one tile
+
+    @property
+    def size(self) -> int:
+        """Return how many rows the model sees."""
+        return self.seen.stop - self.seen.start
+
+    @property
+    def kept_of_seen(self) -> slice:
+        """Return what is kept, counted from where the tile begins."""
+        return slice(self.kept.start - self.seen.start, self.kept.stop - self.seen.start)
+
+
+def tiles(length: int, reach: int | None, multiple: int) -> list[Span]:
+    """Return tiles that cover so many rows; what is kept of each sees no edge but those of the image.
+
+    All have one size, a multiple of `multiple`, and begin at multiples, as down-sampling does, so that what comes out does
+    not depend on them. `reach`: how many rows away a row looks; where it is None, there is one tile.
     """
+    whole = -(-length // multiple) * multiple
     if reach is None:
-        return [(slice(0, length), slice(None))]
+        return [Span(slice(0, whole), slice(0, length))]
     margin, stride = (-(-rows // multiple) * multiple for rows in (reach, STRIDE))
-    size = min(stride + 2 * margin, length)
-    starts = [*range(0, length - size, stride), length - size]
-    return [(slice(start, start + size), slice(margin * (start > 0), None)) for start in starts]
+    size = min(stride + 2 * margin, whole)
+    starts = [*range(0, whole - size, stride), whole - size]
+    bounds = [0, *(start + margin for start in starts[1:]), length]
+    return [
+        Span(slice(start, start + size), slice(*kept)) for start, kept in zip(starts, pairwise(bounds), strict=True)
+    ]
