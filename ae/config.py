@@ -15,7 +15,7 @@ from ae.runtime.pytrees import register_settings
 from ae.tasks import Task
 
 CHOICES = {
-    "optimizer": ("keras_adam", "adamw"),
+    "optimizer": ("keras_adam", "adamw", "muon"),
     "schedule": ("constant", "one-cycle", "cosine"),
     "dtype": ("float32", "bfloat16", "float16"),
     "precision": ("default", "float32"),
@@ -40,7 +40,7 @@ class Config:
     tile: int = 0  # side of the squares that photographs are cut into; 0: they stay whole, and all have one size
     scale: float = 1.0  # to which photographs are reduced before that; below 1, it takes JPEG's blocks away
     batch_size: int = 32  # images in a training step
-    optimizer: str = "keras_adam"  # Adam as Keras computes it, or "adamw": Adam with decoupled weight decay
+    optimizer: str = "keras_adam"  # Adam as Keras computes it, "adamw": with decoupled weight decay, "muon"
     learning_rate: float = 1e-3  # of the optimizer; the highest, where a schedule changes it
     schedule: str = "constant"  # of the learning rate; "one-cycle" and "cosine" end at next to nothing after `epochs`
     warmup_steps: int = 0  # in which the learning rate grows from 0; "one-cycle" has a warm-up of its own

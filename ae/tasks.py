@@ -137,6 +137,26 @@ CLOSEST = 1e-7  # to 0 and 1, for logarithms
 
 
 @dataclass(frozen=True)
+class DenoiseByPSNR(Denoise):
+    """`Denoise` whose loss is the PSNR, negative: images with little noise count as much as those with much.
+
+    Chen et al., "Simple baselines for image restoration" (2022), train by it.
+    """
+
+    def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        """Compute the negative PSNR of each image in dB: [B, H, W, C] twice -> [B]; above 50 dB it changes little."""
+        return negative_psnr(output, target)
+
+
+def negative_psnr(output: jax.Array, target: jax.Array) -> jax.Array:
+    """Compute the negative PSNR of each image in dB, which ends at 50: [B, H, W, C] in [0, 1] twice -> [B]."""
+    return 10 * jnp.log10(metrics.mse(output, target) + LEAST_ERROR)
+
+
+LEAST_ERROR = 1e-5  # squared, of an image
+
+
+@dataclass(frozen=True)
 class DenoisePhotograph(Task):
     """Denoising of what cameras add (see `ae.camera`), RGB [H, W, 3] -> the photograph without it.
 
@@ -174,6 +194,10 @@ class DenoisePhotograph(Task):
         coded = jpeg(noisy, quality, halved=jax.random.bernoulli(halved_key))
         touched, compressed = jax.random.uniform(chance_key, (2,)) >= jnp.array([self.untouched, 1 - self.compressed])
         return jnp.where(touched, jnp.where(compressed, coded, noisy), image), image
+
+    def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        """Compute the negative PSNR of each image in dB: [B, H, W, C] twice -> [B]; above 50 dB it changes little."""
+        return negative_psnr(output, target)
 
     def accuracy(self, output: jax.Array, target: jax.Array) -> jax.Array:
         """Compute the binary accuracy of each image: [B, H, W, C] twice -> [B]."""

@@ -51,7 +51,7 @@ def test_unknown_schedules_are_named():
         ("seed", 2**32, r"seed has to be from 0 to 2\*\*32 - 1, not 4294967296"),
         ("learning_rate", 0.0, "learning_rate has to be above 0"),
         ("learning_rate", float("nan"), "learning_rate has to be above 0"),
-        ("optimizer", "sgd", "unknown optimizer 'sgd'; there are keras_adam, adamw"),
+        ("optimizer", "sgd", "unknown optimizer 'sgd'; there are keras_adam, adamw, muon"),
         ("precision", "float64", "unknown precision 'float64'; there are default, float32"),
         ("clip_norm", 0.0, "clip_norm has to be above 0, and finite, not 0.0"),
         ("warmup_steps", -1, "warmup_steps has to be at least 0, and finite, not -1"),

@@ -235,7 +235,9 @@ def test_checkpoints_of_earlier_versions_go_on(tiny, data, tmp_path):
     assert equal_trees(expected, resumed)
 
 
-@pytest.mark.parametrize("fields", [{"optimizer": "adamw", "weight_decay": 0.1}, {"clip_norm": 0.1}])
+@pytest.mark.parametrize(
+    "fields", [{"optimizer": "adamw", "weight_decay": 0.1}, {"optimizer": "muon"}, {"clip_norm": 0.1}]
+)
 def test_other_optimizers_resume_to_the_same_bits(tiny, data, tmp_path, fields):
     config = replace(tiny, **fields, schedule="cosine", warmup_steps=2, learning_rate=0.01)
     state, _ = fit(config, data, out=tmp_path / "whole")

@@ -62,6 +62,21 @@ def test_adamw_decays_kernels_alone():
     np.testing.assert_allclose(updates["kernel"], -0.01 - 0.01 * 0.1 * 3, rtol=1e-5)
 
 
+def test_muon_moves_kernels_by_orthogonal_matrices_and_biases_as_adam_does():
+    """All directions of a kernel move equally far, about as far as Adam would, whatever the gradient's size in each."""
+    params = {"kernel": jnp.zeros((3, 3, 4, 8)), "bias": jnp.zeros(8)}
+    steps = optimizer(replace(TINY, optimizer="muon"), 0.01)
+    gradients = jax.tree.map(lambda x: 1e-3 * jax.random.normal(jax.random.key(0), x.shape), params)
+    gradients["kernel"] = gradients["kernel"] * jnp.logspace(0, 1.5, 8)
+    updates, _ = steps.update(gradients, steps.init(params), params)
+    moved = np.asarray(-updates["bias"] * jnp.sign(gradients["bias"]))  # with Nesterov's momentum
+    np.testing.assert_allclose(moved, 0.01 * (0.9 * 0.1 / (1 - 0.9**2) + 0.1 / (1 - 0.9)), rtol=1e-3)
+    lengths = np.linalg.svd(np.asarray(updates["kernel"]).reshape(36, 8), compute_uv=False)
+    assert lengths.max() < 2 * lengths.min()
+    assert lengths.mean() == pytest.approx(0.01 * 0.2 * np.sqrt(36), rel=0.2)
+    assert float((updates["kernel"] * gradients["kernel"]).sum()) < 0
+
+
 def test_gradients_are_cut_to_the_norm():
     """Adam's first moment is a tenth of the first gradient that it gets."""
     params = {"w": jnp.zeros(2)}

@@ -6,7 +6,7 @@ import pytest
 from ae.color import luma
 from ae.errors import InputError
 from ae.score.evaluate import examples, noise_key
-from ae.tasks import Colorize, Denoise, DenoiseByCrossEntropy
+from ae.tasks import Colorize, Denoise, DenoiseByCrossEntropy, DenoiseByPSNR
 
 
 def test_noise_has_the_asked_deviation_and_is_clipped():
@@ -130,3 +130,11 @@ def test_cross_entropy_is_keras_binary_cross_entropy():
     loss = DenoiseByCrossEntropy().loss(output, target)
     o, t = (np.clip(np.float64(output), 1e-7, 1 - 1e-7), np.float64(target))
     np.testing.assert_allclose(loss, -(t * np.log(o) + (1 - t) * np.log1p(-o)).mean((1, 2, 3)), rtol=1e-4)
+
+
+def test_the_loss_by_psnr_is_minus_psnr_and_ends_at_50_db():
+    target = jnp.zeros((3, 8, 8, 1))
+    output = jnp.array([0.1, 0.01, 0.0]).reshape(3, 1, 1, 1) + target
+    loss = DenoiseByPSNR().loss(output, target)
+    np.testing.assert_allclose(loss[:2], [-20, -40], atol=0.45)
+    assert float(loss[2]) == pytest.approx(-50, abs=1e-4)

@@ -39,12 +39,31 @@ def optimizer(config: Config, rate: float | jax.Array) -> optax.GradientTransfor
 
     Weights that decay are kernels: biases and BatchNorm's scales stay (Loshchilov and Hutter, 2019, decays all).
     """
+    steps: optax.GradientTransformation
     if config.optimizer == "keras_adam":
-        adam: optax.GradientTransformation = keras_adam(rate)
+        steps = keras_adam(rate)
+    elif config.optimizer == "muon":
+        steps = muon(rate)
     else:
         kernels = partial(jax.tree.map, lambda weight: weight.ndim > 1)
-        adam = optax.adamw(rate, weight_decay=config.weight_decay, mask=kernels)
-    return adam if config.clip_norm is None else optax.chain(optax.clip_by_global_norm(config.clip_norm), adam)
+        steps = optax.adamw(rate, weight_decay=config.weight_decay, mask=kernels)
+    return steps if config.clip_norm is None else optax.chain(optax.clip_by_global_norm(config.clip_norm), steps)
+
+
+def muon(learning_rate: float | jax.Array) -> optax.GradientTransformation:
+    """Return Muon (Jordan et al., 2024): kernels move by the orthogonal matrix nearest to their momentum, others by Adam.
+
+    A kernel [..., outputs] is a matrix of as many columns. Steps are as long as Adam's are (Liu et al., "Muon is scalable
+    for LLM training", 2025), so that the learning rates of both are alike.
+    """
+
+    def as_matrix(weight: jax.Array) -> optax.contrib.MuonDimensionNumbers | None:
+        last = weight.ndim - 1
+        return optax.contrib.MuonDimensionNumbers(tuple(range(last)), (last,)) if last else None
+
+    return optax.contrib.muon(
+        learning_rate, consistent_rms=0.2, muon_weight_dimension_numbers=partial(jax.tree.map, as_matrix)
+    )
 
 
 def keras_adam(
