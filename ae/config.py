@@ -39,6 +39,7 @@ class Config:
     reference_split: str | None = None  # tables give the loss of every model on it; None: on the validation split
     tile: int = 0  # side of the squares that photographs are cut into; 0: they stay whole, and all have one size
     scale: float = 1.0  # to which photographs are reduced before that; below 1, it takes JPEG's blocks away
+    initial_weights: str | None = None  # to begin with: a name in the package, or a file; None: random ones
     batch_size: int = 32  # images in a training step
     optimizer: str = "keras_adam"  # Adam as Keras computes it, "adamw": with decoupled weight decay, "muon"
     learning_rate: float = 1e-3  # of the optimizer; the highest, where a schedule changes it
@@ -99,7 +100,9 @@ class Config:
         """
         blank: dict[str, Any] = dict.fromkeys(("name", "data", "train_split", "validation_split", "test_split"), "")
         numbers: dict[str, Any] = {"tile": 0, "scale": 1.0, "warmup_steps": 0, "epochs": 1, "patience": 1, "seed": 0}
-        return replace(self, **blank, **numbers, schedule="constant", reference_split=None, limit=None)
+        return replace(
+            self, **blank, **numbers, schedule="constant", reference_split=None, initial_weights=None, limit=None
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as JSON values; model and task as `{"class": name, **fields}`."""

@@ -28,6 +28,7 @@ from ae.train import epoch, log, run
 from ae.train import loop as train
 from ae.train.checkpoint import Checkpoints
 from ae.train.loop import fit, read_trained, restore
+from ae.train.step import create_state, with_initial_weights
 
 
 def cut_in_single_steps(first, last, **kwargs):
@@ -249,6 +250,24 @@ def test_other_optimizers_resume_to_the_same_bits(tiny, data, tmp_path, fields):
     resumed, history = fit(config, data, out=tmp_path / "cut", resume=True)
     assert len(history) == 3
     assert equal_trees(state, resumed)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.9])
+def test_a_run_begins_with_the_weights_of_another(tiny, data, tmp_path, decay):
+    first, _ = fit(tiny, data, out=tmp_path / "first")
+    other = replace(tiny, name="other", initial_weights=str(tmp_path / "first/weights.safetensors"), ema_decay=decay)
+    state = with_initial_weights(other, create_state(other, data))
+    assert equal_trees(state.variables, first.variables)
+    assert equal_trees(state.params, first.params)
+    second, _ = fit(replace(other, learning_rate=1e-9), data, out=tmp_path / "second")
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), second.params, first.params)
+
+
+def test_weights_of_another_model_are_refused_to_begin_with(tiny, data):
+    with pytest.raises(InputError, match="chroma_unet has the weights of another model than"):
+        fit(replace(tiny, initial_weights="chroma_unet"), data)
+    with pytest.raises(InputError, match="none.safetensors does not exist"):
+        fit(replace(tiny, initial_weights="none.safetensors"), data)
 
 
 def interrupt_after(calls):

@@ -31,7 +31,7 @@ from ae.train.early_stopping import EarlyStop, History
 from ae.train.epoch import train_epoch
 from ae.train.profile import write_profile
 from ae.train.run import Run, read_checkpoint
-from ae.train.step import TrainState, create_state, state_for, zero_sums
+from ae.train.step import TrainState, create_state, state_for, with_initial_weights, zero_sums
 
 
 def fit(
@@ -50,7 +50,7 @@ def fit(
         with tempfile.TemporaryDirectory() as folder:
             return fit(config, data, out=folder)
     with Run(Path(out), config, data.train.images.shape[1:], resume=resume) as run:
-        state, history = run.restore(create_state(config, data))
+        state, history = run.restore(with_initial_weights(config, create_state(config, data)))
         train, predict = on_devices(data.train), predictor(config)
         if profile:
             write_profile(config, state, train, run.path / "tensorboard")

@@ -12,7 +12,9 @@ from jax.typing import ArrayLike
 
 from ae.config import Config
 from ae.data import Data
+from ae.errors import InputError
 from ae.models.apply import apply
+from ae.restore.load import load_model
 from ae.score.evaluate import TRAINING_SCORES, examples, scores
 from ae.train.optimizer import optimizer
 
@@ -53,6 +55,22 @@ def state_for(config: Config, key: jax.Array, inputs: jax.Array) -> TrainState:
     opt_state = optimizer(config, config.learning_rate).init(params)
     average = jax.tree.map(jnp.copy, params) if config.ema_decay else {}
     return TrainState(jnp.int32(0), params, variables.get("batch_stats", {}), opt_state, average, zero_sums())
+
+
+def with_initial_weights(config: Config, state: TrainState) -> TrainState:
+    """Return the state with the weights that the configuration names, if it names any.
+
+    Raises InputError where there are none, or they are of another model.
+    """
+    if config.initial_weights is None:
+        return state
+    trained = load_model(config.initial_weights, preset=config)
+    given = {name: trained.variables.get(name, {}) for name in ("params", "batch_stats")}
+    ours = {"params": state.params, "batch_stats": state.batch_stats}
+    if jax.tree.map(jnp.shape, given) != jax.tree.map(jnp.shape, ours):
+        raise InputError(f"{config.initial_weights} has the weights of another model than {config.name}")
+    average = jax.tree.map(jnp.copy, given["params"]) if config.ema_decay else {}
+    return state.replace(**given, average=average)
 
 
 def zero_sums() -> dict[str, jax.Array]:
