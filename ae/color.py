@@ -109,20 +109,31 @@ class Coding(NamedTuple):
         return 2 ** (self.bits - 8)
 
     @property
-    def _chroma_scale(self) -> int:
-        return 2**self.bits - 1 if self.full_range else 224 * self._unit
+    def largest(self) -> int:
+        """Return the largest integer."""
+        return 2**self.bits - 1
+
+    @property
+    def luma_scale(self) -> int:
+        """Return by how much white is more than black."""
+        return self.largest if self.full_range else 219 * self._unit
+
+    @property
+    def chroma_scale(self) -> int:
+        """Return by how much the strongest chroma is more than the weakest."""
+        return self.largest if self.full_range else 224 * self._unit
 
     def luma(self, codes: jax.Array) -> jax.Array:
         """Convert integers [...] to luma [...] in [0, 1]; what is blacker than black or whiter than white is cut."""
         if self.full_range:
-            return jnp.float32(codes) / (2**self.bits - 1)
+            return jnp.float32(codes) / self.largest
         return jnp.clip((jnp.float32(codes) / self._unit - 16) / 219, 0, 1)
 
     def chroma_codes(self, chroma: jax.Array) -> jax.Array:
         """Convert Cb or Cr [...] in [-0.5, 0.5] to integers [...]: uint8, or uint16 for more than 8 bits."""
-        codes = jnp.round(chroma * self._chroma_scale) + 2 ** (self.bits - 1)
-        return jnp.clip(codes, 0, 2**self.bits - 1).astype(jnp.uint8 if self.bits == 8 else jnp.uint16)
+        codes = jnp.round(chroma * self.chroma_scale) + 2 ** (self.bits - 1)
+        return jnp.clip(codes, 0, self.largest).astype(jnp.uint8 if self.bits == 8 else jnp.uint16)
 
     def chroma(self, codes: jax.Array) -> jax.Array:
         """Convert integers [...] to Cb or Cr [...] in [-0.5, 0.5]."""
-        return (jnp.float32(codes) - 2 ** (self.bits - 1)) / self._chroma_scale
+        return (jnp.float32(codes) - 2 ** (self.bits - 1)) / self.chroma_scale

@@ -52,7 +52,7 @@ def main(
     """
     from ae import load_model
     from ae.errors import InputError
-    from ae.media.clips.pipeline import CheckFailedError
+    from ae.media.clips.pipeline import CheckFailedError, print_report
     from ae.media.clips.settings import ClipSettings
     from ae.media.folders import is_folder_or_pattern
     from ae.presets import load_preset
@@ -87,7 +87,7 @@ def colorize_many(
 
     from ae.errors import InputError
     from ae.media.clips.frames import colorize_frames, parse_rate
-    from ae.media.clips.pipeline import colorize_clip, colorize_clips
+    from ae.media.clips.pipeline import change_clips, colorize_clip, print_report
     from ae.media.folders import change_folder
     from ae.media.pictures import change_images, colorize_picture
 
@@ -99,7 +99,7 @@ def colorize_many(
     change = partial(colorize_picture, colorizer=colorizer, side_by_side=settings.side_by_side)
     work = {
         "image": partial(change_images, change=change, most_pixels=settings.most_pixels),
-        "clip": partial(colorize_clips, convert=partial(colorize_clip, colorizer=colorizer, settings=settings)),
+        "clip": partial(change_clips, convert=partial(colorize_clip, colorizer=colorizer, settings=settings)),
     }
     change_folder(source, target, work, skip_existing=skip_existing)
 
@@ -110,7 +110,7 @@ def colorize_one(source: Path, target: Path, colorizer: Any, settings: Any) -> N
 
     from ae.errors import InputError
     from ae.media.clips.frames import is_numbered, write_frames
-    from ae.media.clips.pipeline import colorize_clip
+    from ae.media.clips.pipeline import colorize_clip, print_report
     from ae.media.pictures import change_image, colorize_picture, is_image
 
     if not source.exists():
@@ -129,22 +129,6 @@ def makes_clip(target: Path) -> bool:
     from ae.media.clips.writing import SUFFIXES
 
     return target.suffix.lower() in SUFFIXES
-
-
-def print_report(report) -> None:
-    """Print what was checked, how steady the colours are, and the verdict. Raises InputError where not all could be read."""
-    from ae.errors import InputError
-
-    for check in report.checks:
-        print(f"  {check.name}: {check.actual}{'' if check.passed else f', not {check.expected}'}")
-    statistics = report.statistics
-    print(
-        f"colourfulness {statistics.colourfulness:.1f}, colour distribution consistency (CDC) {statistics.cdc:.4f}, "
-        f"chroma flicker {statistics.chroma_flicker:.2f} of 255"
-    )
-    print(report.verdict)
-    if report.passed and report.lost:
-        raise InputError(f"{report.path} is without {report.missing}, which could not be read")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Take noise from images and folders of images, of any size."""
+"""Take noise from images, folders of images and clips, of any size."""
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -14,56 +15,99 @@ def main(
     model: str = "photo_denoiser",
     sigma: float | None = None,
     strength: float = 1.0,
+    preview: float | None = None,
+    deinterlace: bool = False,
+    codec: str | None = None,
+    encoder_options: dict[str, str] | None = None,
+    audio: Literal["copy", "aac", "opus"] = "copy",
     most_pixels: int | None = None,
     skip_existing: bool = False,
     checkpoint: Literal["last", "best"] | None = None,
     preset: str | None = None,
 ) -> None:
-    """Take Gaussian noise from images, without taking detail for noise.
+    """Take Gaussian noise from images or clips, without taking detail for noise.
 
     The model in use has learnt from photographs; `unet_denoiser`, also in the package, from handwritten digits and strong
     noise (0.3) alone.
 
     Args:
-        source: An image, a folder of images with its subfolders, or a pattern like 'frames/*.png'.
-        target: File to write, or folder where INPUT is several images.
+        source: An image, an animation, a clip, a folder of them with its subfolders, or a pattern like 'frames/*.png'.
+        target: File to write, whose suffix chooses the format, or folder where INPUT is several files.
         model: Name of weights in the package, a file of weights (.safetensors), or a run directory.
         sigma: Standard deviation of the noise, below 1 for pixels in [0, 1], above 1 for those up to 255; no more is taken
-            away (default: estimated for each image, where the model has learnt from noise of all levels).
+            away (default: estimated for each image, and for each shot of a clip, where the model has learnt from noise of
+            all levels).
         strength: From 0 to 2; what is taken away is multiplied with it.
-        most_pixels: Images with more pixels, all frames together, are refused (default: 2**27).
+        preview: Only so many seconds from the beginning of a clip.
+        deinterlace: Make one picture of the two fields of a clip's frames (FFmpeg's bwdif).
+        codec: Encoder of clips (default: libvpx-vp9 for .webm, else libx264, or another where that cannot hold them).
+        encoder_options: Its options, as in "crf 20 preset veryfast".
+        audio: What sound is encoded as that the output cannot hold as it is (default: it is left out, and said).
+        most_pixels: Images with more pixels, all frames together, and clips with more in a frame are refused
+            (default: 2**27).
         skip_existing: Of a folder or pattern, files that are in OUTPUT already stay as they are.
         checkpoint: Of a run: the last weights (default), or those with the lowest validation loss.
         preset: The preset of a model or task that is defined in a file of your own (my_model.py:PRESET).
     """
-    from functools import partial
-
     from ae import load_model
     from ae.errors import InputError
-    from ae.media.folders import change_folder, is_folder_or_pattern
-    from ae.media.pictures import change_image, change_images, denoise_picture
+    from ae.media.clips.pipeline import CheckFailedError, print_report
+    from ae.media.clips.settings import ClipSettings
     from ae.presets import load_preset
     from ae.restore.denoise import Denoiser
-    from ae.tasks import Denoise
 
-    cli.check_above(0, most_pixels=most_pixels)
+    cli.check_above(0, most_pixels=most_pixels, preview=preview)
     cli.check_at_least(0, sigma=sigma, strength=strength)
     if strength > 2:
         raise InputError(f"--strength has to be from 0 to 2, not {strength:g}")
-    sigma = in_unit_range(sigma)
     own = load_preset(preset) if preset else None
     trained = load_model(model, preset=own, checkpoint=checkpoint)
-    if not isinstance(trained.config.task, Denoise):
+    if not removes_noise(trained.config.task):
         raise InputError(f"{model} is a model for another task than noise")
-    change = partial(denoise_picture, denoiser=Denoiser(trained), sigma=sigma, strength=strength)
+    settings = ClipSettings(
+        FRAMES, preview, most_pixels, deinterlace=deinterlace, codec=codec, encoder_options=encoder_options, audio=audio
+    )
+    amount = {"denoiser": Denoiser(trained), "sigma": in_unit_range(sigma), "strength": strength}
+    try:
+        denoise(source, target, amount, settings, skip_existing=skip_existing)
+    except CheckFailedError as error:
+        print_report(error.report)
+        raise
+
+
+FRAMES = 2  # of a clip that are read and written at a time: each takes as long as an image
+
+
+def denoise(source: str, target: Path, amount: dict[str, Any], settings: Any, *, skip_existing: bool) -> None:
+    """Take the noise from a file, or from those of a folder or pattern. `settings`: a `ClipSettings`."""
+    from ae.errors import InputError
+    from ae.media.clips.pipeline import change_clips, denoise_clip, print_report
+    from ae.media.clips.writing import SUFFIXES
+    from ae.media.folders import change_folder, is_folder_or_pattern
+    from ae.media.pictures import change_image, change_images, denoise_picture, is_image
+
+    change: Any = partial(denoise_picture, **amount)
+    convert: Any = partial(denoise_clip, settings=settings, **amount)
     path = Path(source)
     if is_folder_or_pattern(source):
-        work = {"image": partial(change_images, change=change, most_pixels=most_pixels)}
+        work = {
+            "image": partial(change_images, change=change, most_pixels=settings.most_pixels),
+            "clip": partial(change_clips, convert=convert),
+        }
         change_folder(source, target, work, skip_existing=skip_existing)
     elif not path.exists():
         raise InputError(f"{path} does not exist")
+    elif is_image(path) and target.suffix.lower() not in SUFFIXES:
+        change_image(path, target, change, most_pixels=settings.most_pixels)
     else:
-        change_image(path, target, change, most_pixels=most_pixels)
+        print_report(convert(path, target))
+
+
+def removes_noise(task: Any) -> bool:
+    """Return whether a task is to take noise away."""
+    from ae.tasks import Denoise, DenoisePhotograph
+
+    return isinstance(task, (Denoise, DenoisePhotograph))
 
 
 def in_unit_range(sigma: float | None) -> float | None:

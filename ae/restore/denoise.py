@@ -41,10 +41,17 @@ class Denoised(NamedTuple):
     taken: float  # standard deviation of what was taken away
 
 
+class Amount(NamedTuple):
+    """How much noise there is, and how much of it is to be taken."""
+
+    sigma: float | None  # standard deviation of the noise, given or estimated; None: the model knows one level alone
+    share: float  # of what the model would take, up to 1
+
+
 class _Tile(NamedTuple):
     """What is kept of a tile of an image."""
 
-    place: tuple[slice, slice]  # rows and columns in the image
+    place: tuple[slice, slice, slice]  # rows, columns and channels in the image
     noisy: np.ndarray  # float32 [h, w, C]
     answer: np.ndarray  # the model's, in [0, 1]
 
@@ -71,80 +78,72 @@ class Denoiser:
         if noisy.dtype != np.uint16 or noisy.ndim not in (2, 3):
             check_range(noisy, "an image [H, W] or [H, W, C]", ndim=3 if noisy.ndim == 3 else 2)
         image = noisy.reshape(*noisy.shape[:2], -1)
+        amount = self.amount(image, sigma)
         clean = np.empty(image.shape, image.dtype if image.dtype.kind == "u" else np.float32)
-        together = image.shape[2] if self._channels == image.shape[2] else 1
-        parts = [slice(first, first + together) for first in range(0, image.shape[2], together)]
-        levels = [self._denoise(image[..., part], clean[..., part], sigma, strength) for part in parts]
-        known = [level for level, _ in levels if level is not None]
-        return Denoised(
-            clean.reshape(noisy.shape),
-            _root_mean_square(known) if known else None,
-            _root_mean_square([taken for _, taken in levels]),
-        )
+        taken = self._write(clean, image, np.float32(strength * amount.share))
+        return Denoised(clean.reshape(noisy.shape), amount.sigma, taken)
 
-    def _denoise(
-        self, noisy: np.ndarray, clean: np.ndarray, sigma: float | None, strength: float
-    ) -> tuple[float | None, float]:
-        """Write channels [H, W, C] that the model sees together without noise; return its level, and what was taken."""
-        sigma, limit = self._level_and_limit(noisy, sigma)
-        share = np.float32(strength * (1 if limit is None else self._share(noisy, limit)))
+    def _write(self, clean: np.ndarray, noisy: np.ndarray, share: np.float32) -> float:
+        """Write an image [H, W, C] without a share of what the model would take; return the standard deviation of that."""
         total = 0.0
         for place, given, answer in self._tiles(noisy):
-            if np.isnan(answer).any():
-                raise InputError("the model's output holds values that are not numbers (NaN): use another model")
             part = np.clip(given - share * (given - answer), 0, 1)
             total += float(np.square(part - given, dtype=np.float64).sum())
             clean[place] = np.round(part * _white(clean.dtype)) if clean.dtype.kind == "u" else part
-        return sigma, float(np.sqrt(total / noisy.size))
+        return float(np.sqrt(total / noisy.size))
 
-    def _level_and_limit(self, noisy: np.ndarray, sigma: float | None) -> tuple[float | None, float | None]:
-        """The level of the noise, as far as it is known, and how much is to be taken at most."""
-        if sigma is not None:
-            return sigma, sigma
+    def amount(self, noisy: np.ndarray, sigma: float | None = None) -> Amount:
+        """Return how much noise is in an image [H, W, C], and what share of what the model would take is to be taken.
+
+        For images of one kind, as the frames of a shot are, it can be found out once. `sigma`: see `denoise`.
+        """
         task = self.trained.config.training_task
-        if isinstance(task, Denoise) and task.least_sigma is None:
-            return None, None
-        level = _estimated_level(noisy)
-        return level, level if isinstance(task, Denoise) else None
+        if sigma is None and isinstance(task, Denoise) and task.least_sigma is None:
+            return Amount(None, 1.0)
+        level = _estimated_level(noisy) if sigma is None else sigma
+        limited = sigma is not None or isinstance(task, Denoise)
+        return Amount(level, self._share(noisy, level) if limited else 1.0)
 
     def _share(self, noisy: np.ndarray, limit: float) -> float:
         """Return what part of what the model would take is no more than the limit."""
         squares = [np.square(given - answer).mean() for _, given, answer in self._tiles(noisy, MOST_SAMPLES)]
         return min(1.0, limit / max(float(np.sqrt(np.mean(squares))), 1e-12))
 
-    @property
-    def _channels(self) -> int:
-        return self.trained.input_shape[2]
-
     def output(self, noisy: np.ndarray) -> np.ndarray:
         """Return the model's answer in [0, 1] to an image [H, W, C], float32 of any range: noise may lead out of [0, 1].
 
-        Computed tile by tile where the model says how far it looks (see `ae.models`), else at once. Raises InputError for
-        another number of channels than the model's.
+        Computed tile by tile where the model says how far it looks (see `ae.models`), else at once.
         """
-        if noisy.ndim != 3 or noisy.shape[2] != self._channels:
-            raise InputError(f"expected an image [H, W, {self._channels}], got {noisy.shape}")
         clean = np.empty(noisy.shape, np.float32)
         for place, _, answer in self._tiles(noisy):
             clean[place] = answer
         return clean
 
     def _tiles(self, noisy: np.ndarray, most: int | None = None) -> Iterator[_Tile]:
-        """Yield the tiles of channels that the model sees together, or of one that it gets as all of its own.
+        """Yield the tiles of an image [H, W, C]; a model of gray images sees its channels one after the other.
 
-        `most`: only so many of them, or a few more, at regular places.
+        `most`: only so many of each, or a few more, at regular places.
         """
         model, channels = self.trained.config.model, noisy.shape[2]
         multiple, reach = getattr(model, "multiple", 1), getattr(model, "reach", None)
         places = list(product(*(tiles(length, reach, multiple) for length in noisy.shape[:2])))
-        for rows, columns in places[:: max(1, len(places) // most) if most else 1]:
-            given = _in_unit_range(noisy[rows.seen, columns.seen])
-            lacking = [(0, span.size - size) for span, size in zip((rows, columns), given.shape, strict=False)]
-            padded = np.pad(given, [*lacking, (0, 0)], mode="edge").repeat(self._channels // channels, axis=2)
-            answer = np.asarray(self.trained.apply(jnp.asarray(padded[None]))[0])
-            answer = answer if channels == self._channels else answer.mean(axis=2, keepdims=True)
-            kept = rows.kept_of_seen, columns.kept_of_seen
-            yield _Tile((rows.kept, columns.kept), given[kept], answer[kept])
+        together = channels if channels == self.trained.input_shape[2] else 1
+        for first in range(0, channels, together):
+            part = slice(first, first + together)
+            for rows, columns in places[:: max(1, len(places) // most) if most else 1]:
+                given = _in_unit_range(noisy[rows.seen, columns.seen, part])
+                lacking = [(0, span.size - size) for span, size in zip((rows, columns), given.shape, strict=False)]
+                answer = self._answer(np.pad(given, [*lacking, (0, 0)], mode="edge"))
+                kept = rows.kept_of_seen, columns.kept_of_seen
+                yield _Tile((rows.kept, columns.kept, part), given[kept], answer[kept])
+
+    def _answer(self, tile: np.ndarray) -> np.ndarray:
+        """Return the model's answer to a tile [h, w, C]; a model of RGB sees gray in all three channels."""
+        alike = self.trained.input_shape[2] // tile.shape[2]
+        answer = np.asarray(self.trained.apply(jnp.asarray(tile.repeat(alike, axis=2)[None]))[0])
+        if np.isnan(answer).any():
+            raise InputError("the model's output holds values that are not numbers (NaN): use another model")
+        return answer if alike == 1 else answer.mean(axis=2, keepdims=True)
 
 
 def _root_mean_square(values: ArrayLike) -> float:

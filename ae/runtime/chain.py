@@ -78,16 +78,17 @@ def run(
     size: int,
     *,
     fetch: Sequence[str],
+    send: Sequence[str] = ("luma",),
     states: States | None = None,
 ) -> Generator[Any]:
     """Yield frames with the fields that are fetched from the device, batch by batch, and after each batch a Checkpoint.
 
-    What is no Frame passes by. A batch is computed while the one before it is fetched, so that at most two are held. All
-    have one shape: the last is filled up with its own last frame. `states`: to go on from, as a Checkpoint has them. Where
-    memory does not suffice, all batches from there on are halved. Raises InputError where it does not suffice for a single
-    frame on each device.
+    `send`: the fields of frames that batches have from the beginning. What is no Frame passes by. A batch is computed
+    while the one before it is fetched, so that at most two are held. All have one shape: the last is filled up with its
+    own last frame. `states`: to go on from, as a Checkpoint has them. Where memory does not suffice, all batches from
+    there on are halved. Raises InputError where it does not suffice for a single frame on each device.
     """
-    batches = _Batches(stages, devices.round_up(size), fetch, states)
+    batches = _Batches(stages, devices.round_up(size), send, fetch, states)
     for item in items:
         if isinstance(item, Frame):
             yield from batches.add(item)
@@ -107,8 +108,10 @@ class _Sent(NamedTuple):
 class _Batches:
     """Frames that wait to be sent to the device, and batches that are there."""
 
-    def __init__(self, stages: Sequence[Stage], size: int, fetch: Sequence[str], states: States | None) -> None:
-        self._stages, self._size, self._fetch = stages, size, fetch
+    def __init__(
+        self, stages: Sequence[Stage], size: int, send: Sequence[str], fetch: Sequence[str], states: States | None
+    ) -> None:
+        self._stages, self._size, self._sent_fields, self._fetch = stages, size, send, fetch
         self._states = states  # after the last batch that was fetched
         self._waiting: list[Frame] = []
         self._sent: deque[_Sent] = deque()
@@ -139,8 +142,9 @@ class _Batches:
     def _send(self) -> None:
         frames = self._waiting[: self._size]
         padded = frames + [frames[-1]] * (self._size - len(frames))
-        luma, times = np.stack([frame.luma for frame in padded]), np.asarray([frame.time for frame in padded])
-        batch = Batch(luma, np.arange(self._size) < len(frames), times)
+        fields = {name: np.stack([getattr(frame, name) for frame in padded]) for name in self._sent_fields}
+        times, valid = np.asarray([frame.time for frame in padded]), np.arange(self._size) < len(frames)
+        batch = Batch(valid=valid, times=times, **fields)
         before = self._sent[-1].states if self._sent else self._states
         self._sent.append(_Sent(frames, *step(self._stages, before, batch)))
         del self._waiting[: self._size]

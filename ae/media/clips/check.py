@@ -90,12 +90,16 @@ def stream_keys(streams: Any) -> dict[int, Key]:
     return keys
 
 
-def check_clip(file: Any, clip: Clip, writer: Any) -> Iterator[Check]:
-    """Yield the checks of a written clip against its source: luma, frames and their times, and the other streams."""
+def check_clip(file: Any, clip: Clip, writer: Any, *, luma: bool = True) -> Iterator[Check]:
+    """Yield the checks of a written clip against its source: frames and their times, and the other streams.
+
+    `luma`: also that it is the source's.
+    """
     contents, first = read_contents(file), clip.times[0][0]
     shown = contents.times[0] if contents.times else Fraction(0)
-    same = f"all but {writer.altered}" if writer.altered else "all frames"
-    yield Check(f"luma equal before encoding{writer.luma_conditions}", "all frames", same, not writer.altered)
+    if luma:
+        same = f"all but {writer.altered}" if writer.altered else "all frames"
+        yield Check(f"luma equal before encoding{writer.luma_conditions}", "all frames", same, not writer.altered)
     yield _equal("frames", len(clip.times), len(contents.times))
     apart = [abs(a[0] - first - b + shown) for a, b in zip(clip.times, contents.times)]  # noqa: B905 (counted above)
     yield _near("times of frames", Fraction(0), max(apart, default=Fraction(0)), contents.tick)

@@ -1,13 +1,14 @@
-"""Colour for clips: what is read goes through a model in batches and is written, all three at the same time."""
+"""Colour or less noise for clips: what is read goes through a model in batches and is written, all three at a time."""
 
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 
+from ae.color import Coding
 from ae.errors import InputError
 from ae.media.clips.check import Check, check_clip
 from ae.media.clips.reading import Clip
@@ -17,8 +18,10 @@ from ae.media.clips.times import format_time
 from ae.media.clips.writing import SUFFIXES, ClipWriter
 from ae.media.folders import Job, Outcome
 from ae.media.stages.colour import Chroma
+from ae.media.stages.noise import ClipNoise, Noise, clip_noise
 from ae.media.stages.statistics import ClipStatistics, Statistics, clip_statistics
 from ae.restore.colorize import Colorizer
+from ae.restore.denoise import Denoiser
 from ae.runtime.chain import Checkpoint, Frame, Stage, States, background, run
 from ae.runtime.files import atomic_write, check_target, with_infix
 from ae.runtime.interrupts import deferred_interrupts
@@ -28,13 +31,13 @@ MOST_NAMED = 3  # of the parts that could not be read
 
 
 class Report(NamedTuple):
-    """Result of colouring a clip: its checks and statistics, and what it is without."""
+    """Result of changing a clip: its checks and statistics, and what it is without."""
 
     path: Path  # that was written; where a check failed, not the one that was asked for
     checks: list[Check]
     lost: list[str]  # what could not be read of the source, a line each
     left_out: list[str]  # names of what the container, the encoder or an option leaves out
-    statistics: ClipStatistics
+    statistics: ClipStatistics | ClipNoise
 
     @property
     def passed(self) -> bool:
@@ -68,6 +71,15 @@ class CheckFailedError(InputError):
         self.report = report
 
 
+class Change(NamedTuple):
+    """What is done to the frames of a clip."""
+
+    stages: Callable[[Coding, Coding], Sequence[Stage]]  # of the coding that is read, and of the one that is written
+    send: tuple[str, ...]  # planes of the source that they need
+    planes: tuple[str, ...]  # that they make
+    statistics: Callable[[Any], ClipStatistics | ClipNoise]  # of the last stage's state after all frames
+
+
 def colorize_clip(
     source: Path,
     target: Path,
@@ -76,7 +88,45 @@ def colorize_clip(
     *,
     log: Callable[[str], None] = print,
 ) -> Report:
-    """Give a clip colour, and keep its luma, frames, times and all other streams; then check what was written.
+    """Give a clip colour, and keep its luma, frames, times and all other streams (see `change_clip`)."""
+
+    def stages(_: Coding, written: Coding) -> Sequence[Stage]:
+        return Chroma(colorizer, written), Statistics()
+
+    return change_clip(source, target, Change(stages, ("luma",), ("cb", "cr"), clip_statistics), settings, log=log)
+
+
+def denoise_clip(
+    source: Path,
+    target: Path,
+    denoiser: Denoiser,
+    settings: ClipSettings = DEFAULTS,
+    *,
+    sigma: float | None = None,
+    strength: float = 1.0,
+    log: Callable[[str], None] = print,
+) -> Report:
+    """Take the noise from a clip, and keep its frames, times and all other streams (see `change_clip`).
+
+    `sigma` and `strength`: as for `Denoiser.denoise`.
+    """
+
+    def stages(read: Coding, written: Coding) -> Sequence[Stage]:
+        return (Noise(denoiser, read, written, sigma, strength),)
+
+    change = Change(stages, ("luma", "cb", "cr"), ("luma", "cb", "cr"), clip_noise)
+    return change_clip(source, target, change, settings, log=log)
+
+
+def change_clip(
+    source: Path,
+    target: Path,
+    change: Change,
+    settings: ClipSettings = DEFAULTS,
+    *,
+    log: Callable[[str], None] = print,
+) -> Report:
+    """Change the frames of a clip, and keep their number, times and all other streams; then check what was written.
 
     `log` is told what is left out or changed, before the first frame, and at the end what was done to frames and times.
     Raises InputError where the source cannot be read or the target not be written, with nothing left of it, and
@@ -93,18 +143,28 @@ def colorize_clip(
             for line in writer.remarks:
                 log(line)
             carried = set(clip.side_data)
-            statistics = _write_frames(clip, writer, colorizer, settings.batch_size)
+            statistics = _write_frames(clip, writer, change, settings.batch_size)
             late = dropped_side_data(writer.codec, clip.side_data - carried, encoder_open=True)
             for line in [*clip.notes, *late.values()]:
                 log(line)
         left_out = list(dict.fromkeys([*writer.left_out, *late, *_cut_off(clip)]))
-        checks = list(check_clip(temporary, clip, writer))
+        checks = list(check_clip(temporary, clip, writer, luma="luma" not in change.planes))
         report = Report(target, checks, clip.lost + writer.lost, left_out, statistics)
         if not report.passed:
             report = report._replace(path=with_infix(target, "failed"))
             os.replace(temporary, report.path)
             raise CheckFailedError(report)
     return report
+
+
+def print_report(report: Report) -> None:
+    """Print what was checked, what was measured, and the verdict. Raises InputError where not all could be read."""
+    for check in report.checks:
+        print(f"  {check.name}: {check.actual}{'' if check.passed else f', not {check.expected}'}")
+    print(report.statistics.summary)
+    print(report.verdict)
+    if report.passed and report.lost:
+        raise InputError(f"{report.path} is without {report.missing}, which could not be read")
 
 
 def _cut_off(clip: Clip) -> list[str]:
@@ -114,8 +174,8 @@ def _cut_off(clip: Clip) -> list[str]:
     return [f"what follows {format_time(clip.seconds)}"] if is_cut else []
 
 
-def colorize_clips(jobs: list[Job], convert: Callable[..., Report]) -> Generator[tuple[Job, Outcome]]:
-    """Give clips colour, one after the other; `convert(source, target, log=...)` does one. Yields what became of each."""
+def change_clips(jobs: list[Job], convert: Callable[..., Report]) -> Generator[tuple[Job, Outcome]]:
+    """Change clips, one after the other; `convert(source, target, log=...)` does one. Yields what became of each."""
     for job in jobs:
         lines: list[str] = []
         try:
@@ -133,28 +193,28 @@ def check_distinct(source: Path, target: Path) -> None:
     check_target(target)
 
 
-def _write_frames(clip: Clip, writer: ClipWriter, colorizer: Colorizer, batch_size: int) -> ClipStatistics:
-    stages = (Chroma(colorizer, writer.coding), Statistics())
+def _write_frames(clip: Clip, writer: ClipWriter, change: Change, batch_size: int) -> ClipStatistics | ClipNoise:
     states: States = ()
-    with run_stages(clip, stages, batch_size, fetch=("cb", "cr")) as items:
+    stages = change.stages(clip.coding, writer.coding)
+    with run_stages(clip, stages, batch_size, send=change.send, fetch=change.planes) as items:
         for item in items:
             if isinstance(item, Checkpoint):
                 states = item.states
             else:
                 writer.write(item)
         writer.finish()
-    return clip_statistics(states[-1])
+    return change.statistics(states[-1])
 
 
 @contextmanager
 def run_stages(
-    clip: Clip, stages: Sequence[Stage], batch_size: int, *, fetch: Sequence[str]
+    clip: Clip, stages: Sequence[Stage], batch_size: int, *, fetch: Sequence[str], send: Sequence[str] = ("luma",)
 ) -> Iterator[Iterator[Frame | av.Packet | Checkpoint]]:
     """Give what `ae.runtime.chain.run` makes of a clip's frames, and its packets, with a bar; Ctrl-C ends it between two.
 
     Reading, the stages and whoever takes them work at the same time.
     """
-    items = background(run(stages, background(clip, 2 * batch_size), batch_size, fetch=fetch), batch_size)
+    items = background(run(stages, background(clip, 2 * batch_size), batch_size, send=send, fetch=fetch), batch_size)
     with (
         closing(items),
         deferred_interrupts() as interrupted,

@@ -238,7 +238,8 @@ class Clip:
     def _frame(self, picture: Any) -> Frame:
         start = picture.pts * self.time_base
         self.times.append((start, picture.duration * self.time_base))
-        return Frame(planes(picture)[0], picture, float(start))
+        luma, *chroma = planes(picture)
+        return Frame(luma, picture, float(start), *chroma)
 
     def _is_past(self, time: Fraction | None) -> bool:
         """Return whether it is beyond the seconds that are asked for, which begin with the first frame."""

@@ -41,6 +41,14 @@ class ClipStatistics(NamedTuple):
     cdc: float  # see `ae.metrics.cdc`; nan for fewer than five frames
     chroma_flicker: float  # see `ae.metrics.chroma_flicker`
 
+    @property
+    def summary(self) -> str:
+        """Return all of it in a line."""
+        return (
+            f"colourfulness {self.colourfulness:.1f}, colour distribution consistency (CDC) {self.cdc:.4f}, "
+            f"chroma flicker {self.chroma_flicker:.2f} of 255"
+        )
+
 
 @dataclass(frozen=True)
 class Statistics:
