@@ -37,7 +37,8 @@ def main(
         preset: The preset that the run must be of; needed where its model or task is defined in a file of your own
             (my_model.py:PRESET).
         out: Also write the scores to this JSON file; those of a benchmark are written anyway, by default to
-            results/benchmark_NAME.json, and into the pages that show this file.
+            results/benchmark_NAME.json, and into the pages that show this file. The rows of other models and of peers that
+            it has stay, and are not measured again.
     """
     from ae import load_model
     from ae.errors import InputError
@@ -92,13 +93,16 @@ def score_benchmark(
 
     from ae.data.tfds import data_folder
     from ae.report.made_with import made_with
-    from ae.report.page import write_measured
+    from ae.report.page import read_measured, write_measured
 
-    table, details, versions = measure(name, trained, data_folder(data_dir), sigmas, bm3d_python)
+    out = out or Path(f"results/benchmark_{name}.json")
+    earlier = read_measured(out)
+    table, details, versions = measure(name, trained, data_folder(data_dir), sigmas, bm3d_python, earlier)
     made = made_with(cli.command(), trained.config)
     made["versions"] |= versions
-    out = out or Path(f"results/benchmark_{name}.json")
-    print(f"{write_measured(out, table, [made], details)}{out}")
+    same = earlier.get("title") == table["title"]
+    others = [entry for entry in earlier.get("made_with", ()) if same and entry["command"] != made["command"]]
+    print(f"{write_measured(out, table, [*others, made], details)}{out}")
 
 
 if __name__ == "__main__":

@@ -102,6 +102,23 @@ def test_the_figures_are_means_over_the_images(score, sets):
         assert each == pytest.approx(psnr, abs=2e-3)
 
 
+def test_rows_of_other_models_and_of_peers_stay(score, call, tmp_path):
+    _, first = score("set12", "--sigma", "25")
+    write_model(tmp_path / "other.safetensors")
+    call("evaluate.py", "other.safetensors", "--benchmark", "set12", "--data-dir", "sets", "--sigma", "25", "50")
+    values = json.loads((tmp_path / "results/benchmark_set12.json").read_text())
+    rows = {row["method"]: row for row in rows_of(values) if row["source"] == "measured"}
+    assert list(rows) == ["noisy", NON_LOCAL_MEANS, "ours", "other"]
+    assert rows["ours"]["PSNR 50"] is None
+    assert rows["other"]["PSNR 25"] > 0
+    assert rows[NON_LOCAL_MEANS]["PSNR 25"] == rows_of(first)[1]["PSNR 25"]
+    assert [entry["command"].split()[2] for entry in values["made_with"]] == ["ours.safetensors", "other.safetensors"]
+    other_images = {**first, "details": first["details"] | {"images": ["a.png"]}}
+    (tmp_path / "results/benchmark_set12.json").write_text(json.dumps(other_images))
+    _, anew = score("set12", "--sigma", "50")
+    assert anew["columns"] == ["method", "source", "PSNR 50", "SSIM 50"]
+
+
 def test_a_gray_model_is_scored_on_the_luma_of_colour(score):
     _, values = score("mcmaster", "--sigma", "15")
     assert "2 images as luma (Y)" in values["title"]

@@ -45,3 +45,24 @@ PHOTO_DENOISER = replace(  # for gray images, or each channel of others
     validation_split="train[45000:]",
     reference_split="test",
 )
+
+_TASK = tasks.Denoise(sigma=25 / 255, clipped=False)
+_TRAIN_TASK = tasks.DenoiseByPSNR(sigma=75 / 255, least_sigma=0.0, crop=64, mirrored=True, turned=True, clipped=False)
+GRAY_DENOISER = Config(  # for photographs of any size, from crops of them
+    name="gray_denoiser",
+    model=models.UNet(widths=(72, 60, 48), residual=True, patch=2, biases=False),
+    task=replace(_TASK, gray=True),
+    train_task=replace(_TRAIN_TASK, gray=True),
+    data="bsds500",
+    tile=128,
+    train_split="train[32:]",
+    validation_split="train[:32]",
+    test_split="train[:32]",  # the benchmarks are what it is scored on (scripts/evaluate.py)
+    batch_size=16,
+    optimizer="muon",
+    learning_rate=3e-3,
+    schedule="one-cycle",
+    epochs=60,
+    patience=60,
+    new_noise_each_epoch=True,
+)

@@ -42,7 +42,7 @@ def page(folder: Path) -> str:
     results = read_results(folder)
     grids = "".join(f"\n![{path.stem}]({path.name})\n" for path in sorted(folder.glob("side_by_side_*.png")))
     measured = "".join(_measured(path) for path in sorted(folder.glob("*.json")))
-    return PREAMBLE + table(results) + grids + measured + "".join(map(_pictures, results))
+    return PREAMBLE + table(results) + grids + measured + "".join(_pictures(folder, result) for result in results)
 
 
 def _measured(path: Path) -> str:
@@ -56,10 +56,11 @@ def _measured(path: Path) -> str:
     return f"\n{commands}\n\n{to_markdown(values)}" + (f"\n{pictures}" if pictures else "")
 
 
-def _pictures(result: dict[str, Any]) -> str:
+def _pictures(folder: Path, result: dict[str, Any]) -> str:
     name, made_with = result["preset"], f"`{result['command']}`, {result['hardware']}"
     text = f"\n## {name}\n\n`{describe_model(result['config'])}`\n\n{made_with}\n\n"
-    return f"{text}![curves]({name}_curves.png)\n![images]({name}_grid.png)\n"
+    images = f"![images]({name}_grid.png)\n" if (folder / f"{name}_grid.png").exists() else ""
+    return f"{text}![curves]({name}_curves.png)\n{images}"
 
 
 def write_tables(folder: Path) -> str:

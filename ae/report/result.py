@@ -11,6 +11,7 @@ from typing import Any
 
 from ae.config import DEFAULTS, Config, renamed
 from ae.data import Data
+from ae.data.sets import SOURCES
 from ae.errors import InputError
 from ae.models.apply import Predict
 from ae.report import figures
@@ -120,13 +121,15 @@ def publish(result: dict[str, Any], *, pictures: Path, out: Path) -> None:
     """Write a preset's result and pictures to `out`, named after it.
 
     Results of other seeds and the same configuration that are there already count in mean and spread; the pictures are
-    those of the least seed. Raises InputError where `out` cannot be written or holds a damaged result.
+    those of the least seed, but of named sets of photographs, which may not be shown, the curves alone. Raises
+    InputError where `out` cannot be written or holds a damaged result.
     """
     path = out / f"{result['preset']}.json"
     try:
         out.mkdir(parents=True, exist_ok=True)
         combined = over_seeds([*_published(result["config"], path), result])
-        made = [name for name in PICTURES if (pictures / name).exists()]
+        shown = PICTURES[:1] if result["config"]["data"] in SOURCES else PICTURES  # licences of photographs
+        made = [name for name in shown if (pictures / name).exists()]
         for picture in made if combined["seeds"][0] == result["seeds"][0] else ():
             with atomic_write(out / f"{result['preset']}_{picture}") as temporary:
                 shutil.copy(pictures / picture, temporary)

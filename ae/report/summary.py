@@ -24,7 +24,7 @@ def summary(config: Config, data: Data) -> str:
     splits = (f"{role} on {len(split.images):,} images of {split.name}" for role, split in _roles(data))
     lines.append(f"{data.name} {data.version}: {', '.join(splits)}")
     if _overlap(data.validation, data.test):
-        lines.append("Test images choose the epoch, as in the reference: test scores are no independent check.")
+        lines.append("Test images choose the epoch: test scores are no independent check.")
     return "\n".join(lines)
 
 
