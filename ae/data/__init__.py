@@ -38,7 +38,7 @@ def load_data(config: Config, *, data_dir: str | Path | None = None, resident_by
         _check_whole(place, cut)
         version, sources = "1", {source: Stored(images) for source, images in SAMPLES[place]().items()}
     elif isinstance(place, Prepared):
-        version, sources = place.folder.name, load_tfds(place, used, cut, resident_bytes)
+        version, sources = place.folder.name, load_tfds(place, used, cut, resident_bytes, learnt=learnt_from(config))
     else:
         version, sources = _photographs(place, config, used, cut)
     sources = _streamed_if_large(sources, used, resident_bytes)
@@ -110,9 +110,14 @@ def _photographs(folder: Path, config: Config, used: set[str], cut: Cut) -> tupl
     for source in sorted(used):
         paths, label = found[source], f"{folder.resolve().name}-{source}"
         stem = f"{label}-{checksum_of_files(folder, paths):08x}"
-        sources[source] = store(Files(paths), cut, label, stem)
+        sources[source] = store(Files(paths), cut, label, stem, for_tests=source not in learnt_from(config))
     every_path = [path for paths in found.values() for path in paths]
     return f"{checksum_of_files(folder, every_path):08x}", sources
+
+
+def learnt_from(config: Config) -> set[str]:
+    """Return the source splits that a model learns from, or is chosen by."""
+    return {source_of(config.train_split), source_of(config.validation_split)}
 
 
 def _streamed_if_large(sources: dict[str, Stored], used: set[str], resident_bytes: int) -> dict[str, Stored]:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from ae.data.cache import cached
+from ae.data.scored import scored_as
 from ae.data.splits import Stored
 from ae.data.streamed import Source
 from ae.errors import InputError
@@ -91,19 +92,21 @@ def checksum_of_files(folder: Path, paths: list[Path]) -> int:
     return zlib.crc32("\n".join(lines).encode())
 
 
-def store(photographs: Source, cut: Cut, label: str, stem: str) -> Stored:
+def store(photographs: Source, cut: Cut, label: str, stem: str, *, for_tests: bool = False) -> Stored:
     """Return the tiles of photographs, from the cache or cut and written to it.
 
-    `label` names the photographs in messages, `stem` what they are (see `cached`). Those that cannot be read, or are smaller
-    than a tile, are left out and counted. Raises InputError where none is left.
+    `label` names the photographs in messages, `stem` what they are (see `cached`). Those that cannot be read, are smaller
+    than a tile, or, unless they are `for_tests`, are pictures that models are scored on, are left out and counted. Raises
+    InputError where none is left.
     """
-    decoded = cached(f"{stem}-{cut}", label, partial(_cut_all, photographs, cut, label))
+    use = "-tests" if for_tests else ""
+    decoded = cached(f"{stem}-{cut}{use}", label, partial(_cut_all, photographs, cut, label, for_tests))
     if skipped := int((decoded.counts == 0).sum()):
         print(f"{label}: {skipped:,} of {len(decoded.counts):,} photographs are left out", file=sys.stderr)
     return Stored(decoded.images, np.concatenate([[0], np.cumsum(decoded.counts)]))
 
 
-def _cut_all(photographs: Source, cut: Cut, label: str) -> Iterator[np.ndarray]:
+def _cut_all(photographs: Source, cut: Cut, label: str, for_tests: bool) -> Iterator[np.ndarray]:
     """Yield the tiles of each photograph."""
     skipped: list[str] = []
     size: tuple[int, ...] | None = None
@@ -111,7 +114,10 @@ def _cut_all(photographs: Source, cut: Cut, label: str) -> Iterator[np.ndarray]:
         for number in range(len(photographs)):
             tiles = NOTHING
             try:
-                tiles = tiles_of(reduced(photographs[number], cut.scale), cut.tile)
+                image = photographs[number]
+                if not for_tests:
+                    _check_not_scored(image, label, number)
+                tiles = tiles_of(reduced(image, cut.scale), cut.tile)
             except InputError as error:
                 skipped.append(str(error))
             if len(tiles):
@@ -124,6 +130,11 @@ def _cut_all(photographs: Source, cut: Cut, label: str) -> Iterator[np.ndarray]:
     if size is None:
         why = skipped[0] if skipped else f"none is as large as a tile, {cut.tile}x{cut.tile}, at scale {cut.scale:g}"
         raise InputError(f"{label} has no photograph to train on: {why}")
+
+
+def _check_not_scored(image: np.ndarray, label: str, number: int) -> None:
+    if name := scored_as(image):
+        raise InputError(f"photograph {number + 1} of {label} is {name}, which models are scored on")
 
 
 def _check_size(label: str, size: tuple[int, ...], other: tuple[int, ...]) -> None:

@@ -101,9 +101,12 @@ def _with_images(prepared: Prepared) -> Prepared:
     return prepared._replace(feature=name, shape=shape)
 
 
-def load_tfds(prepared: Prepared, sources: set[str], cut: Cut, resident_bytes: int) -> dict[str, Stored]:
+def load_tfds(
+    prepared: Prepared, sources: set[str], cut: Cut, resident_bytes: int, *, learnt: set[str]
+) -> dict[str, Stored]:
     """Return source splits of a data set: arrays, or streamed where they would be more than `resident_bytes`.
 
+    `learnt`: those that a model learns from, or is chosen by (see `photographs.store`).
     Images are cut to tiles, as RGB, where their sizes differ, or `cut` asks for it. Raises InputError where they cannot be
     read.
     """
@@ -111,7 +114,9 @@ def load_tfds(prepared: Prepared, sources: set[str], cut: Cut, resident_bytes: i
     stems = {source: f"{prepared.stem}-{source}-{checksum}" for source in sorted(sources)}
     if prepared.shape is None or cut != Cut():
         return {
-            source: store(Colours(prepared, source), cut, f"{prepared.stem} {source}", stem)
+            source: store(
+                Colours(prepared, source), cut, f"{prepared.stem} {source}", stem, for_tests=source not in learnt
+            )
             for source, stem in stems.items()
         }
     if sum(prepared.splits.get(source, 0) for source in sources) * math.prod(prepared.shape) > resident_bytes:
