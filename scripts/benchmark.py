@@ -1,4 +1,4 @@
-"""Measure speed, in turns on the same machine: training steps against PyTorch and Keras, clips with and without a model."""
+"""Measure speed, in turns on the same machine: of training against PyTorch and Keras, of clips, of denoisers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -116,6 +116,40 @@ def video(
     save(out.with_stem(f"{out.stem}_memory"), memory_table(clip.name, memory), [config])
 
 
+def denoise(
+    models: tuple[str, ...] = ("gray_denoiser", "photo_denoiser"),
+    sizes: tuple[Literal["512x512", "12 megapixels"], ...] = ("512x512", "12 megapixels"),
+    rounds: int = 5,
+    seconds: float = 2.0,
+    bm3d_python: Path = Path("peers/bm3d/bin/python"),
+    out: Path = Path("results/benchmark_denoise.json"),
+) -> None:
+    """Measure the seconds that denoising a megapixel takes: ours, BM3D and non-local means, in turns.
+
+    Args:
+        models: Names of weights in the package, or files of weights (.safetensors).
+        sizes: Of the image. BM3D takes a quarter of an hour for 12 megapixels, in each round.
+        rounds: How often each is timed; medians count.
+        seconds: How long each timing of tiles takes, about.
+        bm3d_python: Python of BM3D's environment (see docs/noise.md).
+        out: File to write, and the pages that show its table. What computes the tiles fastest goes into a second one, with
+            "_tiles" in its name.
+    """
+    from benchmarks.denoisers import measure, speed_table, tile_rates, tiles_table
+
+    from ae import load_model
+
+    trained = [load_model(model) for model in models]
+    configs = [model.config for model in trained]
+    save(
+        out.with_stem(f"{out.stem}_tiles"),
+        tiles_table([row for model in trained for row in tile_rates(model, rounds, seconds)]),
+        configs,
+    )
+    rows, versions = measure(trained, sizes, rounds, bm3d_python)
+    save(out, speed_table(rows, rounds), configs, versions)
+
+
 def save(
     out: Path,
     table: Table,
@@ -137,4 +171,4 @@ def save(
 
 
 if __name__ == "__main__":
-    cli.run({"train": train, "ablation": ablation, "video": video})
+    cli.run({"train": train, "ablation": ablation, "video": video, "denoise": denoise})

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import pytest
 from benchmarks import ablation, models, starts, training, workers
 from clips import colorizer, luma_frames, make_clip
-from conftest import ROOT
+from conftest import ROOT, TINY
 
 from ae.errors import InputError
+from ae.models import UNet
 from ae.report.markdown import rows_of, to_markdown
 from ae.restore.weights import write_weights
 from ae.score.flops import count_values, multiply_adds_by_layer
@@ -176,3 +178,23 @@ def test_parts_of_the_convolutions_are_timed(call, tmp_path):
     assert [row[""] for row in rows_of(values)] == ["all", "a call for each step"]
     assert values["made_with"][0]["dtype"] == ["float32"]
     assert not (tmp_path / "README.md").exists()
+
+
+def test_denoisers_take_turns(call, tmp_path):
+    config = replace(TINY, name="ours", model=UNet((2, 4), residual=True))
+    variables = jax.jit(config.model.init)(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
+    write_weights(tmp_path / "ours.safetensors", config, variables, {"epochs": 0, "input_shape": [8, 8, 1]}, "float32")
+    sizes = ("--sizes", "512x512", "--rounds", "2", "--seconds", "0.01")
+    call("benchmark.py", "denoise", "--models", "ours.safetensors", *sizes, "--out", "results/denoise.json")
+    ours, theirs = rows_of(json.loads((tmp_path / "results/denoise.json").read_text()))
+    assert (ours["method"], theirs["method"]) == ("ours", "non-local means (scikit-image)")
+    assert ours["times as long as ours"] == 1
+    assert theirs["times as long as ours"] == pytest.approx(
+        theirs["seconds a megapixel"] / ours["seconds a megapixel"], rel=0.5
+    )
+    assert 0 < ours["share of the matrix product"] < 1
+    tiles = rows_of(json.loads((tmp_path / "results/denoise_tiles.json").read_text()))
+    assert [(row["tiles at a time"], row["convolutions"]) for row in tiles] == [
+        (count, name) for count in (1, 2, 4) for name in ("XLA's", "ours")
+    ]
+    assert all(row["over XLA's"] == 1 for row in tiles if row["convolutions"] == "XLA's")

@@ -30,7 +30,6 @@ def test_models_that_the_reference_lacks_stand_beside_its_best():
     assert reference["conv_ae"] == "0.0047"
     assert reference["unet_denoiser"] == "0.0047 (its best)"
     assert reference["chroma_unet"] == "0.0114 (its best)"
-    assert reference["photo_denoiser"] == ""
 
 
 @pytest.mark.parametrize("result", RESULTS, ids=SHOWN)

@@ -8,7 +8,15 @@ from typing import Any
 from ae.config import Config, override
 from ae.errors import InputError
 from ae.presets.colorize import CHROMA_UNET
-from ae.presets.denoise import DENSE_AE, KERAS_IO_DENOISER, PHOTO_DENOISER, UNET_DENOISER, UNET_DENOISER_BLIND
+from ae.presets.denoise import (
+    CAMERA_DENOISER,
+    DENSE_AE,
+    GRAY_DENOISER,
+    KERAS_IO_DENOISER,
+    PHOTO_DENOISER,
+    UNET_DENOISER,
+    UNET_DENOISER_BLIND,
+)
 from ae.presets.quick import COLORIZER_AE_QUICK, CONV_AE_QUICK, PIXEL_MLP_QUICK, on_sample
 from ae.presets.reference import COLORIZER_AE, CONV_AE, CONV_AE_14, PIXEL_MLP, PIXEL_MLP_14
 
@@ -17,7 +25,16 @@ __all__ = ["OURS", "PRESETS", "QUICK", "REFERENCE", "load_preset", "on_sample", 
 
 REFERENCE = (PIXEL_MLP, CONV_AE, COLORIZER_AE, PIXEL_MLP_14, CONV_AE_14)
 QUICK = (PIXEL_MLP_QUICK, CONV_AE_QUICK, COLORIZER_AE_QUICK)
-OURS = (UNET_DENOISER, UNET_DENOISER_BLIND, KERAS_IO_DENOISER, *DENSE_AE, CHROMA_UNET, PHOTO_DENOISER)
+OURS = (
+    UNET_DENOISER,
+    UNET_DENOISER_BLIND,
+    KERAS_IO_DENOISER,
+    *DENSE_AE,
+    CHROMA_UNET,
+    GRAY_DENOISER,
+    PHOTO_DENOISER,
+    CAMERA_DENOISER,
+)
 PRESETS = {config.name: config for config in REFERENCE + OURS + QUICK}
 
 

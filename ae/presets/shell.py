@@ -91,7 +91,12 @@ def _call(part: nn.Module | Task) -> str:
     """Return a model or task as Python would write it, without the fields that are as its class has them."""
     own = [field for field in fields(part) if field.name not in ("parent", "name")]
     values = [(field.name, getattr(part, field.name), field.default) for field in own]
-    changed = ", ".join(f"{name}={value}" for name, value, default in values if value != default)
+    shown = (
+        (name, f"{value:.3g}" if isinstance(value, float) else value)
+        for name, value, default in values
+        if value != default
+    )
+    changed = ", ".join(f"{name}={value}" for name, value in shown)
     return f"{type(part).__name__}({changed})" if changed else type(part).__name__
 
 

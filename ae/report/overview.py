@@ -6,8 +6,10 @@ from typing import Any
 from ae.report.markdown import Row, tabulate, to_markdown
 from ae.report.reference import REPORTED
 
-SHOWN = ("pixel_mlp", "conv_ae", "conv_ae_14", "keras_io_denoiser", "unet_denoiser", "colorizer_ae", "chroma_unet",
-         "photo_denoiser")  # fmt: skip
+SHOWN = (
+    *("pixel_mlp", "conv_ae", "conv_ae_14", "keras_io_denoiser"),
+    *("unet_denoiser", "colorizer_ae", "chroma_unet"),
+)
 SIMPLE = {"Denoise": "best affine map of the whole image", "Colorize": "mean colour of each gray level"}
 DATA = {"mnist": "MNIST", "cifar100": "CIFAR-100"}
 COLUMNS = dict.fromkeys(("model", "task", "data", "parameters", "MSE", "simple baseline", "reference")) | {"MSE": 4}

@@ -1,0 +1,150 @@
+"""Seconds that denoisers take for a megapixel: ours, BM3D and non-local means in turns; and how our tiles are computed."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from benchmarks.denoising import PEERS, bm3d
+from benchmarks.workers import Timer, median_ratio, take_turns, whole_turns
+
+from ae.report.markdown import Table, tabulate
+from ae.restore.denoise import STRIDE, Denoiser
+from ae.restore.weights import Pretrained
+from ae.score.baselines import non_local_means_at
+from ae.score.flops import multiply_adds
+
+SIGMA = 25 / 255
+SIDES = {"512x512": (512, 512), "12 megapixels": (3000, 4000)}
+BATCHES = (1, 2, 4)  # of tiles
+
+
+def measure(
+    models: Sequence[Pretrained], sizes: Sequence[str], rounds: int, bm3d_python: Path
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Return the table's rows, and the versions of peers' packages."""
+    rows, versions = [], {}
+    for trained in models:
+        with timers_of(trained, bm3d_python) as (timers, image, found):
+            versions |= found
+            for size in sizes:
+                image.append(noisy_photograph(SIDES[size], trained.input_shape[2]))
+                rows += speed_rows(trained, size, whole_turns(timers, 1, rounds))
+    return rows, versions
+
+
+def speed_rows(trained: Pretrained, size: str, rates: dict[str, list[float]]) -> Iterator[dict[str, Any]]:
+    """Yield the table's rows of an image size; `rates`: images a second in each round, by method."""
+    from ae.runtime.peak import matrix_product_flops
+
+    ours, megapixels = trained.config.name, np.prod(SIDES[size]) / 1e6
+    flops = 2e6 * multiply_adds(trained.config.model, (64, 64, trained.input_shape[2])) / 64**2  # of a megapixel
+    for method, values in rates.items():
+        seconds = statistics.median(1 / value for value in values) / megapixels
+        yield {
+            "model": ours,
+            "image": size,
+            "method": method,
+            "seconds a megapixel": seconds,
+            "times as long as ours": median_ratio(rates[ours], values),
+            "share of the matrix product": flops / seconds / matrix_product_flops() if method == ours else None,
+        }
+
+
+@contextmanager
+def timers_of(
+    trained: Pretrained, bm3d_python: Path
+) -> Iterator[tuple[dict[str, Timer], list[np.ndarray], dict[str, str]]]:
+    """Yield what times each method on the last image of a list, which is empty at first, and the versions of peers."""
+    image: list[np.ndarray] = []
+    denoiser = Denoiser(trained)
+
+    def timed(method: Callable[[np.ndarray, float], np.ndarray]) -> Timer:
+        def seconds(_: int) -> float:
+            began = time.perf_counter()
+            method(image[-1], SIGMA)
+            return time.perf_counter() - began
+
+        return seconds
+
+    row = PEERS[1] if trained.input_shape[2] == 3 else PEERS[0]
+    with bm3d(bm3d_python, row, [{}]) as peer:
+        methods = {
+            trained.config.name: lambda noisy, _: denoiser.output(noisy),
+            **peer.methods,
+            PEERS[2]: non_local_means_at,
+        }
+        yield {name: timed(method) for name, method in methods.items()}, image, peer.versions
+
+
+def noisy_photograph(size: tuple[int, int], channels: int) -> np.ndarray:
+    """Return scikit-image's astronaut, repeated in mirrors to a size, with noise: float32 [H, W, channels]."""
+    from skimage import data
+
+    from ae.color import luma
+
+    photograph = jnp.asarray(data.astronaut()) / 255
+    image = np.asarray(photograph if channels == 3 else luma(photograph), np.float32)
+    padding = [(0, wanted - side) for wanted, side in zip(size, image.shape, strict=False)]
+    whole = np.pad(image, [*padding, (0, 0)], mode="symmetric")
+    return whole + SIGMA * np.random.default_rng(0).standard_normal(whole.shape, np.float32)
+
+
+COLUMNS = {
+    "model": None, "image": None, "method": None, "seconds a megapixel": 3, "times as long as ours": 1,
+    "share of the matrix product": 2,
+}  # fmt: skip
+
+
+def speed_table(rows: Sequence[dict[str, Any]], rounds: int) -> Table:
+    """Return the table of seconds a megapixel, medians of the rounds, and medians of the rounds' ratios."""
+    title = f"Seconds that denoisers take for a megapixel, noise of sigma 25 of 255: medians of {rounds} turns."
+    return tabulate(title, COLUMNS, rows)
+
+
+def tile_rates(trained: Pretrained, rounds: int, seconds: float) -> list[dict[str, Any]]:
+    """Return the table's rows of a model's tiles: by XLA's convolutions and by ours, one or several at a time."""
+    from ae.layers.conv import xla_convolutions
+    from ae.restore.weights import predict
+
+    side = STRIDE + 2 * -(-trained.config.model.reach // trained.config.model.multiple) * trained.config.model.multiple
+    rows = []
+    for batch in BATCHES:
+        tiles = jnp.full((batch, side, side, trained.input_shape[2]), 0.5)
+        programs = {}
+        with xla_convolutions():
+            programs["XLA's"] = jax.jit(lambda tiles: predict(*trained[:2], tiles)).lower(tiles).compile()
+        programs["ours"] = jax.jit(lambda tiles: predict(*trained[:2], tiles)).lower(tiles).compile()
+
+        def timer(program: Callable[[Any], Any], tiles: jax.Array = tiles) -> Timer:
+            def run(steps: int) -> float:
+                began = time.perf_counter()
+                for _ in range(steps):
+                    jax.block_until_ready(program(tiles))
+                return time.perf_counter() - began
+
+            return run
+
+        rates = take_turns({name: timer(program) for name, program in programs.items()}, batch, rounds, seconds)
+        rows += [
+            {
+                "model": trained.config.name,
+                "tiles at a time": batch,
+                "convolutions": name,
+                f"tiles of {side}x{side} a second": statistics.median(values),
+                "over XLA's": median_ratio(values, rates["XLA's"]),
+            }
+            for name, values in rates.items()
+        ]
+    return rows
+
+
+def tiles_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """Return the table of tiles a second."""
+    columns = {name: None if name in ("model", "tiles at a time", "convolutions") else 2 for name in rows[0]}
+    return tabulate("Tiles of denoisers a second, by what computes their convolutions.", columns, rows)
