@@ -1,7 +1,7 @@
 """Train variants of our presets for a few epochs each, and write the table of what was tried."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -10,7 +10,7 @@ from studies.colours import cost_of_colour
 from ae.report.markdown import Table, rows_of, tabulate
 from ae.runtime import cli
 
-Preset = Literal["unet_denoiser", "chroma_unet"]
+Preset = Literal["unet_denoiser", "chroma_unet", "gray_denoiser"]
 TEMPERATURES = (0.2, 0.38, 0.6, 1.0)
 SATURATIONS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0)
 
@@ -22,6 +22,8 @@ def variants(preset: Preset) -> dict[str, dict[str, Any]]:
     from ae.models import ChromaUNet, UNet
     from ae.tasks import Colorize
 
+    if preset == "gray_denoiser":
+        return variants_for_photographs()
     settings = {
         "as released": {},
         "learning rate 0.001": {"learning_rate": 1e-3},
@@ -44,6 +46,27 @@ def variants(preset: Preset) -> dict[str, dict[str, Any]]:
         "wider at the bottom": {"model": ChromaUNet((32, 96, 192))},
         "four levels": {"model": ChromaUNet((40, 80, 128, 160))},
         "classes of chroma": {key: getattr(VIVID, key) for key in ("model", "train_task", "learning_rate")},
+    }
+
+
+def variants_for_photographs() -> dict[str, dict[str, Any]]:
+    """Return changes of `gray_denoiser`, by name."""
+    from ae import preset
+    from ae.models import UNet
+    from ae.tasks import Denoise
+
+    config = preset("gray_denoiser")
+    task = {field.name: getattr(config.train_task, field.name) for field in fields(config.train_task)}
+    settings = {"residual": True, "patch": 2}
+    return {
+        "as released": {},
+        "learning rate 0.001": {"learning_rate": 1e-3},
+        "Adam, learning rate 0.001": {"optimizer": "keras_adam", "learning_rate": 1e-3},
+        "mean squared error": {"train_task": Denoise(**task)},
+        "batches of 8": {"batch_size": 8},
+        "with biases": {"model": UNet((72, 60, 48), **settings)},
+        "four levels": {"model": UNet((72, 48, 40, 32), biases=False, **settings)},
+        "no patches": {"model": UNet((32, 48, 64), residual=True, biases=False)},
     }
 
 

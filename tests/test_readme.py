@@ -54,6 +54,12 @@ SETTINGS = {
     f"{TRAIN} keras_io_denoiser --data sample": ONE_EPOCH,
     f"{TRAIN} unet_denoiser --help": (),
     ADAMW: (*ONE_EPOCH, "--profile", "--resident-bytes", "0"),
+    f"{TRAIN} unet_denoiser --initial-weights unet_denoiser --learning-rate 1e-4 --epochs 2 --out runs/more": (
+        "--data",
+        "sample",
+        "--limit",
+        "16",
+    ),
 }
 IMAGES = {
     "python scripts/colorize.py old.jpg new.png": (),
@@ -84,9 +90,11 @@ ELSEWHERE = {
     f"{TRAIN} photo_denoiser --data bsds500 --tile 64 --scale 0.5": "test_the_guides_commands_train_on_photographs",
     "python scripts/docs.py": "test_the_site_has_every_guide",
     "python scripts/prepare.py set12": "test_a_set_is_the_wanted_files_of_its_repository",
-    "python scripts/evaluate.py photo_denoiser --benchmark set12": "test_a_gray_benchmark_becomes_a_table",
+    "python scripts/evaluate.py gray_denoiser --benchmark set12": "test_a_gray_benchmark_becomes_a_table",
     "python scripts/evaluate.py photo_denoiser --benchmark cbsd68 --sigma 15 25 50":
-        "test_a_gray_model_is_scored_on_the_luma_of_colour",
+        "test_a_model_for_colour_is_scored_in_rgb",
+    "python scripts/evaluate.py camera_denoiser --benchmark polyu": "test_real_noise_is_scored_as_it_is",
+    "python scripts/benchmark.py denoise": "test_denoisers_take_turns",
     "python scripts/evaluate.py chroma_unet": "test_released_weights_score_what_the_tables_say",
     "python scripts/variants.py": "test_variants_make_a_table",
     "python scripts/train.py scripts/vivid.py": "test_colour_by_classes_trains",
