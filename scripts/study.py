@@ -5,7 +5,7 @@ from studies.colours import colour
 from studies.grids import side_by_side
 from studies.latents import latents
 from studies.noise import noise
-from studies.photos import photos, sizes
+from studies.photos import kodak, photos, sizes
 
 from ae.runtime import cli
 
@@ -14,6 +14,7 @@ if __name__ == "__main__":
         {
             "noise": noise,
             "photos": photos,
+            "kodak": kodak,
             "latents": latents,
             "colour": colour,
             "clips": clips,

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import flax.linen as nn
@@ -18,8 +19,10 @@ import pytest
 
 from ae.config import Config
 from ae.data import Data, Split
+from ae.models import UNet
 from ae.report.markdown import tabulate
 from ae.report.page import write_measured
+from ae.restore.weights import write_weights
 from ae.runtime import cli
 from ae.score import baselines
 from ae.tasks import Denoise
@@ -289,3 +292,10 @@ def pytest_sessionfinish(session):
         title = "Faults that were tried, and how often what is promised held."
         made_with = {"command": f"pytest {' '.join(session.config.invocation_params.args)}"}
         write_measured(folder / "reliability.json", tabulate(title, dict.fromkeys(rows[0]), rows), [made_with])
+
+
+def write_denoiser(path, channels=1, **changes):
+    """Write a file with the weights of a small denoiser that has learnt nothing."""
+    config = replace(TINY, name=path.stem, model=UNet((2, 4), residual=True, outputs=channels), **changes)
+    variables = jax.jit(config.model.init)(jax.random.key(0), np.zeros((1, 8, 8, channels), np.float32))
+    write_weights(path, config, variables, {"epochs": 0, "input_shape": [8, 8, channels]}, "float32")

@@ -6,14 +6,12 @@ from pathlib import Path
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import pytest
 from benchmarks import ablation, models, starts, training, workers
 from clips import colorizer, luma_frames, make_clip
-from conftest import ROOT, TINY
+from conftest import ROOT, write_denoiser
 
 from ae.errors import InputError
-from ae.models import UNet
 from ae.report.markdown import rows_of, to_markdown
 from ae.restore.weights import write_weights
 from ae.score.flops import count_values, multiply_adds_by_layer
@@ -181,9 +179,7 @@ def test_parts_of_the_convolutions_are_timed(call, tmp_path):
 
 
 def test_denoisers_take_turns(call, tmp_path):
-    config = replace(TINY, name="ours", model=UNet((2, 4), residual=True))
-    variables = jax.jit(config.model.init)(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
-    write_weights(tmp_path / "ours.safetensors", config, variables, {"epochs": 0, "input_shape": [8, 8, 1]}, "float32")
+    write_denoiser(tmp_path / "ours.safetensors")
     sizes = ("--sizes", "512x512", "--rounds", "2", "--seconds", "0.01")
     call("benchmark.py", "denoise", "--models", "ours.safetensors", *sizes, "--out", "results/denoise.json")
     ours, theirs = rows_of(json.loads((tmp_path / "results/denoise.json").read_text()))

@@ -10,17 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from benchmarks.denoising import benchmark_table
-from conftest import ROOT, TINY, refused
+from conftest import ROOT, TINY, refused, write_denoiser
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 from skimage.restoration import denoise_nl_means
 
 from ae.data.sets import BENCHMARKS, COLOUR_BENCHMARKS, GRAY_BENCHMARKS, SOURCES
 from ae.errors import InputError
-from ae.models import UNet
 from ae.report.markdown import rows_of, to_markdown
 from ae.restore.denoise import Denoiser
-from ae.restore.weights import Pretrained, write_weights
+from ae.restore.weights import Pretrained
 from ae.score import benchmarks
 from ae.score.baselines import non_local_means_at
 from ae.tasks import Colorize
@@ -54,16 +53,10 @@ def sets(tmp_path):
     return tmp_path / "sets"
 
 
-def write_model(path, channels=1, **changes):
-    config = replace(TINY, name=path.stem, model=UNet((2, 4), residual=True, outputs=channels), **changes)
-    variables = jax.jit(config.model.init)(jax.random.key(0), jnp.zeros((1, 8, 8, channels)))
-    write_weights(path, config, variables, {"epochs": 0, "input_shape": [8, 8, channels]}, "float32")
-
-
 @pytest.fixture
 def score(call, tmp_path, sets):
     """Scores a small model on a benchmark, and returns what was said and the file."""
-    write_model(tmp_path / "ours.safetensors")
+    write_denoiser(tmp_path / "ours.safetensors")
 
     def score(name, *options):
         done = call("evaluate.py", "ours.safetensors", "--benchmark", name, "--data-dir", "sets", *options)
@@ -104,7 +97,7 @@ def test_the_figures_are_means_over_the_images(score, sets):
 
 def test_rows_of_other_models_and_of_peers_stay(score, call, tmp_path):
     _, first = score("set12", "--sigma", "25")
-    write_model(tmp_path / "other.safetensors")
+    write_denoiser(tmp_path / "other.safetensors")
     call("evaluate.py", "other.safetensors", "--benchmark", "set12", "--data-dir", "sets", "--sigma", "25", "50")
     values = json.loads((tmp_path / "results/benchmark_set12.json").read_text())
     rows = {row["method"]: row for row in rows_of(values) if row["source"] == "measured"}
@@ -126,7 +119,7 @@ def test_a_gray_model_is_scored_on_the_luma_of_colour(score):
 
 
 def test_a_model_for_colour_is_scored_in_rgb(score, tmp_path):
-    write_model(tmp_path / "ours.safetensors", channels=3)
+    write_denoiser(tmp_path / "ours.safetensors", channels=3)
     _, values = score("mcmaster", "--sigma", "15")
     assert "2 images in RGB" in values["title"]
     assert {row["source"] for row in rows_of(values)} == {
@@ -151,7 +144,7 @@ def test_bm3d_runs_in_an_environment_of_its_own(score, tmp_path, monkeypatch, na
     (fake / "bm3d.py").write_text(FAKE_BM3D)
     monkeypatch.setenv("PYTHONPATH", str(fake))
     if row == "CBM3D":
-        write_model(tmp_path / "ours.safetensors", channels=3)
+        write_denoiser(tmp_path / "ours.safetensors", channels=3)
     said, values = score(name, "--sigma", "0", "51", "--bm3d-python", sys.executable)
     assert "no row of BM3D" not in said
     assert values["made_with"][0]["versions"]["bm3d"] == "9.9"
@@ -207,14 +200,14 @@ def test_published_figures_are_whole():
     ],
 )
 def test_bad_input_is_one_line(call, sets, tmp_path, options, words):
-    write_model(tmp_path / "ours.safetensors")
+    write_denoiser(tmp_path / "ours.safetensors")
     refused(call("evaluate.py", "ours.safetensors", "--data-dir", "sets", *options, status=2), *words)
     assert not (tmp_path / "results").exists()
 
 
 def test_models_that_do_not_fit_are_refused(call, sets, tmp_path):
-    write_model(tmp_path / "colour.safetensors", channels=3)
-    write_model(tmp_path / "colorizer.safetensors", task=Colorize())
+    write_denoiser(tmp_path / "colour.safetensors", channels=3)
+    write_denoiser(tmp_path / "colorizer.safetensors", task=Colorize())
     options = ("--benchmark", "set12", "--data-dir", "sets")
     refused(call("evaluate.py", "colour.safetensors", *options, status=2), "colour, set12 is gray: choose cbsd68")
     refused(call("evaluate.py", "colorizer.safetensors", *options, status=2), "another task than noise")

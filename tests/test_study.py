@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from clips import colorizer, luma_frames, make_clip
-from conftest import ROOT
+from conftest import ROOT, write_denoiser
 from PIL import Image
 from variants import variants_table
 from vivid import PRESET as VIVID
@@ -139,7 +139,7 @@ def test_models_trained_in_full_are_compared(call, tmp_path, tfds_dir, decoded, 
 
 def test_every_variant_is_a_configuration():
     variants = runpy.run_path(str(ROOT / "scripts/variants.py"))["variants"]
-    for preset in ("unet_denoiser", "chroma_unet"):
+    for preset in ("unet_denoiser", "chroma_unet", "gray_denoiser"):
         for changes in variants(preset).values():
             config = override(PRESETS[preset], **changes)
             jax.eval_shape(config.model.init, jax.random.key(0), jnp.zeros((1, *config.model.input_shape)))
@@ -161,6 +161,18 @@ def test_clips(call, tmp_path, untrained):
     assert rows["test"]["PSNR pooled"] < 80
     assert Image.open(tmp_path / "results/study_clips_clip.jpg").width > 240
     assert "| clip.mp4 | gray | 80.00 |" in (tmp_path / "results/README.md").read_text()
+
+
+def test_crops_of_kodaks_photographs_are_shown(call, tmp_path):
+    write_denoiser(tmp_path / "ours.safetensors", channels=3)
+    (tmp_path / "sets/kodak24").mkdir(parents=True)
+    for name in ("kodim08", "kodim19", "kodim20", "kodim23"):
+        pixels = np.random.default_rng(0).integers(0, 256, (500, 500, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"sets/kodak24/{name}.png")
+    done = call("study.py", "kodak", "--model", "ours.safetensors", "--data-dir", "sets")
+    assert "no row of BM3D" in done.stdout
+    picture = Image.open(tmp_path / "results/study_kodak.jpg")
+    assert picture.width > picture.height > 3 * 160  # three rows: noisy, ours, clean
 
 
 def test_sizes(call, tmp_path):

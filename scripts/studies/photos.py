@@ -1,6 +1,6 @@
 """Photographs: noise taken from them, and colours, by how much of them the model sees."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def photos(
     methods = {
         "noisy": lambda noisy: noisy,
         "non-local means (scikit-image)": non_local_means,
-        denoiser.trained.config.name: lambda noisy: by_channel(denoiser.image, noisy),
+        denoiser.trained.config.name: denoiser.image,
     }
     scores: dict[str, dict[float, float]] = {name: {} for name in methods}
     out.mkdir(parents=True, exist_ok=True)
@@ -69,11 +69,49 @@ def non_local_means(noisy: Any) -> Any:
     return non_local_means_at(noisy, estimate_sigma(noisy, channel_axis=-1, average_sigmas=True))
 
 
-def by_channel(function: Callable[[Any], Any], image: Any) -> Any:
-    """Return an image [H, W, C] whose channels a function was applied to, one by one."""
-    import numpy as np
+CROPS = {"kodim08.png": (170, 250), "kodim23.png": (95, 270), "kodim19.png": (300, 130)}  # row and column of each
+SIDE = 160  # of a crop
 
-    return np.stack([function(channel) for channel in np.moveaxis(image, -1, 0)], axis=-1)
+
+def kodak(
+    model: Model = "photo_denoiser",
+    sigma: float = 50.0,
+    bm3d_python: Path = Path("peers/bm3d/bin/python"),
+    data_dir: Path | None = None,
+    out: Out = Path("results"),
+) -> None:
+    """Show crops of Kodak's photographs: noisy, denoised by BM3D and by a model, and clean.
+
+    Args:
+        sigma: Standard deviation of the noise, of 255.
+        bm3d_python: Python of BM3D's environment (see docs/noise.md).
+        data_dir: Folder of data sets prepared by prepare.py (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
+    """
+    import numpy as np
+    from benchmarks.denoising import PEERS, bm3d
+
+    from ae import Denoiser, load_model
+    from ae.data.tfds import data_folder
+    from ae.report.figures import save_rows
+    from ae.score import benchmarks
+    from ae.score.images import NOISY
+
+    denoiser, files = Denoiser(load_model(model)), benchmarks.clean_files("kodak24", data_folder(data_dir))
+    rows: dict[str, list[Any]] = {}
+    with bm3d(bm3d_python, PEERS[1], [{}]) as peer:
+        methods = {
+            NOISY: lambda noisy, _: noisy,
+            **peer.methods,
+            denoiser.trained.config.name: lambda noisy, _: denoiser.output(noisy),
+        }
+        for file, pair in zip(files, benchmarks.made_pairs(files, sigma / 255, gray=False), strict=True):
+            if file.name in CROPS:
+                images = {name: method(pair.noisy, pair.sigma) for name, method in methods.items()}
+                for name, image in (images | {"clean": pair.clean}).items():
+                    row, column = CROPS[file.name]
+                    rows.setdefault(name, []).append(image[row : row + SIDE, column : column + SIDE])
+    out.mkdir(parents=True, exist_ok=True)
+    save_rows(out / "study_kodak.jpg", {name: np.clip(np.stack(images), 0, 1) for name, images in rows.items()})
 
 
 PIXELS = (450, 900, 1800, 3600, 7200, 14400)
