@@ -136,7 +136,9 @@ def _numbers(path: Path, page: Any, values: np.ndarray) -> np.ndarray:
     bits, kind = int(np.max(page.bitspersample)), values.dtype.kind
     if kind == "f":
         least, most = values.min(initial=0), values.max(initial=0)
-        if not (least >= 0 and most <= 1):  # so written, it catches NaN too
+        if np.isnan(least):
+            raise InputError(f"{path} has values that are not numbers (NaN): floats have to lie in [0, 1]")
+        if not (least >= 0 and most <= 1):
             raise InputError(f"{path} has values from {least:g} to {most:g}: floats have to lie in [0, 1]")
         return values.astype(np.float32)
     if page.photometric == PHOTOMETRIC.PALETTE:
