@@ -12,7 +12,7 @@ from ae.runtime import cli
 def main(
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="INPUT")],
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUTPUT")],
-    model: str = "photo_denoiser",
+    model: str = "gray_denoiser",
     sigma: float | None = None,
     strength: float = 1.0,
     preview: float | None = None,
@@ -27,8 +27,8 @@ def main(
 ) -> None:
     """Take Gaussian noise from images or clips, without taking detail for noise.
 
-    The model in use has learnt from photographs; `unet_denoiser`, also in the package, from handwritten digits and strong
-    noise (0.3) alone.
+    The model in use has learnt from photographs, and sees each channel alone; `unet_denoiser`, also in the package, from
+    handwritten digits and strong noise (0.3) alone.
 
     Args:
         source: An image, an animation, a clip, a folder of them with its subfolders, or a pattern like 'frames/*.png'.

@@ -127,9 +127,9 @@ class Counted(Denoiser):
 
     counts: list = []  # noqa: RUF012 (of all)
 
-    def amount(self, noisy, sigma=None):
+    def amount(self, noisy, *, sigma=None):
         self.counts.append(noisy.shape)
-        return super().amount(noisy, sigma)
+        return super().amount(noisy, sigma=sigma)
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])

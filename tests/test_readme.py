@@ -71,6 +71,7 @@ IMAGES = {
     "python scripts/denoise.py noisy.png clean.png": (),
     "python scripts/denoise.py noisy.png clean.png --sigma 0.1": (),
     "python scripts/denoise.py noisy.png clean.png --strength 0.5": (),
+    "python scripts/denoise.py film.mkv clean.mkv": (),
 }
 OWN = {
     "python scripts/train.py my_model.py --data sample": ("--limit", "16", "--epochs", "2"),
@@ -91,10 +92,8 @@ ELSEWHERE = {
     "python scripts/docs.py": "test_the_site_has_every_guide",
     "python scripts/prepare.py set12": "test_a_set_is_the_wanted_files_of_its_repository",
     "python scripts/evaluate.py gray_denoiser --benchmark set12": "test_a_gray_benchmark_becomes_a_table",
-    "python scripts/evaluate.py photo_denoiser --benchmark cbsd68 --sigma 15 25 50":
-        "test_a_model_for_colour_is_scored_in_rgb",
-    "python scripts/evaluate.py camera_denoiser --benchmark polyu": "test_real_noise_is_scored_as_it_is",
-    "python scripts/benchmark.py denoise": "test_denoisers_take_turns",
+    "python scripts/evaluate.py gray_denoiser --benchmark bsd68 --sigma 15 25 50":
+        "test_a_gray_benchmark_becomes_a_table",
     "python scripts/evaluate.py chroma_unet": "test_released_weights_score_what_the_tables_say",
     "python scripts/variants.py": "test_variants_make_a_table",
     "python scripts/train.py scripts/vivid.py": "test_colour_by_classes_trains",
@@ -103,7 +102,6 @@ ELSEWHERE = {
     "python scripts/study.py noise --models unet_denoiser runs/unet_denoiser_blind runs/conv_ae_14": "test_noise",
     "python scripts/study.py latents": "test_latents",
     "python scripts/study.py photos": "test_photos",
-    "python scripts/study.py kodak": "test_crops_of_kodaks_photographs_are_shown",
     "python scripts/study.py colour": "test_colour",
     "python scripts/study.py clips CLIP.mp4 --reference runs/colorizer_ae": "test_clips",
     "python scripts/study.py sizes": "test_sizes",

@@ -195,7 +195,7 @@ def test_photos(call, tmp_path):
     values = json.loads((tmp_path / "results/study_photos.json").read_text())
     psnr = {name: row for name, *row in values["rows"]}
     assert psnr["noisy"][0] == 80
-    assert psnr["photo_denoiser"][1] > psnr["noisy"][1] + 7
+    assert psnr["gray_denoiser"][1] > psnr["noisy"][1] + 7
     assert (
         f"| noisy | {psnr['noisy'][0]:.2f} | {psnr['noisy'][1]:.2f} |" in (tmp_path / "results/README.md").read_text()
     )

@@ -116,10 +116,15 @@ def _levels(
 
 
 def _padded(x: jax.Array, multiple: int) -> jax.Array:
-    """Repeat the last rows and columns of images [B, H, W, C] up to the next multiple; sizes may be symbolic."""
+    """Mirror the last rows and columns of images [B, H, W, C] up to the next multiple; sizes may be symbolic.
+
+    Repeated, noise would be stripes, which denoisers take for detail.
+    """
     for axis in (1, 2):
         size = x.shape[axis]
         whole = -(-size // multiple) * multiple
         if is_symbolic_dim(size) or whole > size:
-            x = jnp.take(x, jnp.minimum(jnp.arange(whole), size - 1), axis=axis)
+            period = jnp.maximum(2 * (size - 1), 1)
+            place = jnp.arange(whole) % period
+            x = jnp.take(x, jnp.minimum(place, period - place), axis=axis)
     return x

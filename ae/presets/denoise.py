@@ -65,11 +65,3 @@ GRAY_DENOISER = replace(
     epochs=60,
     patience=60,
 )
-CAMERA_DENOISER = replace(  # for what cameras add
-    PHOTO_DENOISER,
-    name="camera_denoiser",
-    task=tasks.DenoisePhotograph(),
-    train_task=tasks.DenoisePhotograph(crop=64, mirrored=True, turned=True),
-    initial_weights="photo_denoiser",
-    learning_rate=1e-3,
-)

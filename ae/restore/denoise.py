@@ -78,7 +78,7 @@ class Denoiser:
         if noisy.dtype != np.uint16 or noisy.ndim not in (2, 3):
             check_range(noisy, "an image [H, W] or [H, W, C]", ndim=3 if noisy.ndim == 3 else 2)
         image = noisy.reshape(*noisy.shape[:2], -1)
-        amount = self.amount(image, sigma)
+        amount = self.amount(image, sigma=sigma)
         clean = np.empty(image.shape, image.dtype if image.dtype.kind == "u" else np.float32)
         taken = self._write(clean, image, np.float32(strength * amount.share))
         return Denoised(clean.reshape(noisy.shape), amount.sigma, taken)
@@ -92,7 +92,7 @@ class Denoiser:
             clean[place] = np.round(part * _white(clean.dtype)) if clean.dtype.kind == "u" else part
         return float(np.sqrt(total / noisy.size))
 
-    def amount(self, noisy: np.ndarray, sigma: float | None = None) -> Amount:
+    def amount(self, noisy: np.ndarray, *, sigma: float | None = None) -> Amount:
         """Return how much noise is in an image [H, W, C], and what share of what the model would take is to be taken.
 
         For images of one kind, as the frames of a shot are, it can be found out once. `sigma`: see `denoise`.
@@ -133,7 +133,7 @@ class Denoiser:
             for rows, columns in places[:: max(1, len(places) // most) if most else 1]:
                 given = _in_unit_range(noisy[rows.seen, columns.seen, part])
                 lacking = [(0, span.size - size) for span, size in zip((rows, columns), given.shape, strict=False)]
-                answer = self._answer(np.pad(given, [*lacking, (0, 0)], mode="edge"))
+                answer = self._answer(np.pad(given, [*lacking, (0, 0)], mode="reflect"))
                 kept = rows.kept_of_seen, columns.kept_of_seen
                 yield _Tile((rows.kept, columns.kept, part), given[kept], answer[kept])
 
@@ -173,7 +173,7 @@ def _estimated_level(noisy: np.ndarray) -> float:
 class Span(NamedTuple):
     """Rows of a tile, or columns."""
 
-    seen: slice  # that the model sees; it may end behind the image, whose edge is then repeated
+    seen: slice  # that the model sees; it may end behind the image, which is then mirrored
     kept: slice  # that are kept, each row in one tile
 
     @property

@@ -75,7 +75,7 @@ class Noise:
         thumbnail = codes[rows, columns].astype(np.float32) / 2**self.read.bits
         if state.thumbnail is not None and np.abs(thumbnail - state.thumbnail).mean() < CUT:
             return state._replace(thumbnail=thumbnail)
-        amount = self.denoiser.amount(np.asarray(self._shown(self._fields(planes)[0])), self.sigma)
+        amount = self.denoiser.amount(np.asarray(self._shown(self._fields(planes)[0])), sigma=self.sigma)
         return state._replace(
             thumbnail=thumbnail,
             amount=amount,
