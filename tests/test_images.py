@@ -243,6 +243,22 @@ def test_noise_is_taken_up_to_the_edges_of_any_size(size):
         assert edges < 4 * error[:-16, :-16].mean() < 0.1 * 0.1**2
 
 
+def test_large_images_show_how_far_they_are(monkeypatch):
+    from ae.models import UNet
+    from ae.runtime import progress
+
+    bars, make = [], progress.bar
+
+    def bar(*arguments, **options):
+        bars.append(make(*arguments, **options))
+        return bars[-1]
+
+    monkeypatch.setattr("ae.restore.denoise.progress.bar", bar)
+    Denoiser(random_model(UNet((2, 4), residual=True))).image(np.float32(RNG.uniform(size=(300, 250, 3))))
+    (shown,) = bars
+    assert shown.n == shown.total == 300 * 250 * 3
+
+
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 def test_pixels_keep_their_dtype(kind):
     most = np.iinfo(kind).max

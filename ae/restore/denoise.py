@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from ae.errors import InputError
 from ae.restore.weights import Pretrained, check_range
+from ae.runtime import progress
 from ae.tasks import Denoise
 
 STRIDE = 208  # rows and columns, about, that are kept of a tile
@@ -86,10 +87,12 @@ class Denoiser:
     def _write(self, clean: np.ndarray, noisy: np.ndarray, share: np.float32) -> float:
         """Write an image [H, W, C] without a share of what the model would take; return the standard deviation of that."""
         total = 0.0
-        for place, given, answer in self._tiles(noisy):
-            part = np.clip(given - share * (given - answer), 0, 1)
-            total += float(np.square(part - given, dtype=np.float64).sum())
-            clean[place] = np.round(part * _white(clean.dtype)) if clean.dtype.kind == "u" else part
+        with progress.bar("denoising", noisy.size, unit="values") as bar:
+            for place, given, answer in self._tiles(noisy):
+                part = np.clip(given - share * (given - answer), 0, 1)
+                total += float(np.square(part - given, dtype=np.float64).sum())
+                clean[place] = np.round(part * _white(clean.dtype)) if clean.dtype.kind == "u" else part
+                bar.update(part.size)
         return float(np.sqrt(total / noisy.size))
 
     def amount(self, noisy: np.ndarray, *, sigma: float | None = None) -> Amount:
