@@ -58,6 +58,18 @@ def test_curves_are_drawn_with_reference_and_baselines(tmp_path):
     assert gray[:, :500].sum() > 100  # dashed and dotted lines
 
 
+def test_a_training_loss_below_zero_is_no_curve_of_losses(tmp_path):
+    """PSNR, negative, beside mean squared errors on a logarithmic axis."""
+    row = {"accuracy": 0.5, "val_loss": 0.2, "val_accuracy": 0.5, "validation": "test"}
+    figures.save_curves(tmp_path / "a.png", Denoise(), "title", [{**row, "loss": loss} for loss in (-20.0, -25.0)])
+    figures.save_curves(tmp_path / "b.png", Denoise(), "title", [{**row, "loss": loss} for loss in (0.2, 0.3)])
+    blue = [
+        (np.asarray(Image.open(tmp_path / f"{name}.png").convert("RGB"))[:, :500].astype(int) @ (-1, 0, 1) > 100).sum()
+        for name in "ab"
+    ]
+    assert blue[0] == 0 < blue[1]
+
+
 def test_one_epoch_is_enough_for_curves(tmp_path):
     row = {"epoch": 1, "loss": 0.1, "accuracy": 0.5, "val_loss": 0.2, "val_accuracy": 0.4, "validation": "test"}
     figures.save_curves(tmp_path / "curves.png", Denoise(), "title", [row])

@@ -87,6 +87,8 @@ def save_curves(
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for key, color, label in ((name, BLUE, "training"), (f"val_{name}", ORANGE, history[0]["validation"])):
             values = [row[key] for row in history]
+            if name == "loss" and min(values) <= 0:  # of training by PSNR: no number for a logarithmic axis
+                continue
             label = label if color == BLUE else f"validation on {label}"
             axes.plot(range(1, len(values) + 1), values, "o-", color=color, markersize=4, label=label)
         if name == "loss":
