@@ -80,7 +80,19 @@ def varied(
 
 
 @dataclass(frozen=True)
-class Denoise(Task):
+class Denoising(Task):
+    """A task to take noise away, whatever kind it is of."""
+
+    labels: ClassVar = ("noisy", "clean", "denoised")
+    accuracy_name: ClassVar = "binary accuracy"
+
+    def accuracy(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        """Compute the binary accuracy of each image: [B, H, W, C] twice -> [B]."""
+        return metrics.binary_accuracy(output, target)
+
+
+@dataclass(frozen=True)
+class Denoise(Denoising):
     """Denoising of Gaussian noise: image + sigma * N(0, 1), cut to [0, 1] unless it is not `clipped` -> image."""
 
     sigma: float = 0.3  # standard deviation of the noise, for images in [0, 1]
@@ -91,9 +103,7 @@ class Denoise(Task):
     turned: bool = False  # by 0 to 3 quarter turns, by chance
     clipped: bool = True  # noisy pixels are cut to [0, 1]; benchmarks of denoising leave them as they are
 
-    labels: ClassVar = ("noisy", "clean", "denoised")
     traced_fields: ClassVar = ("sigma", "least_sigma")
-    accuracy_name: ClassVar = "binary accuracy"
 
     def __post_init__(self) -> None:
         least = 0.0 if self.least_sigma is None else self.least_sigma
@@ -111,10 +121,6 @@ class Denoise(Task):
             sigma = jax.random.uniform(level_key, (), image.dtype, self.least_sigma, self.sigma)
         noisy = image + sigma * jax.random.normal(key, image.shape, image.dtype)
         return jnp.clip(noisy, 0, 1) if self.clipped else noisy, image
-
-    def accuracy(self, output: jax.Array, target: jax.Array) -> jax.Array:
-        """Compute the binary accuracy of each image: [B, H, W, C] twice -> [B]."""
-        return metrics.binary_accuracy(output, target)
 
 
 def _check_crop(crop: int) -> None:
@@ -157,7 +163,7 @@ LEAST_ERROR = 1e-5  # squared, of an image
 
 
 @dataclass(frozen=True)
-class DenoisePhotograph(Task):
+class DenoisePhotograph(Denoising):
     """Denoising of what cameras add (see `ae.camera`), RGB [H, W, 3] -> the photograph without it.
 
     Some images stay as they are, and are to be left alone.
@@ -171,9 +177,7 @@ class DenoisePhotograph(Task):
     mirrored: bool = False  # left and right exchanged in half of the images, by chance
     turned: bool = False  # by 0 to 3 quarter turns, by chance
 
-    labels: ClassVar = ("noisy", "clean", "denoised")
     traced_fields: ClassVar = ("sigma", "untouched", "compressed", "least_quality")
-    accuracy_name: ClassVar = "binary accuracy"
 
     def __post_init__(self) -> None:
         if not 0 <= self.sigma < inf:
@@ -198,10 +202,6 @@ class DenoisePhotograph(Task):
     def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
         """Compute the negative PSNR of each image in dB: [B, H, W, C] twice -> [B]; above 50 dB it changes little."""
         return negative_psnr(output, target)
-
-    def accuracy(self, output: jax.Array, target: jax.Array) -> jax.Array:
-        """Compute the binary accuracy of each image: [B, H, W, C] twice -> [B]."""
-        return metrics.binary_accuracy(output, target)
 
 
 @dataclass(frozen=True)

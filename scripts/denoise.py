@@ -8,6 +8,8 @@ import tyro
 
 from ae.runtime import cli
 
+FRAMES = 2  # of a clip that are computed at a time: each takes as long as an image
+
 
 def main(
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="INPUT")],
@@ -55,6 +57,7 @@ def main(
     from ae.media.clips.settings import ClipSettings
     from ae.presets import load_preset
     from ae.restore.denoise import Denoiser
+    from ae.tasks import Denoising
 
     cli.check_above(0, most_pixels=most_pixels, preview=preview)
     cli.check_at_least(0, sigma=sigma, strength=strength)
@@ -62,32 +65,32 @@ def main(
         raise InputError(f"--strength has to be from 0 to 2, not {strength:g}")
     own = load_preset(preset) if preset else None
     trained = load_model(model, preset=own, checkpoint=checkpoint)
-    if not removes_noise(trained.config.task):
+    if not isinstance(trained.config.task, Denoising):
         raise InputError(f"{model} is a model for another task than noise")
     settings = ClipSettings(
         FRAMES, preview, most_pixels, deinterlace=deinterlace, codec=codec, encoder_options=encoder_options, audio=audio
     )
-    amount = {"denoiser": Denoiser(trained), "sigma": in_unit_range(sigma), "strength": strength}
+    how = {"denoiser": Denoiser(trained), "sigma": in_unit_range(sigma), "strength": strength}
     try:
-        denoise(source, target, amount, settings, skip_existing=skip_existing)
+        denoise(source, target, how, settings, skip_existing=skip_existing)
     except CheckFailedError as error:
         print_report(error.report)
         raise
 
 
-FRAMES = 2  # of a clip that are read and written at a time: each takes as long as an image
+def denoise(source: str, target: Path, how: dict[str, Any], settings: Any, *, skip_existing: bool) -> None:
+    """Take the noise from a file, or from those of a folder or pattern.
 
-
-def denoise(source: str, target: Path, amount: dict[str, Any], settings: Any, *, skip_existing: bool) -> None:
-    """Take the noise from a file, or from those of a folder or pattern. `settings`: a `ClipSettings`."""
+    `how`: denoiser, sigma and strength. `settings`: a `ClipSettings`.
+    """
     from ae.errors import InputError
     from ae.media.clips.pipeline import change_clips, denoise_clip, print_report
     from ae.media.clips.writing import SUFFIXES
     from ae.media.folders import change_folder, is_folder_or_pattern
     from ae.media.pictures import change_image, change_images, denoise_picture, is_image
 
-    change: Any = partial(denoise_picture, **amount)
-    convert: Any = partial(denoise_clip, settings=settings, **amount)
+    change: Any = partial(denoise_picture, **how)
+    convert: Any = partial(denoise_clip, settings=settings, **how)
     path = Path(source)
     if is_folder_or_pattern(source):
         work = {
@@ -101,13 +104,6 @@ def denoise(source: str, target: Path, amount: dict[str, Any], settings: Any, *,
         change_image(path, target, change, most_pixels=settings.most_pixels)
     else:
         print_report(convert(path, target))
-
-
-def removes_noise(task: Any) -> bool:
-    """Return whether a task is to take noise away."""
-    from ae.tasks import Denoise, DenoisePhotograph
-
-    return isinstance(task, (Denoise, DenoisePhotograph))
 
 
 def in_unit_range(sigma: float | None) -> float | None:

@@ -14,7 +14,7 @@ from ae.presets import PRESETS
 from ae.score import baselines
 from ae.score.baselines import fitted_baselines
 from ae.score.evaluate import evaluate, examples, noise_key
-from ae.tasks import Colorize, Denoise
+from ae.tasks import Colorize, Denoise, DenoisePhotograph
 
 
 def by_name(task, train):
@@ -161,3 +161,10 @@ def test_large_images_and_those_in_colour_have_the_baselines_that_take_them(monk
     names = [name for name, *_ in fitted_baselines(Denoise(gray=gray), Split("train", images, 0, 1))]
     assert len(names) == count
     assert names[0] == "noisy input"
+
+
+def test_all_tasks_that_take_noise_have_the_same_baselines():
+    assert baselines.baselines(DenoisePhotograph()).keys() == baselines.baselines(Denoise()).keys()
+    image = jnp.full((16, 16, 3), 0.5)
+    inputs, targets = baselines.oracle(DenoisePhotograph())(jax.random.key(0), image)
+    np.testing.assert_array_equal(inputs, targets)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from clips import decoded, luma_frames, make_clip, packets
 from conftest import refused
+from test_stages import read_states, write_states
 
 from ae import Config, Denoise
 from ae.color import BT709, Coding
@@ -21,7 +22,7 @@ from ae.media.stages.noise import Noise, clip_noise
 from ae.models import UNet
 from ae.restore.denoise import Denoiser
 from ae.restore.weights import Pretrained, write_weights
-from ae.runtime.chain import Batch, step
+from ae.runtime.chain import Batch, Frame, run, step
 
 LOSSLESS = {"libx264": {"qp": "0", "preset": "ultrafast"}, "ffv1": None}
 RNG = np.random.default_rng(0)
@@ -152,6 +153,21 @@ def test_noise_is_found_out_once_a_shot(size):
     assert found.taken == pytest.approx(2 / 255, rel=0.1)
     levels = [float((frame.astype(float) - before).std()) for frame, before in zip(frames, luma, strict=True)]
     assert max(levels) < 1.1 * min(levels)
+
+
+def test_a_clip_that_is_gone_on_with_has_the_same_bits(tmp_path):
+    luma = np.concatenate([noisy_luma(5, 6, base=base) for base in (60, 180)])
+    chroma = np.full((32, 32), 120, np.uint8)
+    frames = [Frame(plane, index, 0.0, chroma, chroma) for index, plane in enumerate(luma)]
+    stages = (Noise(denoiser(least_sigma=0.0), Coding(), Coding(), sigma=2 / 255),)
+    names = {"fetch": ("luma", "cb", "cr"), "send": ("luma", "cb", "cr")}
+    whole = list(run(stages, frames, 2, **names))
+    first = whole[: 2 * 3]  # two batches, each with its checkpoint
+    tree = write_states(tmp_path, first[-1].states)
+    rest = list(run(stages, frames[4:], 2, **names, states=read_states(tmp_path, tree)))
+    for once, twice in zip(whole, [*first, *rest], strict=True):
+        jax.tree.map(np.testing.assert_array_equal, once, twice)
+    assert clip_noise(rest[-1].states[-1]).shots == 2
 
 
 def test_colours_of_high_definition_stay():

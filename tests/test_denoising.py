@@ -22,7 +22,7 @@ from ae.restore.denoise import Denoiser
 from ae.restore.weights import Pretrained
 from ae.score import benchmarks
 from ae.score.baselines import non_local_means_at
-from ae.tasks import Colorize
+from ae.tasks import Colorize, DenoisePhotograph
 
 SHAPES = {"a": (24, 37), "b": (32, 16)}
 NON_LOCAL_MEANS = "non-local means (scikit-image)"
@@ -126,6 +126,16 @@ def test_a_model_for_colour_is_scored_in_rgb(score, tmp_path):
         "measured", "as published (DPIR)", "as published (FFDNet)", "as published (Restormer)"
     }  # fmt: skip
     assert values["details"]["published"] == benchmarks.published_sources()
+
+
+def test_models_of_what_cameras_add_are_scored_too(score, call, tmp_path):
+    write_denoiser(tmp_path / "ours.safetensors", channels=3, task=DenoisePhotograph())
+    _, values = score("polyu")
+    assert "ours" in [row["method"] for row in rows_of(values)]
+    noisy = np.clip(pixels((*SHAPES["a"], 3)), 10, 250)
+    Image.fromarray(noisy).save(tmp_path / "in.png")
+    said = call("denoise.py", "in.png", "out.png", "--model", "ours.safetensors").stdout
+    assert "in.png: noise of sigma" in said
 
 
 def test_real_noise_is_scored_as_it_is(score):

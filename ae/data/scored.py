@@ -11,9 +11,7 @@ from PIL import Image
 
 SCORED = Path(__file__).with_name("scored.txt")
 SIDE = 12  # cells of a thumbnail in height and in width
-MOST_DIFFERENT = (
-    12  # of the SIDE**2 bits, in which thumbnails of one picture differ at another size or in another coding
-)
+MOST_DIFFERENT = 12  # bits, of SIDE**2, by which thumbnails of one picture differ at other sizes and in other codings
 
 
 def fingerprint(image: np.ndarray) -> np.ndarray:

@@ -111,7 +111,7 @@ class _Batches:
     def __init__(
         self, stages: Sequence[Stage], size: int, send: Sequence[str], fetch: Sequence[str], states: States | None
     ) -> None:
-        self._stages, self._size, self._sent_fields, self._fetch = stages, size, send, fetch
+        self._stages, self._size, self._given, self._fetch = stages, size, send, fetch
         self._states = states  # after the last batch that was fetched
         self._waiting: list[Frame] = []
         self._sent: deque[_Sent] = deque()
@@ -142,7 +142,7 @@ class _Batches:
     def _send(self) -> None:
         frames = self._waiting[: self._size]
         padded = frames + [frames[-1]] * (self._size - len(frames))
-        fields = {name: np.stack([getattr(frame, name) for frame in padded]) for name in self._sent_fields}
+        fields = {name: np.stack([getattr(frame, name) for frame in padded]) for name in self._given}
         times, valid = np.asarray([frame.time for frame in padded]), np.arange(self._size) < len(frames)
         batch = Batch(valid=valid, times=times, **fields)
         before = self._sent[-1].states if self._sent else self._states

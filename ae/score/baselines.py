@@ -19,7 +19,7 @@ from ae.data.streamed import Streamed
 from ae.models.apply import Predict
 from ae.runtime import progress
 from ae.score.evaluate import examples, noise_key
-from ae.tasks import Colorize, Denoise, Task
+from ae.tasks import Colorize, Denoising, Task
 
 
 def _nothing(task: Task, train: Split) -> dict[str, Any]:
@@ -38,7 +38,7 @@ class Baseline(NamedTuple):
 def baselines(task: Task) -> dict[str, Baseline]:
     """Return the baselines of a task by name, in the order of the tables."""
     match task:
-        case Denoise():
+        case Denoising():
             return {
                 "noisy input": Baseline(unchanged),
                 "best map of a single pixel (floor of PixelMLP)": Baseline(

@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,32 @@ def measure(
     """Return the table's rows, and the versions of peers' packages."""
     rows, versions = [], {}
     for trained in models:
-        with timers_of(trained, bm3d_python) as (timers, image, found):
-            versions |= found
+        ours, channels = trained.config.name, trained.input_shape[2]
+        with bm3d(bm3d_python, PEERS[channels == 3], [{}]) as peer:
+            versions |= peer.versions
+            output = Denoiser(trained).output
+            methods = {
+                ours: lambda noisy, _, output=output: output(noisy),
+                **peer.methods,
+                PEERS[2]: non_local_means_at,
+            }
             for size in sizes:
-                image.append(noisy_photograph(SIDES[size], trained.input_shape[2]))
+                image = noisy_photograph(SIDES[size], channels)
+                timers = {name: timer(partial(method, image, SIGMA)) for name, method in methods.items()}
                 rows += speed_rows(trained, size, whole_turns(timers, 1, rounds))
     return rows, versions
+
+
+def timer(run: Callable[[], Any]) -> Timer:
+    """Return what times so many runs."""
+
+    def seconds(times: int) -> float:
+        began = time.perf_counter()
+        for _ in range(times):
+            jax.block_until_ready(run())
+        return time.perf_counter() - began
+
+    return seconds
 
 
 def speed_rows(trained: Pretrained, size: str, rates: dict[str, list[float]]) -> Iterator[dict[str, Any]]:
@@ -54,32 +74,6 @@ def speed_rows(trained: Pretrained, size: str, rates: dict[str, list[float]]) ->
             "times as long as ours": median_ratio(rates[ours], values),
             "share of the matrix product": flops / seconds / matrix_product_flops() if method == ours else None,
         }
-
-
-@contextmanager
-def timers_of(
-    trained: Pretrained, bm3d_python: Path
-) -> Iterator[tuple[dict[str, Timer], list[np.ndarray], dict[str, str]]]:
-    """Yield what times each method on the last image of a list, which is empty at first, and the versions of peers."""
-    image: list[np.ndarray] = []
-    denoiser = Denoiser(trained)
-
-    def timed(method: Callable[[np.ndarray, float], np.ndarray]) -> Timer:
-        def seconds(_: int) -> float:
-            began = time.perf_counter()
-            method(image[-1], SIGMA)
-            return time.perf_counter() - began
-
-        return seconds
-
-    row = PEERS[1] if trained.input_shape[2] == 3 else PEERS[0]
-    with bm3d(bm3d_python, row, [{}]) as peer:
-        methods = {
-            trained.config.name: lambda noisy, _: denoiser.output(noisy),
-            **peer.methods,
-            PEERS[2]: non_local_means_at,
-        }
-        yield {name: timed(method) for name, method in methods.items()}, image, peer.versions
 
 
 def noisy_photograph(size: tuple[int, int], channels: int) -> np.ndarray:
@@ -121,16 +115,8 @@ def tile_rates(trained: Pretrained, rounds: int, seconds: float) -> list[dict[st
             programs["XLA's"] = jax.jit(lambda tiles: predict(*trained[:2], tiles)).lower(tiles).compile()
         programs["ours"] = jax.jit(lambda tiles: predict(*trained[:2], tiles)).lower(tiles).compile()
 
-        def timer(program: Callable[[Any], Any], tiles: jax.Array = tiles) -> Timer:
-            def run(steps: int) -> float:
-                began = time.perf_counter()
-                for _ in range(steps):
-                    jax.block_until_ready(program(tiles))
-                return time.perf_counter() - began
-
-            return run
-
-        rates = take_turns({name: timer(program) for name, program in programs.items()}, batch, rounds, seconds)
+        timers = {name: timer(partial(program, tiles)) for name, program in programs.items()}
+        rates = take_turns(timers, batch, rounds, seconds)
         rows += [
             {
                 "model": trained.config.name,

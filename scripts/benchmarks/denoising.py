@@ -19,7 +19,7 @@ from ae.restore.weights import Pretrained
 from ae.score import benchmarks
 from ae.score.baselines import non_local_means_at
 from ae.score.images import NOISY, SEED, Method, score_images
-from ae.tasks import Denoise
+from ae.tasks import Denoising
 
 SIGMAS = (15.0, 25.0, 50.0)  # of 255
 PEERS = ("BM3D", "CBM3D", "non-local means (scikit-image)")
@@ -92,7 +92,7 @@ def scored(
 def color_space(name: str, trained: Pretrained) -> str:
     """Return what a model is scored on: "gray" images, "RGB", or "Y", the luma of images in colour."""
     model = trained.config.name
-    if not isinstance(trained.config.task, Denoise):
+    if not isinstance(trained.config.task, Denoising):
         raise InputError(f"{model} is a model for another task than noise, which the benchmarks are for")
     if trained.input_shape[2] == 1:
         return "gray" if name in GRAY_BENCHMARKS else "Y"

@@ -1,5 +1,6 @@
 """A stage that takes the noise from the frames of a clip: how much is found out once a shot, so that nothing pumps."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,8 +20,8 @@ GRID = 64  # rows and columns, about, by which frames are compared
 class State(NamedTuple):
     """State after the frames so far."""
 
-    thumbnail: np.ndarray | None  # of the last frame
-    amount: Amount | None  # of its shot
+    thumbnail: np.ndarray  # of the last frame
+    amount: Amount  # of its shot
     frames: int
     shots: int
     levels: float  # sum of the shots' noise levels
@@ -54,7 +55,7 @@ class Noise:
 
     def init(self, first: Batch) -> State:
         """Return the state before the first frame."""
-        return State(None, None, 0, 0, 0.0, 0.0)
+        return State(np.empty((0, 0)), Amount(None, 1.0), 0, 0, 0.0, 0.0)
 
     def step(self, state: State, batch: Batch) -> tuple[State, Batch]:
         """Return the state after a batch, and the batch with other planes."""
@@ -62,7 +63,8 @@ class Noise:
         for index in range(int(np.sum(batch.valid))):
             planes = [np.asarray(plane[index]) for plane in (batch.luma, batch.cb, batch.cr)]
             state = self._seen(state, planes)
-            state, done = self._denoised(state, planes)
+            done, square = self._denoised(state.amount, planes)
+            state = state._replace(frames=state.frames + 1, squares=state.squares + square)
             frames.append(done)
         frames += frames[-1:] * (len(batch.valid) - len(frames))
         luma, cb, cr = (np.stack(planes) for planes in zip(*frames, strict=True))
@@ -73,7 +75,7 @@ class Noise:
         codes = planes[0]
         rows, columns = (slice(None, None, max(1, length // GRID)) for length in codes.shape)
         thumbnail = codes[rows, columns].astype(np.float32) / 2**self.read.bits
-        if state.thumbnail is not None and np.abs(thumbnail - state.thumbnail).mean() < CUT:
+        if state.frames and np.abs(thumbnail - state.thumbnail).mean() < CUT:
             return state._replace(thumbnail=thumbnail)
         amount = self.denoiser.amount(np.asarray(self._shown(self._fields(planes)[0])), sigma=self.sigma)
         return state._replace(
@@ -83,18 +85,15 @@ class Noise:
             levels=state.levels + (amount.sigma or 0.0),
         )
 
-    def _denoised(self, state: State, planes: list[np.ndarray]) -> tuple[State, list[np.ndarray]]:
-        """Return the state after a frame, and its planes without noise."""
-        fields, squares = [], 0.0
+    def _denoised(self, amount: Amount, planes: list[np.ndarray]) -> tuple[list[np.ndarray], float]:
+        """Return a frame's planes without noise, and the mean square of what was taken."""
+        share, fields, squares = np.float32(self.strength * amount.share), [], []
         for field in self._fields(planes):
             shown = np.asarray(self._shown(field))
-            taken = np.float32(self.strength * state.amount.share) * (shown - self.denoiser.output(shown))  # type: ignore[union-attr]
-            squares += float(np.square(taken).mean())
+            taken = share * (shown - self.denoiser.output(shown))
+            squares.append(np.square(taken).mean())
             fields.append(_without(*field, taken, read=self.read, written=self.written))
-        whole = [np.stack(lines, axis=1).reshape(-1, lines[0].shape[1]) if len(lines) > 1 else np.asarray(lines[0])
-                 for lines in zip(*fields, strict=True)]  # fmt: skip
-        squares = state.squares + squares / len(fields)
-        return state._replace(frames=state.frames + 1, squares=squares), whole
+        return [_woven(lines) for lines in zip(*fields, strict=True)], float(np.mean(squares))
 
     def _fields(self, planes: list[np.ndarray]) -> list[list[np.ndarray]]:
         """Return the planes of a frame, or of each of its two fields."""
@@ -102,6 +101,14 @@ class Noise:
 
     def _shown(self, planes: list[np.ndarray]) -> jax.Array:
         return _shown(*planes, read=self.read)
+
+
+def _woven(fields: Sequence[jax.Array]) -> np.ndarray:
+    """Return the plane [H, W] of its one or two fields."""
+    plane = np.empty((sum(map(len, fields)), fields[0].shape[1]), fields[0].dtype)
+    for start, lines in enumerate(fields):
+        plane[start :: len(fields)] = lines
+    return plane
 
 
 @partial(jax.jit, static_argnames="read")
@@ -155,6 +162,6 @@ def _means(values: jax.Array, coding: Coding) -> jax.Array:
 
 def clip_noise(state: State) -> ClipNoise:
     """Return how much noise a clip had, of the state after its last frame."""
-    known = state.amount is not None and state.amount.sigma is not None
+    known = state.amount.sigma is not None
     taken = float(np.sqrt(state.squares / max(1, state.frames)))
     return ClipNoise(state.shots, state.levels / state.shots if known else None, taken)
