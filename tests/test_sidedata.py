@@ -1,5 +1,6 @@
 """Captions and HDR10 metadata."""
 
+import gc
 from fractions import Fraction
 
 import av
@@ -8,6 +9,8 @@ import pytest
 from clips import frame_of, luma_frames, make_clip
 from reading import LOSSLESS, colorized, joined
 
+from ae.media.clips import sidedata
+from ae.media.clips.reading import Clip
 from ae.media.clips.sidedata import dropped_side_data, side_data_of
 
 MASTERING = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
@@ -22,6 +25,19 @@ def side_data(path):
             for kind, data in side_data_of(frame).items():
                 found.setdefault(kind, []).append(data)
     return found
+
+
+def test_frames_are_let_go_of_at_once(tmp_path):
+    """Not when the collector of cycles comes by: in a film, that is gigabytes later."""
+    source = make_clip(tmp_path / "in.mp4", luma_frames(30, 32, 48))
+    gc.collect()
+    gc.disable()
+    try:
+        for item in Clip(source):
+            del item
+        assert sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects()) <= 2
+    finally:
+        gc.enable()
 
 
 def captioned(path, luma):
@@ -107,11 +123,10 @@ def test_what_only_later_frames_carry_is_said_at_the_end(tmp_path):
     assert len(side_data(tmp_path / "out.mkv")["A53_CC"]) == 5
 
 
-def test_side_data_that_pyav_cannot_name_are_said_to_be_left_out():
-    class Frame:
-        @property
-        def side_data(self):
-            raise ValueError("99 is not a valid Type")
+def test_side_data_that_pyav_cannot_name_are_said_to_be_left_out(monkeypatch):
+    def unknown(frame):
+        raise ValueError("99 is not a valid Type")
 
-    lines = dropped_side_data("libx264", side_data_of(Frame()).keys())
+    monkeypatch.setattr(sidedata, "SideDataContainer", unknown)
+    lines = dropped_side_data("libx264", side_data_of(av.VideoFrame(16, 16)).keys())
     assert list(lines) == ["side data of a kind that PyAV does not know"]

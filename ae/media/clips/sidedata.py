@@ -5,6 +5,7 @@ from collections.abc import Set
 from typing import Any, NamedTuple
 
 import av
+from av.sidedata.sidedata import SideDataContainer
 
 HDR10 = {"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL"}
 NAMES = {  # by the kind of FFmpeg's side data
@@ -42,7 +43,9 @@ HDR10_OPTIONS = {
 def side_data_of(frame: av.VideoFrame) -> dict[str, bytes]:
     """Return what a frame carries of what `NAMES` has."""
     try:
-        found: Any = frame.side_data
+        found: Any = SideDataContainer(
+            frame
+        )  # frame.side_data keeps it, a cycle that holds the frame's memory for long
         return {name: bytes(found[name]) for name in NAMES if name in found}
     except ValueError:  # a kind that PyAV 18 does not know, and then it shows none
         return {UNKNOWN: b""}
