@@ -43,9 +43,8 @@ HDR10_OPTIONS = {
 def side_data_of(frame: av.VideoFrame) -> dict[str, bytes]:
     """Return what a frame carries of what `NAMES` has."""
     try:
-        found: Any = SideDataContainer(
-            frame
-        )  # frame.side_data keeps it, a cycle that holds the frame's memory for long
+        # frame.side_data keeps what it gives, a cycle that holds the frame's memory until the collector comes by.
+        found: Any = SideDataContainer(frame)  # type: ignore[call-arg]
         return {name: bytes(found[name]) for name in NAMES if name in found}
     except ValueError:  # a kind that PyAV 18 does not know, and then it shows none
         return {UNKNOWN: b""}
