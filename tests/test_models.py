@@ -360,6 +360,7 @@ def test_channels_that_would_broadcast_are_refused(model, channels):
         KerasIODenoiser(2),
         *(UNet((2,) * levels) for levels in (1, 2, 3, 4)),
         *(UNet((4,) * levels, patch=patch, biases=False) for levels, patch in ((1, 2), (2, 2), (3, 2), (1, 4))),
+        UNet((4, 4), patch=2, depth=3),
     ],
 )
 def test_no_output_looks_further_than_the_models_reach(model):

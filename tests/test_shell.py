@@ -160,7 +160,7 @@ def test_a_file_leaves_no_bytecode_beside_itself(own, tmp_path):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("--model.width", "3"), "unknown option --model.width; near: --model.widths"),
+        (("--model.width", "3"), "unknown option --model.width; near: --model.widths, --model.depth"),
         (("--sigma", "3"), "unknown option --sigma; near: --task.sigma"),
         (("--resum",), "unknown option --resum; near: --resume"),
         (("--xyz", "3"), "unknown option --xyz; --help lists the options"),

@@ -29,6 +29,7 @@ class UNet(nn.Module):
     residual: bool = False  # compute what to add to the input
     patch: int = 1  # pixels that the first level takes together, in height and in width
     biases: bool = True  # add biases in convolutions
+    depth: int = 2  # convolutions in a row on the way down, and again on the way up
 
     input_shape = (32, 32, 1)
     float32_inputs = True  # to which outputs are added; the layers compute in the dtype of their kernels
@@ -40,9 +41,9 @@ class UNet(nn.Module):
 
     @property
     def reach(self) -> int:
-        """Count four convolutions on each level, two on the lowest, one at the end, and a pixel's place in its cell."""
+        """Count the convolutions down and up, those of the lowest level once, the last, and a pixel's place in its cell."""
         last = 1 if self.patch == 1 else 0
-        return 4 * (self.multiple - self.patch) + 2 * self.multiple + last + self.multiple - 1
+        return self.depth * (3 * self.multiple - 2 * self.patch) + last + self.multiple - 1
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
@@ -52,7 +53,7 @@ class UNet(nn.Module):
         patch = (self.patch, self.patch)
         if self.patch > 1:
             x = Conv(self.widths[0], patch, patch, use_bias=self.biases)(x)
-        x = _levels(self.widths, x, biases=self.biases)
+        x = _levels(self.widths, x, biases=self.biases, depth=self.depth)
         if self.patch > 1:
             x = ConvTranspose(self.outputs, patch, patch, use_bias=self.biases)(x)
         else:
@@ -96,11 +97,12 @@ def _levels(
     norm: Callable[[jax.Array], jax.Array] = lambda x: x,
     *,
     biases: bool = True,
+    depth: int = 2,
 ) -> jax.Array:
     """Apply the levels of a U-Net: [B, H, W, C] -> [B, H, W, widths[0]]; layers of the module that calls it."""
 
     def block(width: int, x: jax.Array) -> jax.Array:
-        for _ in range(2):
+        for _ in range(depth):
             x = nn.relu(norm(Conv(width, (3, 3), use_bias=biases)(x)))
         return x
 
