@@ -1,4 +1,4 @@
-"""What a camera adds to a photograph: noise that grows with light, spread over neighbours and channels, under JPEG.
+"""What a camera adds to a photograph: noise that depends on light, spread over neighbours and channels, under JPEG.
 
 Raw pixels have Poisson and Gaussian noise (Foi et al., "Practical Poissonian-Gaussian noise modeling and fitting for
 single-image raw-data", 2008). What follows in the camera makes it differ between channels, which it mixes, and spreads it
@@ -14,6 +14,7 @@ from ae.errors import InputError
 
 REACH = 4  # pixels over which noise spreads to each side
 WIDEST_SPREAD = 1.5  # standard deviation in pixels
+SOFTEST = 1.2  # blur of photographs of many megapixels, likewise
 DCT = np.float32(
     np.sqrt(np.where(np.arange(8)[:, None] == 0, 1, 2) / 8)
     * np.cos(np.pi / 16 * np.outer(np.arange(8), 2 * np.arange(8) + 1))
@@ -31,11 +32,12 @@ def camera_noise(key: jax.Array, image: jax.Array, sigma: float | jax.Array) -> 
     """Add noise to a photograph [H, W, 3] in [0, 1]: the same shape, not clipped.
 
     Its standard deviation is about `sigma` at middle gray. How much it grows with light, how the channels differ and share
-    it, and how wide it spreads is drawn from the key.
+    it, and how wide it spreads is drawn from the key. In a fourth of the images it falls with light, as it does where a
+    camera brightens the dark.
     """
     white_key, light_key, gain_key, mixture_key, spread_key = jax.random.split(key, 5)
-    growth = jax.random.uniform(light_key)
-    deviation = sigma * jnp.sqrt(1 - growth + 2 * growth * image)
+    growth = jax.random.uniform(light_key, minval=-1 / 3)
+    deviation = sigma * jnp.sqrt(1 + growth * (2 * image - 1))
     gains = jnp.exp(0.4 * jax.random.normal(gain_key, (3,)))
     mixture = jnp.eye(3) + 0.4 * jax.random.normal(mixture_key, (3, 3))
     noise = jax.random.normal(white_key, image.shape) @ (mixture / jnp.linalg.norm(mixture, axis=0))
@@ -44,13 +46,28 @@ def camera_noise(key: jax.Array, image: jax.Array, sigma: float | jax.Array) -> 
 
 def spread(noise: jax.Array, width: float | jax.Array) -> jax.Array:
     """Spread white noise [H, W, C] over its neighbours by a Gaussian of so many pixels; its deviation stays."""
-    places = jnp.arange(-REACH, REACH + 1)
-    weights = jnp.exp(-0.5 * (places / jnp.maximum(width, 1e-2)) ** 2)
-    weights /= jnp.linalg.norm(weights)
+    weights = _gaussian(width)
+    return _filtered(noise, weights / jnp.linalg.norm(weights))
+
+
+def soften(image: jax.Array, width: float | jax.Array) -> jax.Array:
+    """Blur an image [H, W, C] by a Gaussian of so many pixels; its mean stays."""
+    weights = _gaussian(width)
+    return _filtered(image, weights / weights.sum())
+
+
+def _gaussian(width: float | jax.Array) -> jax.Array:
+    return jnp.exp(-0.5 * (jnp.arange(-REACH, REACH + 1) / jnp.maximum(width, 1e-2)) ** 2)
+
+
+def _filtered(image: jax.Array, weights: jax.Array) -> jax.Array:
+    """Sum each pixel's neighbours, down and then across, by weights; beyond the edges the image is mirrored."""
     for axis in (0, 1):
-        parts = [weight * jnp.roll(noise, place, axis) for place, weight in enumerate(weights, -REACH)]
-        noise = sum(parts[1:], parts[0])
-    return noise
+        padding = [(REACH, REACH) if axis == other else (0, 0) for other in range(3)]
+        padded, size = jnp.pad(image, padding, mode="symmetric"), image.shape[axis]
+        parts = [weight * jax.lax.slice_in_dim(padded, at, at + size, axis=axis) for at, weight in enumerate(weights)]
+        image = sum(parts[1:], parts[0])
+    return image
 
 
 def jpeg(image: jax.Array, quality: float | jax.Array, *, halved: bool | jax.Array = False) -> jax.Array:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from ae import metrics
-from ae.camera import camera_noise, jpeg
+from ae.camera import SOFTEST, camera_noise, jpeg, soften
 from ae.color import colourfulness, luma
 from ae.errors import InputError
 from ae.runtime.pytrees import register_settings
@@ -170,6 +170,7 @@ class DenoisePhotograph(Denoising):
     """
 
     sigma: float = 0.1  # standard deviation of the noise at middle gray, at most; most images have far less
+    soft: float = 0.5  # share of images that are blurred at first, as photographs of many megapixels are
     untouched: float = 0.1  # share of images without noise and JPEG
     compressed: float = 0.6  # share of the others that JPEG has compressed, after the noise
     least_quality: float = 60.0  # of JPEG, up to 100
@@ -177,12 +178,12 @@ class DenoisePhotograph(Denoising):
     mirrored: bool = False  # left and right exchanged in half of the images, by chance
     turned: bool = False  # by 0 to 3 quarter turns, by chance
 
-    traced_fields: ClassVar = ("sigma", "untouched", "compressed", "least_quality")
+    traced_fields: ClassVar = ("sigma", "soft", "untouched", "compressed", "least_quality")
 
     def __post_init__(self) -> None:
         if not 0 <= self.sigma < inf:
             raise InputError(f"sigma has to be at least 0, and finite, not {self.sigma}")
-        for name in ("untouched", "compressed"):
+        for name in ("soft", "untouched", "compressed"):
             if not 0 <= (share := getattr(self, name)) <= 1:
                 raise InputError(f"{name} has to be from 0 to 1, not {share}")
         if not 1 <= self.least_quality <= 100:
@@ -192,6 +193,8 @@ class DenoisePhotograph(Denoising):
     def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
         image = varied(jax.random.fold_in(key, 1), image, crop=self.crop, mirrored=self.mirrored, turned=self.turned)
         noise_key, level_key, quality_key, halved_key, chance_key = jax.random.split(key, 5)
+        softened, width = jax.random.uniform(jax.random.fold_in(key, 2), (2,))
+        image = jnp.where(softened < self.soft, soften(image, SOFTEST * width), image)
         level = self.sigma * jax.random.uniform(level_key) ** 2
         noisy = jnp.clip(camera_noise(noise_key, image, level), 0, 1)
         quality = jax.random.uniform(quality_key, minval=self.least_quality, maxval=100.0)

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 from skimage import data as photographs
 
-from ae.camera import camera_noise, jpeg, spread
+from ae.camera import camera_noise, jpeg, soften, spread
 from ae.errors import InputError
 from ae.tasks import DenoisePhotograph
 
@@ -43,6 +44,18 @@ def test_spreading_keeps_the_deviation_and_joins_neighbours():
         assert least < np.corrcoef(wide[:, 1:].ravel(), wide[:, :-1].ravel())[0, 1] < most
 
 
+def test_noise_falls_with_light_in_some_photographs():
+    dark, light = (np.asarray(residual(value)).std(axis=(1, 2, 3)) for value in (0.05, 0.95))
+    assert 0.15 < np.mean(dark > light) < 0.35
+
+
+def test_a_photograph_is_softened_as_by_a_gaussian():
+    image = photographs.astronaut()[:64, :48] / np.float32(255)
+    np.testing.assert_array_equal(soften(image, 0.0), image)
+    expected = gaussian_filter(image, (1, 1, 0), mode="reflect", truncate=4)
+    np.testing.assert_allclose(soften(image, 1.0), expected, atol=1e-4)
+
+
 @pytest.mark.parametrize("quality", [20, 60, 90, 100])
 @pytest.mark.parametrize("halved", [False, True])
 def test_jpeg_is_that_of_pillow(quality, halved):
@@ -62,11 +75,11 @@ def test_jpeg_of_other_sizes_is_refused():
 
 def test_some_photographs_stay_as_they_are_and_all_are_in_range():
     image = jnp.asarray(photographs.astronaut()[:64, :64], jnp.float32) / 255
-    inputs, targets = jax.vmap(DenoisePhotograph(untouched=0.3), (0, None))(KEYS, image)
+    inputs, targets = jax.vmap(DenoisePhotograph(soft=0.0, untouched=0.3), (0, None))(KEYS, image)
     assert 0 <= float(inputs.min()) < float(inputs.max()) <= 1
     assert jnp.array_equal(targets, jnp.broadcast_to(image, targets.shape))
     assert 40 <= int((inputs == targets).all((1, 2, 3)).sum()) <= 80
-    noise_alone, _ = jax.vmap(DenoisePhotograph(untouched=0.0, compressed=0.0), (0, None))(KEYS, image)
+    noise_alone, _ = jax.vmap(DenoisePhotograph(soft=0.0, untouched=0.0, compressed=0.0), (0, None))(KEYS, image)
     errors = jnp.sqrt(jnp.square(noise_alone - image).mean((1, 2, 3)))
     assert float(jnp.median(errors)) < 0.04
     assert 0.05 < float(errors.max()) < 0.3
@@ -76,6 +89,7 @@ def test_some_photographs_stay_as_they_are_and_all_are_in_range():
     ("settings", "said"),
     [
         ({"sigma": -0.1}, "sigma has to be at least 0"),
+        ({"soft": 2.0}, "soft has to be from 0 to 1"),
         ({"untouched": 1.5}, "untouched has to be from 0 to 1"),
         ({"compressed": -1.0}, "compressed has to be from 0 to 1"),
         ({"least_quality": 0.0}, "least_quality has to be from 1 to 100"),
