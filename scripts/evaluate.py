@@ -99,10 +99,11 @@ def score_benchmark(
     earlier = read_measured(out)
     table, details, versions = measure(name, trained, data_folder(data_dir), sigmas, bm3d_python, earlier)
     made = made_with(cli.command(), trained.config)
-    made["versions"] |= versions
-    same = earlier.get("title") == table["title"]
-    others = [entry for entry in earlier.get("made_with", ()) if same and entry["command"] != made["command"]]
-    print(f"{write_measured(out, table, [*others, made], details)}{out}")
+    entries = earlier.get("made_with", ()) if earlier.get("title") == table["title"] else ()
+    kept = {entry["command"]: entry for entry in entries}
+    peers = kept.pop(made["command"], made)["versions"]  # of rows that were not measured again
+    made["versions"] = peers | made["versions"] | versions
+    print(f"{write_measured(out, table, [*kept.values(), made], details)}{out}")
 
 
 if __name__ == "__main__":

@@ -155,9 +155,11 @@ def test_bm3d_runs_in_an_environment_of_its_own(score, tmp_path, monkeypatch, na
     monkeypatch.setenv("PYTHONPATH", str(fake))
     if row == "CBM3D":
         write_denoiser(tmp_path / "ours.safetensors", channels=3)
-    said, values = score(name, "--sigma", "0", "51", "--bm3d-python", sys.executable)
+    options = (name, "--sigma", "0", "51", "--bm3d-python", sys.executable)
+    said, values = score(*options)
     assert "no row of BM3D" not in said
     assert values["made_with"][0]["versions"]["bm3d"] == "9.9"
+    assert score(*options)[1] == values  # its row stays, and so does its version
     measured = next(values for values in rows_of(values) if values["method"] == row)
     shapes = [(*shape, *(() if row == "BM3D" else (3,))) for shape in SHAPES.values()]
     expected = [peak_signal_noise_ratio(pixels(shape), np.full(shape, 51, np.uint8)) for shape in shapes]
