@@ -1,7 +1,7 @@
 """Train variants of our presets for a few epochs each, and write the table of what was tried."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -53,20 +53,18 @@ def variants_for_photographs() -> dict[str, dict[str, Any]]:
     """Return changes of `gray_denoiser`, by name."""
     from ae import preset
     from ae.models import UNet
-    from ae.tasks import Denoise
 
     config = preset("gray_denoiser")
-    task = {field.name: getattr(config.train_task, field.name) for field in fields(config.train_task)}
-    settings = {"residual": True, "patch": 2}
+    settings = {"residual": True, "patch": 2, "biases": False}
     return {
         "as released": {},
-        "learning rate 0.001": {"learning_rate": 1e-3},
+        "batches of 64": {"batch_size": 64},
+        "crops of 64, batches of 128": {"batch_size": 128, "train_task": replace(config.train_task, crop=64)},
         "Adam, learning rate 0.001": {"optimizer": "keras_adam", "learning_rate": 1e-3},
-        "mean squared error": {"train_task": Denoise(**task)},
-        "batches of 8": {"batch_size": 8},
-        "with biases": {"model": UNet((72, 60, 48), **settings)},
-        "four levels": {"model": UNet((72, 48, 40, 32), biases=False, **settings)},
-        "no patches": {"model": UNet((32, 48, 64), residual=True, biases=False)},
+        "three convolutions a level": {"model": UNet((64, 48, 32), depth=3, **settings)},
+        "four levels": {"model": UNet((72, 48, 40, 32), **settings)},
+        "two levels": {"model": UNet((64, 48), depth=4, **settings)},
+        "one level": {"model": UNet((64,), depth=13, **settings)},
     }
 
 

@@ -9,6 +9,7 @@ from ae.config import Config, override
 from ae.errors import InputError
 from ae.presets.colorize import CHROMA_UNET
 from ae.presets.denoise import (
+    CAMERA_DENOISER,
     DENSE_AE,
     GRAY_DENOISER,
     KERAS_IO_DENOISER,
@@ -32,6 +33,7 @@ OURS = (
     CHROMA_UNET,
     GRAY_DENOISER,
     PHOTO_DENOISER,
+    CAMERA_DENOISER,
 )
 PRESETS = {config.name: config for config in REFERENCE + OURS + QUICK}
 

@@ -37,23 +37,23 @@ DENSE_AE = tuple(  # which are to give back clean images too
 )
 
 _TASK = tasks.Denoise(sigma=25 / 255, clipped=False)
-_TRAIN_TASK = tasks.DenoiseByPSNR(sigma=75 / 255, least_sigma=0.0, crop=64, mirrored=True, turned=True, clipped=False)
+_TRAIN_TASK = tasks.DenoiseByPSNR(sigma=75 / 255, least_sigma=0.0, crop=128, mirrored=True, turned=True, clipped=False)
 PHOTO_DENOISER = Config(  # for photographs of any size, in colour, from crops of them
     name="photo_denoiser",
     model=models.UNet(widths=(96, 84, 80), outputs=3, residual=True, patch=2, biases=False),
     task=_TASK,
     train_task=_TRAIN_TASK,
     data="bsds500",
-    tile=128,
+    tile=160,
     train_split="train[32:]",
     validation_split="train[:32]",
     test_split="train[:32]",  # benchmarks are what it is scored on (scripts/evaluate.py)
-    batch_size=16,
+    batch_size=32,
     optimizer="muon",
     learning_rate=3e-3,
     schedule="one-cycle",
-    epochs=36,  # less than an hour on two cores
-    patience=36,
+    epochs=240,
+    patience=240,
     new_noise_each_epoch=True,
 )
 GRAY_DENOISER = replace(
@@ -62,6 +62,17 @@ GRAY_DENOISER = replace(
     model=models.UNet(widths=(72, 60, 48), residual=True, patch=2, biases=False),
     task=replace(_TASK, gray=True),
     train_task=replace(_TRAIN_TASK, gray=True),
-    epochs=60,
-    patience=60,
+    epochs=200,
+    patience=200,
+)
+CAMERA_DENOISER = replace(  # for photographs as cameras make them
+    PHOTO_DENOISER,
+    name="camera_denoiser",
+    task=tasks.DenoisePhotograph(),
+    train_task=tasks.DenoisePhotograph(crop=128, mirrored=True, turned=True),
+    initial_weights="photo_denoiser",
+    batch_size=8,
+    learning_rate=1e-3,
+    epochs=7,  # less than an hour on two cores
+    patience=7,
 )

@@ -26,8 +26,8 @@ Scripts write this page from the JSON files beside it. Each JSON file names the 
   last weights.
 - **chosen on**: the images that early stopping looks at. The reference uses test images; so do the presets that
   reproduce it.
-- **training loss**: the loss that is minimised. For `keras_io_denoiser` it is cross entropy, for `gray_denoiser` the
-  negative PSNR in dB, for all others the mean squared error.
+- **training loss**: the loss that is minimised. For `keras_io_denoiser` it is cross entropy, for denoisers of
+  photographs the negative PSNR in dB, for all others the mean squared error.
 - **minutes**: wall-clock time, on machines of different speed that may have had other work.
 - **to the reference's loss**: minutes until the end of the first epoch whose validation loss is at most what the
   reference reports for its best model.
