@@ -168,9 +168,9 @@ def test_tiles_leave_no_trace(levels):
     from ae.models import UNet
 
     trained = random_model(UNet((4,) * levels, residual=True))
-    noisy = np.float32(RNG.uniform(size=(500, 300)))
+    noisy = np.float32(RNG.uniform(size=(1100, 300)))
     whole = np.asarray(trained(noisy[None, ..., None]))[0, ..., 0]
-    assert len(tiles(512, trained.config.model.reach, trained.config.model.multiple)) > 1
+    assert len(tiles(1100, trained.config.model.reach, trained.config.model.multiple)) > 1
     np.testing.assert_allclose(Denoiser(trained).image(noisy), whole, atol=1e-6)
     small = noisy[:28, :28]
     np.testing.assert_allclose(Denoiser(trained).image(small), trained(small[None, ..., None])[0, ..., 0], atol=1e-6)

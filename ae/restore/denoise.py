@@ -15,9 +15,10 @@ from ae.restore.weights import Pretrained, check_range
 from ae.runtime import progress
 from ae.tasks import Denoise
 
-STRIDE = 208  # rows and columns, about, that are kept of a tile
+STRIDE = 512  # rows and columns, about, that are kept of a tile; of smaller tiles, more would be margin
 SAMPLE = 256  # rows and columns of the squares by which the noise of an image is known
-MOST_SAMPLES = 16  # squares and tiles, about, by which noise, and what a model would take, are known
+MOST_SAMPLES = 16  # squares, about, by which noise is known
+MOST_TILES = 4  # tiles, about, by which it is known what a model would take
 
 
 def noise_level(gray: np.ndarray) -> float:
@@ -109,7 +110,7 @@ class Denoiser:
 
     def _share(self, noisy: np.ndarray, limit: float) -> float:
         """Return what part of what the model would take is no more than the limit."""
-        squares = [np.square(given - answer).mean() for _, given, answer in self._tiles(noisy, MOST_SAMPLES)]
+        squares = [np.square(given - answer).mean() for _, given, answer in self._tiles(noisy, MOST_TILES)]
         return min(1.0, limit / max(float(np.sqrt(np.mean(squares))), 1e-12))
 
     def output(self, noisy: np.ndarray) -> np.ndarray:
