@@ -193,7 +193,9 @@ def test_images_and_clips(follow, tmp_path):
     assert np.ptp(iio.imread(tmp_path / "new.png"), axis=-1).mean() > 5  # it has colour
     assert iio.imread(tmp_path / "coloured/1.png").shape == photo.shape
     clean, noisy = (np.float32(iio.imread(tmp_path / f"{name}.png")) for name in ("clean", "noisy"))
-    assert np.square(clean - photo).mean() < np.square(noisy - photo).mean() / 2
+    assert (
+        np.square(clean - photo).mean() < 0.6 * np.square(noisy - photo).mean()
+    )  # half of the noise: a fourth at best
 
 
 def test_a_model_and_a_task_in_a_file_of_ones_own(follow, call, tmp_path):
