@@ -12,9 +12,10 @@ import numpy as np
 from ae.color import luma, rgb_to_chroma, ycbcr_to_rgb
 from ae.errors import InputError
 
-REACH = 4  # pixels over which noise spreads to each side
-WIDEST_SPREAD = 1.5  # standard deviation in pixels
+REACH = 9  # pixels over which noise spreads to each side
+WIDEST_SPREAD = (1.2, 3.0, 3.0)  # of luma and chroma: standard deviation in pixels
 SOFTEST = 1.2  # blur of photographs of many megapixels, likewise
+MOST_CHROMA = (1.13, 1.43)  # noise of Cb and Cr, as shares of that of luma: blue and red less luma have twice as much
 DCT = np.float32(
     np.sqrt(np.where(np.arange(8)[:, None] == 0, 1, 2) / 8)
     * np.cos(np.pi / 16 * np.outer(np.arange(8), 2 * np.arange(8) + 1))
@@ -31,33 +32,36 @@ CHROMA_STEPS[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [4
 def camera_noise(key: jax.Array, image: jax.Array, sigma: float | jax.Array) -> jax.Array:
     """Add noise to a photograph [H, W, 3] in [0, 1]: the same shape, not clipped.
 
-    Its standard deviation is about `sigma` at middle gray. How much it grows with light, how the channels differ and share
-    it, and how wide it spreads is drawn from the key. In a fourth of the images it falls with light, as it does where a
-    camera brightens the dark.
+    That of luma is fine, its standard deviation at middle gray `sigma`. That of chroma is coarse, since cameras smooth it,
+    and up to twice as large. How wide both spread, and how much they grow or fall with light, is drawn from the key.
     """
-    white_key, light_key, gain_key, mixture_key, spread_key = jax.random.split(key, 5)
-    growth = jax.random.uniform(light_key, minval=-1 / 3)
+    white_key, light_key, chroma_key, spread_key = jax.random.split(key, 4)
+    growth = jax.random.uniform(light_key, minval=-0.9, maxval=0.9)
     deviation = sigma * jnp.sqrt(1 + growth * (2 * image - 1))
-    gains = jnp.exp(0.4 * jax.random.normal(gain_key, (3,)))
-    mixture = jnp.eye(3) + 0.4 * jax.random.normal(mixture_key, (3, 3))
-    noise = jax.random.normal(white_key, image.shape) @ (mixture / jnp.linalg.norm(mixture, axis=0))
-    return image + deviation * gains * spread(noise, jax.random.uniform(spread_key, maxval=WIDEST_SPREAD))
+    widths = jnp.array(WIDEST_SPREAD) * jax.random.uniform(spread_key, (3,))
+    noise = spread(jax.random.normal(white_key, image.shape), widths)
+    chroma = noise[..., 1:] * jax.random.uniform(chroma_key, (2,)) * jnp.array(MOST_CHROMA)
+    return image + deviation * ycbcr_to_rgb(noise[..., :1], chroma)
 
 
 def spread(noise: jax.Array, width: float | jax.Array) -> jax.Array:
-    """Spread white noise [H, W, C] over its neighbours by a Gaussian of so many pixels; its deviation stays."""
+    """Spread white noise [H, W, C] over its neighbours by a Gaussian of so many pixels; its deviation stays.
+
+    `width`: one for all channels, or [C].
+    """
     weights = _gaussian(width)
-    return _filtered(noise, weights / jnp.linalg.norm(weights))
+    return _filtered(noise, weights / jnp.linalg.norm(weights, axis=0))
 
 
 def soften(image: jax.Array, width: float | jax.Array) -> jax.Array:
     """Blur an image [H, W, C] by a Gaussian of so many pixels; its mean stays."""
     weights = _gaussian(width)
-    return _filtered(image, weights / weights.sum())
+    return _filtered(image, weights / weights.sum(axis=0))
 
 
 def _gaussian(width: float | jax.Array) -> jax.Array:
-    return jnp.exp(-0.5 * (jnp.arange(-REACH, REACH + 1) / jnp.maximum(width, 1e-2)) ** 2)
+    """Return the weights of a Gaussian for each of its widths: [1 + 2 * REACH, widths]."""
+    return jnp.exp(-0.5 * (jnp.arange(-REACH, REACH + 1)[:, None] / jnp.maximum(width, 1e-2)) ** 2)
 
 
 def _filtered(image: jax.Array, weights: jax.Array) -> jax.Array:

@@ -5,7 +5,7 @@ A task is a frozen dataclass; its fields are its settings. A new one is a subcla
 
 from dataclasses import dataclass
 from math import inf
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -52,21 +52,31 @@ class Task:
 
 
 def varied(
-    key: jax.Array, image: jax.Array, *, crop: int = 0, mirrored: bool = False, turned: bool = False
+    key: jax.Array,
+    image: jax.Array,
+    *,
+    crop: int = 0,
+    reduced: float = 0.0,
+    mirrored: bool = False,
+    turned: bool = False,
+    vivid: float = 0.0,
 ) -> jax.Array:
     """Return a square of an image [H, W, C] from a random place, mirrored or turned by chance: [crop, crop, C].
 
-    `crop`: its side; 0 keeps the whole image. `mirrored`: left and right are exchanged in half of the images. `turned`: by
-    0 to 3 quarter turns. Raises InputError where the image is smaller than the crop, or is to be turned and not square.
+    `crop`: its side; 0 keeps the whole image. `reduced`: share of squares that show twice as much in each direction, each
+    pixel the mean of four. `mirrored`: left and right are exchanged in half of the images. `turned`: by 0 to 3 quarter
+    turns. `vivid`: share of RGB images whose colours become up to three times as strong. Raises InputError where the image
+    is smaller than its square, or is to be turned and not square.
     """
     mirror_key, place_key = jax.random.split(key)
     if crop:
-        height, width, channels = image.shape
-        if crop > min(height, width):
-            raise InputError(f"crop={crop} is more than the images have: {height}x{width}")
-        most = jnp.array([height - crop, width - crop])
-        row, column = jax.random.randint(jax.random.fold_in(place_key, 0), (2,), 0, most + 1)
-        image = jax.lax.dynamic_slice(image, (row, column, 0), (crop, crop, channels))
+        _check_size(image, crop, reduced)
+        square = _square(jax.random.fold_in(place_key, 0), image, crop)
+        if reduced:
+            large = _square(jax.random.fold_in(place_key, 2), image, 2 * crop)
+            small = large.reshape(crop, 2, crop, 2, -1).mean(axis=(1, 3))
+            square = jnp.where(jax.random.uniform(jax.random.fold_in(place_key, 3)) < reduced, small, square)
+        image = square
     if mirrored:
         image = jnp.where(jax.random.bernoulli(mirror_key), image[:, ::-1], image)
     if turned:
@@ -76,7 +86,27 @@ def varied(
             )
         turns = jnp.stack([jnp.rot90(image, quarters) for quarters in range(4)])
         image = turns[jax.random.randint(jax.random.fold_in(place_key, 1), (), 0, 4)]
+    if vivid:
+        chosen, strength = jax.random.uniform(jax.random.fold_in(place_key, 4), (2,))
+        gray = luma(image)
+        image = jnp.where(chosen < vivid, jnp.clip(gray + MOST_VIVID**strength * (image - gray), 0, 1), image)
     return image
+
+
+MOST_VIVID = 3.0  # times as strong
+
+
+def _check_size(image: jax.Array, crop: int, reduced: float) -> None:
+    height, width, _ = image.shape
+    if (2 if reduced else 1) * crop > min(height, width):
+        said = f"crop={crop}{', reduced from twice that,' if reduced else ''}"
+        raise InputError(f"{said} is more than the images have: {height}x{width}")
+
+
+def _square(key: jax.Array, image: jax.Array, side: int) -> jax.Array:
+    height, width, channels = image.shape
+    row, column = jax.random.randint(key, (2,), 0, jnp.array([height - side, width - side]) + 1)
+    return jax.lax.dynamic_slice(image, (row, column, 0), (side, side, channels))
 
 
 @dataclass(frozen=True)
@@ -93,15 +123,17 @@ class Denoising(Task):
 
 @dataclass(frozen=True)
 class Denoise(Denoising):
-    """Denoising of Gaussian noise: image + sigma * N(0, 1), cut to [0, 1] unless it is not `clipped` -> image."""
+    """Denoising of Gaussian noise: image + sigma * N(0, 1), cut to [0, 1] where it is `clipped` -> image."""
 
     sigma: float = 0.3  # standard deviation of the noise, for images in [0, 1]
     least_sigma: float | None = None  # of noise whose level is drawn for each image, evenly from here to `sigma`
     gray: bool = False  # of the luma of RGB images
     crop: int = 0  # side of a square that is cut from each image at a random place; 0: images stay whole
+    reduced: float = 0.0  # share of crops that are of twice that side, and reduced to it
     mirrored: bool = False  # left and right exchanged in half of the images, by chance
     turned: bool = False  # by 0 to 3 quarter turns, by chance
-    clipped: bool = True  # noisy pixels are cut to [0, 1]; benchmarks of denoising leave them as they are
+    vivid: float = 0.0  # share of RGB images whose colours are made up to three times as strong
+    clipped: bool | float = True  # noisy pixels are cut to [0, 1]: all, none (as in benchmarks), or a share of images
 
     traced_fields: ClassVar = ("sigma", "least_sigma")
 
@@ -110,22 +142,34 @@ class Denoise(Denoising):
         if not 0 <= least <= self.sigma < inf:
             raise InputError(f"noise has to be 0 <= least_sigma <= sigma, not {least} and {self.sigma}")
         _check_crop(self.crop)
+        _check_shares(self, "reduced", "vivid", "clipped")
 
     def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
-        variant_key = jax.random.fold_in(key, 1)
-        image = varied(variant_key, image, crop=self.crop, mirrored=self.mirrored, turned=self.turned)
+        image = varied(jax.random.fold_in(key, 1), image, **_variation(self))
         image = luma(image) if self.gray else image
         sigma: float | jax.Array = self.sigma
         if self.least_sigma is not None:
             key, level_key = jax.random.split(key)
             sigma = jax.random.uniform(level_key, (), image.dtype, self.least_sigma, self.sigma)
         noisy = image + sigma * jax.random.normal(key, image.shape, image.dtype)
-        return jnp.clip(noisy, 0, 1) if self.clipped else noisy, image
+        cut = jax.random.uniform(jax.random.fold_in(key, 2)) < self.clipped
+        return jnp.where(cut, jnp.clip(noisy, 0, 1), noisy), image
+
+
+def _variation(task: Any) -> dict[str, Any]:
+    """Return a task's arguments of `varied`."""
+    return {name: getattr(task, name) for name in ("crop", "reduced", "mirrored", "turned", "vivid")}
 
 
 def _check_crop(crop: int) -> None:
     if crop < 0:
         raise InputError(f"crop has to be at least 0, not {crop}")
+
+
+def _check_shares(task: Task, *names: str) -> None:
+    for name in names:
+        if not 0 <= (share := getattr(task, name)) <= 1:
+            raise InputError(f"{name} has to be from 0 to 1, not {share}")
 
 
 @dataclass(frozen=True)
@@ -166,41 +210,44 @@ LEAST_ERROR = 1e-5  # squared, of an image
 class DenoisePhotograph(Denoising):
     """Denoising of what cameras add (see `ae.camera`), RGB [H, W, 3] -> the photograph without it.
 
-    Some images stay as they are, and are to be left alone.
+    Some images stay as they are, and are to be left alone. Some are gray, noise and all.
     """
 
-    sigma: float = 0.1  # standard deviation of the noise at middle gray, at most; most images have far less
+    sigma: float = 0.08  # standard deviation of the noise of luma at middle gray, at most; most images have far less
     soft: float = 0.5  # share of images that are blurred at first, as photographs of many megapixels are
-    untouched: float = 0.1  # share of images without noise and JPEG
+    colourless: float = 0.1  # share of images that are gray: three equal channels
+    untouched: float = 0.2  # share of images without noise and JPEG
     compressed: float = 0.6  # share of the others that JPEG has compressed, after the noise
     least_quality: float = 60.0  # of JPEG, up to 100
     crop: int = 0  # side of a square that is cut from each image at a random place; 0: images stay whole
+    reduced: float = 0.0  # share of crops that are of twice that side, and reduced to it
     mirrored: bool = False  # left and right exchanged in half of the images, by chance
     turned: bool = False  # by 0 to 3 quarter turns, by chance
+    vivid: float = 0.0  # share of images whose colours are made up to three times as strong
 
-    traced_fields: ClassVar = ("sigma", "soft", "untouched", "compressed", "least_quality")
+    traced_fields: ClassVar = ("sigma", "soft", "colourless", "untouched", "compressed", "least_quality")
 
     def __post_init__(self) -> None:
         if not 0 <= self.sigma < inf:
             raise InputError(f"sigma has to be at least 0, and finite, not {self.sigma}")
-        for name in ("soft", "untouched", "compressed"):
-            if not 0 <= (share := getattr(self, name)) <= 1:
-                raise InputError(f"{name} has to be from 0 to 1, not {share}")
+        _check_shares(self, "soft", "colourless", "untouched", "compressed", "reduced", "vivid")
         if not 1 <= self.least_quality <= 100:
             raise InputError(f"least_quality has to be from 1 to 100, not {self.least_quality}")
         _check_crop(self.crop)
 
     def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
-        image = varied(jax.random.fold_in(key, 1), image, crop=self.crop, mirrored=self.mirrored, turned=self.turned)
+        image = varied(jax.random.fold_in(key, 1), image, **_variation(self))
         noise_key, level_key, quality_key, halved_key, chance_key = jax.random.split(key, 5)
-        softened, width = jax.random.uniform(jax.random.fold_in(key, 2), (2,))
+        softened, width, gray = jax.random.uniform(jax.random.fold_in(key, 2), (3,))
         image = jnp.where(softened < self.soft, soften(image, SOFTEST * width), image)
         level = self.sigma * jax.random.uniform(level_key) ** 2
         noisy = jnp.clip(camera_noise(noise_key, image, level), 0, 1)
         quality = jax.random.uniform(quality_key, minval=self.least_quality, maxval=100.0)
         coded = jpeg(noisy, quality, halved=jax.random.bernoulli(halved_key))
         touched, compressed = jax.random.uniform(chance_key, (2,)) >= jnp.array([self.untouched, 1 - self.compressed])
-        return jnp.where(touched, jnp.where(compressed, coded, noisy), image), image
+        pair = jnp.where(touched, jnp.where(compressed, coded, noisy), image), image
+        noisy, clean = (jnp.where(gray < self.colourless, luma(part), part) for part in pair)
+        return noisy, clean
 
     def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
         """Compute the negative PSNR of each image in dB: [B, H, W, C] twice -> [B]; above 50 dB it changes little."""

@@ -11,29 +11,44 @@ from scipy.ndimage import gaussian_filter
 from skimage import data as photographs
 
 from ae.camera import camera_noise, jpeg, soften, spread
+from ae.color import luma
 from ae.errors import InputError
 from ae.tasks import DenoisePhotograph
 
 KEYS = jax.random.split(jax.random.key(0), 200)
 
 
-def residual(value: float, sigma: float = 0.05) -> jax.Array:
+def residual(value: float, sigma: float = 0.05) -> np.ndarray:
     image = jnp.full((32, 32, 3), value)
-    return jax.vmap(lambda key: camera_noise(key, image, sigma))(KEYS) - value
+    return np.asarray(jax.vmap(lambda key: camera_noise(key, image, sigma))(KEYS) - value)
 
 
-def test_noise_has_about_the_asked_deviation_and_grows_with_light():
-    dark, middle, light = (float(jnp.sqrt(jnp.square(residual(value)).mean())) for value in (0.05, 0.5, 0.95))
-    assert middle == pytest.approx(0.05, rel=0.35)  # gains of channels are drawn
-    assert dark < 0.85 * middle < middle < 0.9 * light
+def neighbours(planes: np.ndarray, apart: int) -> np.ndarray:
+    """Return how alike values of planes [B, H, W] are that are so many columns apart."""
+    return (planes[..., apart:] * planes[..., :-apart]).mean((1, 2)) / np.square(planes).mean((1, 2))
 
 
-def test_channels_differ_and_share_noise():
-    noise = np.asarray(residual(0.5))
-    levels = noise.std(axis=(1, 2))
-    assert np.median(levels.max(axis=1) / levels.min(axis=1)) > 1.3
-    shared = [abs(np.corrcoef(part[..., 0].ravel(), part[..., 1].ravel())[0, 1]) for part in noise]
-    assert np.median(shared) > 0.2
+def test_luma_has_the_asked_noise_at_middle_gray():
+    levels = np.asarray(luma(residual(0.5))).std(axis=(1, 2, 3))
+    assert np.median(levels) == pytest.approx(0.05, rel=0.05)
+
+
+def test_noise_grows_with_light_in_some_photographs_and_falls_in_others():
+    dark, light = (np.asarray(luma(residual(value))).std(axis=(1, 2, 3)) for value in (0.05, 0.95))
+    assert 0.35 < np.mean(dark > light) < 0.65
+    assert np.quantile(light / dark, 0.9) > 2
+    assert np.quantile(light / dark, 0.1) < 0.5
+
+
+def test_noise_of_chroma_is_coarser_than_that_of_luma_and_of_any_strength():
+    noise = residual(0.5)
+    fine = np.asarray(luma(noise))[..., 0]
+    coarse = noise[..., 2] - fine
+    assert np.median(neighbours(fine, 1)) < 0.7 < np.median(neighbours(coarse, 1))
+    assert np.quantile(neighbours(coarse, 4), 0.9) > 0.4
+    ratio = coarse.std((1, 2)) / fine.std((1, 2))
+    assert np.quantile(ratio, 0.1) < 0.5
+    assert 1.4 < np.quantile(ratio, 0.9) < 2.4
 
 
 def test_spreading_keeps_the_deviation_and_joins_neighbours():
@@ -44,9 +59,11 @@ def test_spreading_keeps_the_deviation_and_joins_neighbours():
         assert least < np.corrcoef(wide[:, 1:].ravel(), wide[:, :-1].ravel())[0, 1] < most
 
 
-def test_noise_falls_with_light_in_some_photographs():
-    dark, light = (np.asarray(residual(value)).std(axis=(1, 2, 3)) for value in (0.05, 0.95))
-    assert 0.15 < np.mean(dark > light) < 0.35
+def test_channels_are_spread_apart():
+    noise = jax.random.normal(jax.random.key(0), (64, 64, 3))
+    apart = spread(noise, jnp.array([0.0, 1.0, 2.0]))
+    for channel, width in enumerate((0.0, 1.0, 2.0)):
+        np.testing.assert_allclose(apart[..., channel], spread(noise, width)[..., channel], atol=1e-6)
 
 
 def test_a_photograph_is_softened_as_by_a_gaussian():
@@ -54,6 +71,14 @@ def test_a_photograph_is_softened_as_by_a_gaussian():
     np.testing.assert_array_equal(soften(image, 0.0), image)
     expected = gaussian_filter(image, (1, 1, 0), mode="reflect", truncate=4)
     np.testing.assert_allclose(soften(image, 1.0), expected, atol=1e-4)
+
+
+def test_some_photographs_are_gray():
+    image = jnp.asarray(photographs.astronaut()[:64, :64], jnp.float32) / 255
+    inputs, targets = jax.vmap(DenoisePhotograph(colourless=0.3), (0, None))(KEYS, image)
+    gray = np.ptp(targets, axis=3).max((1, 2)) < 1e-6
+    assert 40 <= gray.sum() <= 80
+    assert np.ptp(np.asarray(inputs)[gray], axis=3).max() < 1e-6
 
 
 @pytest.mark.parametrize("quality", [20, 60, 90, 100])
@@ -75,12 +100,13 @@ def test_jpeg_of_other_sizes_is_refused():
 
 def test_some_photographs_stay_as_they_are_and_all_are_in_range():
     image = jnp.asarray(photographs.astronaut()[:64, :64], jnp.float32) / 255
-    inputs, targets = jax.vmap(DenoisePhotograph(soft=0.0, untouched=0.3), (0, None))(KEYS, image)
+    inputs, targets = jax.vmap(DenoisePhotograph(soft=0.0, colourless=0.0, untouched=0.3), (0, None))(KEYS, image)
     assert 0 <= float(inputs.min()) < float(inputs.max()) <= 1
     assert jnp.array_equal(targets, jnp.broadcast_to(image, targets.shape))
     assert 40 <= int((inputs == targets).all((1, 2, 3)).sum()) <= 80
-    noise_alone, _ = jax.vmap(DenoisePhotograph(soft=0.0, untouched=0.0, compressed=0.0), (0, None))(KEYS, image)
-    errors = jnp.sqrt(jnp.square(noise_alone - image).mean((1, 2, 3)))
+    task = DenoisePhotograph(soft=0.0, colourless=0.0, untouched=0.0, compressed=0.0)
+    noisy, _ = jax.vmap(task, (0, None))(KEYS, image)
+    errors = jnp.sqrt(jnp.square(noisy - image).mean((1, 2, 3)))
     assert float(jnp.median(errors)) < 0.04
     assert 0.05 < float(errors.max()) < 0.3
 
@@ -90,6 +116,7 @@ def test_some_photographs_stay_as_they_are_and_all_are_in_range():
     [
         ({"sigma": -0.1}, "sigma has to be at least 0"),
         ({"soft": 2.0}, "soft has to be from 0 to 1"),
+        ({"colourless": -0.5}, "colourless has to be from 0 to 1"),
         ({"untouched": 1.5}, "untouched has to be from 0 to 1"),
         ({"compressed": -1.0}, "compressed has to be from 0 to 1"),
         ({"least_quality": 0.0}, "least_quality has to be from 1 to 100"),

@@ -273,7 +273,7 @@ def test_the_guides_commands_train_on_photographs(tmp_path, call, monkeypatch, p
     assert f"on {chosen}" in done.stdout
     assert ("choose the epoch" in done.stdout) == (place == "bsds500")  # elsewhere no photograph is in two splits
     (run,) = (tmp_path / "runs").iterdir()
-    assert run.name == ("photo_denoiser" if place == "bsds500" else f"photo_denoiser-{place}")
+    assert run.name == ("photo_denoiser_base" if place == "bsds500" else f"photo_denoiser_base-{place}")
     evaluated = call("evaluate.py", str(run))
     assert "photo_denoiser" in evaluated.stdout
 
@@ -316,8 +316,8 @@ def archives(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("name", "feature"), [("imagenette", "image"), ("oxford_iiit_pet", "image"), ("div2k", "hr")])
 def test_tfds_own_builders_run_without_tensorflow(archives, tmp_path, name, feature):
-    start = preset("photo_denoiser", data=name, tile=16)
-    config = choose_splits(start, preset("photo_denoiser"), data_dir=tmp_path / "tfds")
+    start = preset("photo_denoiser_base", data=name, tile=16)
+    config = choose_splits(start, preset("photo_denoiser_base"), data_dir=tmp_path / "tfds")
     assert "tensorflow" not in sys.modules
     found = find_prepared(name, tmp_path / "tfds")
     assert (found.feature, found.shape) == (feature, None)

@@ -86,9 +86,9 @@ ELSEWHERE = {
     "python scripts/reproduce.py --quick": ".ci/run",
     "python scripts/prepare.py kodak24": "test_a_set_is_the_wanted_files_of_its_repository",
     "python scripts/prepare.py bsds500 --from BSDS500.zip": "test_a_set_is_the_wanted_files_of_its_repository",
-    f"{TRAIN} photo_denoiser --data photos/ --tile 128 --train-task.crop 64 --train-task.turned":
+    f"{TRAIN} photo_denoiser_base --data photos/ --tile 128 --train-task.crop 64 --train-task.turned":
         "test_the_guides_commands_train_on_photographs",
-    f"{TRAIN} photo_denoiser --data bsds500 --tile 64 --scale 0.5 --train-task.crop 64":
+    f"{TRAIN} photo_denoiser_base --data bsds500 --tile 64 --scale 0.5 --train-task.crop 64":
         "test_the_guides_commands_train_on_photographs",
     "python scripts/docs.py": "test_the_site_has_every_guide",
     "python scripts/prepare.py set12": "test_a_set_is_the_wanted_files_of_its_repository",

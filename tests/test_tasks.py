@@ -28,6 +28,45 @@ def test_noise_that_is_not_clipped_leaves_the_range():
     assert jnp.array_equal(jnp.clip(noisy, 0, 1), Denoise(0.3)(key, image)[0])
 
 
+def test_a_share_of_the_noise_is_clipped():
+    images = np.zeros((200, 8, 8, 3), np.uint8)
+    inputs, _ = examples(Denoise(0.3, clipped=0.25), jax.random.key(0), images, jnp.arange(200))
+    assert 30 < int((inputs.min((1, 2, 3)) == 0).sum()) < 70
+
+
+def test_a_share_of_images_has_stronger_colours():
+    pale = np.uint8([[[110, 130, 120], [120, 120, 120]]]).repeat(4, axis=1)
+    images = pale[None].repeat(300, axis=0)
+    inputs, targets = examples(Denoise(0.0, vivid=0.5), jax.random.key(0), images, jnp.arange(300))
+    np.testing.assert_array_equal(inputs, targets)
+    np.testing.assert_allclose(luma(targets), luma(images / 255.0), atol=1e-5)
+    strength = np.asarray(targets[:, 0, 0, 1] - targets[:, 0, 0, 0]) * 255 / 20
+    assert 110 < np.isclose(strength, 1, atol=1e-3).sum() < 190
+    assert strength.min() > 0.999
+    assert 2.7 < strength.max() < 3.001
+    with pytest.raises(ValueError, match="RGB"):
+        examples(Denoise(0.0, vivid=0.5), jax.random.key(0), images[..., :1], jnp.arange(300))
+
+
+def test_a_share_of_crops_is_of_twice_the_size_and_reduced():
+    image = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(1, 8, 8, 3)
+    images = image.repeat(200, axis=0)
+    _, targets = examples(Denoise(0.0, crop=4, reduced=0.5), jax.random.key(0), images, jnp.arange(200))
+    small = image[0].reshape(4, 2, 4, 2, 3).mean((1, 3)) / 255
+    reduced = np.isclose(targets, small, atol=1e-6).all((1, 2, 3))
+    assert 70 < reduced.sum() < 130
+    steps = np.diff(np.asarray(targets), axis=2)[~reduced] * 255
+    np.testing.assert_allclose(steps, 3, atol=1e-3)
+    with pytest.raises(InputError, match="crop=5, reduced from twice that, is more than the images have: 8x8"):
+        examples(Denoise(0.0, crop=5, reduced=0.5), jax.random.key(0), images, jnp.arange(200))
+
+
+@pytest.mark.parametrize("share", ["reduced", "vivid", "clipped"])
+def test_impossible_shares_are_refused(share):
+    with pytest.raises(InputError, match=f"{share} has to be from 0 to 1, not 1.5"):
+        Denoise(**{share: 1.5})
+
+
 def test_gray_is_bt601_luma():
     rgb = jnp.array([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 1.0, 1.0]]])
     gray, target = Colorize()(jax.random.key(0), rgb)
