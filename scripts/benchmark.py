@@ -117,7 +117,7 @@ def video(
 
 
 def denoise(
-    models: tuple[str, ...] = ("gray_denoiser",),
+    models: tuple[str, ...] = ("gray_denoiser", "photo_denoiser"),
     sizes: tuple[Literal["512x512", "12 megapixels"], ...] = ("512x512", "12 megapixels"),
     rounds: int = 5,
     seconds: float = 2.0,

@@ -6,6 +6,7 @@ from studies.grids import side_by_side
 from studies.latents import latents
 from studies.noise import noise
 from studies.photos import kodak, photos, sizes
+from studies.recolour import recolour
 
 from ae.runtime import cli
 
@@ -19,6 +20,7 @@ if __name__ == "__main__":
             "colour": colour,
             "clips": clips,
             "sizes": sizes,
+            "recolour": recolour,
             "side-by-side": side_by_side,
         }
     )

@@ -189,13 +189,37 @@ def test_sizes(call, tmp_path):
     assert Image.open(tmp_path / "results/study_sizes.jpg").width > 200
 
 
+def test_photographs_are_coloured_anew(call, tmp_path):
+    config, variables, _ = colorizer().trained
+    write_weights(tmp_path / "ours.safetensors", on_sample(config), variables, {"epochs": 0}, "float32")
+    rng = np.random.default_rng(0)
+    (tmp_path / "photos").mkdir()
+    for number, shape in enumerate([(40, 50, 3), (33, 47, 3), (30, 30)]):
+        pixels = rng.integers(0, 256, shape, np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"photos/{number}.png")
+    call("study.py", "recolour", "photos", "--models", "ours.safetensors")
+    values = json.loads((tmp_path / "results/study_recolour.json").read_text())
+    rows = {row["method"]: row for row in rows_of(values)}
+    assert next(iter(rows)) == "gray"
+    truth, gray, oracle = rows["truth"], rows["gray"], rows["the true mean chroma (an oracle)"]
+    assert (truth["PSNR of the mean"], truth["mean of PSNR"], truth["CIEDE2000"]) == (50, 50, 0)
+    assert truth["better than gray, %"] == pytest.approx(100 * 2 / 3)  # the third is gray
+    assert truth["mean of PSNR at 21"] is None
+    assert gray["colourfulness"] == pytest.approx(0, abs=1e-3)
+    assert gray["mean of PSNR"] < oracle["mean of PSNR"] < 50
+    clean = [np.asarray(Image.open(tmp_path / f"photos/{number}.png")) / 255 for number in range(2)]
+    errors = [np.square(image @ [0.299, 0.587, 0.114] - np.moveaxis(image, -1, 0)).mean() for image in clean]
+    assert gray["mean of PSNR"] == pytest.approx((50 - 10 * np.log10(errors).sum()) / 3, abs=1e-3)
+    assert gray["PSNR of the mean"] == pytest.approx(-10 * np.log10(np.sum(errors) / 3), abs=1e-3)
+
+
 @pytest.mark.slow
 def test_photos(call, tmp_path):
     call("study.py", "photos", "--sigmas", "0", "0.1", "--limit", "1")
     values = json.loads((tmp_path / "results/study_photos.json").read_text())
     psnr = {name: row for name, *row in values["rows"]}
     assert psnr["noisy"][0] == 80
-    assert psnr["gray_denoiser"][1] > psnr["noisy"][1] + 7
+    assert psnr["photo_denoiser"][1] > psnr["noisy"][1] + 7
     assert (
         f"| noisy | {psnr['noisy'][0]:.2f} | {psnr['noisy'][1]:.2f} |" in (tmp_path / "results/README.md").read_text()
     )

@@ -14,7 +14,7 @@ SHOWN = (slice(120, 240), slice(60, 240))  # of each photograph
 
 
 def photos(
-    model: Model = "gray_denoiser",
+    model: Model = "photo_denoiser",
     sigmas: tuple[float, ...] = SIGMAS,
     out: Out = Path("results"),
     limit: Limit = None,
@@ -74,7 +74,7 @@ SIDE = 160  # of a crop
 
 
 def kodak(
-    model: Model = "gray_denoiser",
+    model: Model = "photo_denoiser",
     sigma: float = 50.0,
     bm3d_python: Path = Path("peers/bm3d/bin/python"),
     data_dir: Path | None = None,
