@@ -123,7 +123,7 @@ class Denoising(Task):
 
 @dataclass(frozen=True)
 class Denoise(Denoising):
-    """Denoising of Gaussian noise: image + sigma * N(0, 1), cut to [0, 1] where it is `clipped` -> image."""
+    """Denoising of Gaussian noise: image + sigma * N(0, 1), cut to [0, 1] unless it is not `clipped` -> image."""
 
     sigma: float = 0.3  # standard deviation of the noise, for images in [0, 1]
     least_sigma: float | None = None  # of noise whose level is drawn for each image, evenly from here to `sigma`
@@ -133,7 +133,8 @@ class Denoise(Denoising):
     mirrored: bool = False  # left and right exchanged in half of the images, by chance
     turned: bool = False  # by 0 to 3 quarter turns, by chance
     vivid: float = 0.0  # share of RGB images whose colours are made up to three times as strong
-    clipped: bool | float = True  # noisy pixels are cut to [0, 1]: all, none (as in benchmarks), or a share of images
+    clipped: bool = True  # noisy pixels are cut to [0, 1]; benchmarks of denoising leave them as they are
+    clipped_share: float = 0.0  # of images whose noisy pixels are cut where not all are
 
     traced_fields: ClassVar = ("sigma", "least_sigma")
 
@@ -142,7 +143,7 @@ class Denoise(Denoising):
         if not 0 <= least <= self.sigma < inf:
             raise InputError(f"noise has to be 0 <= least_sigma <= sigma, not {least} and {self.sigma}")
         _check_crop(self.crop)
-        _check_shares(self, "reduced", "vivid", "clipped")
+        _check_shares(self, "reduced", "vivid", "clipped_share")
 
     def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
         image = varied(jax.random.fold_in(key, 1), image, **_variation(self))
@@ -152,7 +153,7 @@ class Denoise(Denoising):
             key, level_key = jax.random.split(key)
             sigma = jax.random.uniform(level_key, (), image.dtype, self.least_sigma, self.sigma)
         noisy = image + sigma * jax.random.normal(key, image.shape, image.dtype)
-        cut = jax.random.uniform(jax.random.fold_in(key, 2)) < self.clipped
+        cut = self.clipped | (jax.random.uniform(jax.random.fold_in(key, 2)) < self.clipped_share)
         return jnp.where(cut, jnp.clip(noisy, 0, 1), noisy), image
 
 

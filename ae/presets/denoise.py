@@ -59,7 +59,7 @@ PHOTO_DENOISER_BASE = Config(  # for photographs of any size, in colour, from cr
 PHOTO_DENOISER = replace(  # with colours finer and stronger than in the files of BSDS500, and noise as files have it
     PHOTO_DENOISER_BASE,
     name="photo_denoiser",
-    train_task=replace(_TRAIN_TASK, reduced=0.5, vivid=0.5, clipped=0.25),
+    train_task=replace(_TRAIN_TASK, reduced=0.5, vivid=0.5, clipped_share=0.25),
     initial_weights="runs/photo_denoiser_base/weights.safetensors",
     tile=256,
     batch_size=8,
