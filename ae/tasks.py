@@ -59,14 +59,15 @@ def varied(
     reduced: float = 0.0,
     mirrored: bool = False,
     turned: bool = False,
+    permuted: float = 0.0,
     vivid: float = 0.0,
 ) -> jax.Array:
     """Return a square of an image [H, W, C] from a random place, mirrored or turned by chance: [crop, crop, C].
 
     `crop`: its side; 0 keeps the whole image. `reduced`: share of squares that show twice as much in each direction, each
     pixel the mean of four. `mirrored`: left and right are exchanged in half of the images. `turned`: by 0 to 3 quarter
-    turns. `vivid`: share of RGB images whose colours become up to three times as strong. Raises InputError where the image
-    is smaller than its square, or is to be turned and not square.
+    turns. `permuted`: share of images whose channels change places. `vivid`: share of RGB images whose colours become up to
+    three times as strong. Raises InputError where the image is smaller than its square, or is to be turned and not square.
     """
     mirror_key, place_key = jax.random.split(key)
     if crop:
@@ -86,6 +87,10 @@ def varied(
             )
         turns = jnp.stack([jnp.rot90(image, quarters) for quarters in range(4)])
         image = turns[jax.random.randint(jax.random.fold_in(place_key, 1), (), 0, 4)]
+    if permuted:
+        order_key, permuted_key = jax.random.split(jax.random.fold_in(place_key, 5))
+        other = jax.random.permutation(order_key, image, axis=2)
+        image = jnp.where(jax.random.uniform(permuted_key) < permuted, other, image)
     if vivid:
         chosen, strength = jax.random.uniform(jax.random.fold_in(place_key, 4), (2,))
         gray = luma(image)
@@ -132,6 +137,7 @@ class Denoise(Denoising):
     reduced: float = 0.0  # share of crops that are of twice that side, and reduced to it
     mirrored: bool = False  # left and right exchanged in half of the images, by chance
     turned: bool = False  # by 0 to 3 quarter turns, by chance
+    permuted: float = 0.0  # share of images whose channels change places
     vivid: float = 0.0  # share of RGB images whose colours are made up to three times as strong
     clipped: bool = True  # noisy pixels are cut to [0, 1]; benchmarks of denoising leave them as they are
     clipped_share: float = 0.0  # of images whose noisy pixels are cut where not all are
@@ -143,7 +149,7 @@ class Denoise(Denoising):
         if not 0 <= least <= self.sigma < inf:
             raise InputError(f"noise has to be 0 <= least_sigma <= sigma, not {least} and {self.sigma}")
         _check_crop(self.crop)
-        _check_shares(self, "reduced", "vivid", "clipped_share")
+        _check_shares(self, "reduced", "permuted", "vivid", "clipped_share")
 
     def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
         image = varied(jax.random.fold_in(key, 1), image, **_variation(self))
@@ -159,7 +165,7 @@ class Denoise(Denoising):
 
 def _variation(task: Any) -> dict[str, Any]:
     """Return a task's arguments of `varied`."""
-    return {name: getattr(task, name) for name in ("crop", "reduced", "mirrored", "turned", "vivid")}
+    return {name: getattr(task, name) for name in ("crop", "reduced", "mirrored", "turned", "permuted", "vivid")}
 
 
 def _check_crop(crop: int) -> None:
@@ -224,6 +230,7 @@ class DenoisePhotograph(Denoising):
     reduced: float = 0.0  # share of crops that are of twice that side, and reduced to it
     mirrored: bool = False  # left and right exchanged in half of the images, by chance
     turned: bool = False  # by 0 to 3 quarter turns, by chance
+    permuted: float = 0.0  # share of images whose channels change places
     vivid: float = 0.0  # share of images whose colours are made up to three times as strong
 
     traced_fields: ClassVar = ("sigma", "soft", "colourless", "untouched", "compressed", "least_quality")
@@ -231,7 +238,7 @@ class DenoisePhotograph(Denoising):
     def __post_init__(self) -> None:
         if not 0 <= self.sigma < inf:
             raise InputError(f"sigma has to be at least 0, and finite, not {self.sigma}")
-        _check_shares(self, "soft", "colourless", "untouched", "compressed", "reduced", "vivid")
+        _check_shares(self, "soft", "colourless", "untouched", "compressed", "reduced", "permuted", "vivid")
         if not 1 <= self.least_quality <= 100:
             raise InputError(f"least_quality has to be from 1 to 100, not {self.least_quality}")
         _check_crop(self.crop)

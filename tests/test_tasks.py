@@ -34,6 +34,15 @@ def test_a_share_of_the_noise_is_clipped():
     assert 30 < int((inputs.min((1, 2, 3)) == 0).sum()) < 70
 
 
+def test_channels_change_places_in_a_share_of_images():
+    images = np.uint8([[[10, 20, 30]]])[None].repeat(600, axis=0)
+    _, targets = examples(Denoise(0.0, permuted=0.6), jax.random.key(0), images, jnp.arange(600))
+    orders, counts = np.unique(np.round(np.asarray(targets[:, 0, 0]) * 25.5), axis=0, return_counts=True)
+    assert len(orders) == 6
+    assert 270 < counts[0] < 330  # four tenths, and a sixth of the others
+    assert counts[1:].min() > 35
+
+
 def test_a_share_of_images_has_stronger_colours():
     pale = np.uint8([[[110, 130, 120], [120, 120, 120]]]).repeat(4, axis=1)
     images = pale[None].repeat(300, axis=0)
@@ -61,7 +70,7 @@ def test_a_share_of_crops_is_of_twice_the_size_and_reduced():
         examples(Denoise(0.0, crop=5, reduced=0.5), jax.random.key(0), images, jnp.arange(200))
 
 
-@pytest.mark.parametrize("share", ["reduced", "vivid", "clipped_share"])
+@pytest.mark.parametrize("share", ["reduced", "permuted", "vivid", "clipped_share"])
 def test_impossible_shares_are_refused(share):
     with pytest.raises(InputError, match=f"{share} has to be from 0 to 1, not 1.5"):
         Denoise(**{share: 1.5})

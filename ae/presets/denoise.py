@@ -59,13 +59,13 @@ PHOTO_DENOISER_BASE = Config(  # for photographs of any size, in colour, from cr
 PHOTO_DENOISER = replace(  # with colours finer and stronger than in the files of BSDS500, and noise as files have it
     PHOTO_DENOISER_BASE,
     name="photo_denoiser",
-    train_task=replace(_TRAIN_TASK, reduced=0.5, vivid=0.5, clipped_share=0.25),
+    train_task=replace(_TRAIN_TASK, reduced=0.5, permuted=0.5, vivid=0.5, clipped_share=0.25),
     initial_weights="runs/photo_denoiser_base/weights.safetensors",
     tile=256,
     batch_size=8,
     learning_rate=1e-3,
-    epochs=30,  # less than an hour on two cores
-    patience=30,
+    epochs=60,  # an hour and a half on two cores
+    patience=60,
 )
 GRAY_DENOISER = replace(
     PHOTO_DENOISER_BASE,
@@ -80,6 +80,8 @@ CAMERA_DENOISER = replace(  # for photographs as cameras make them
     PHOTO_DENOISER,
     name="camera_denoiser",
     task=tasks.DenoisePhotograph(),
-    train_task=tasks.DenoisePhotograph(crop=128, reduced=0.5, mirrored=True, turned=True, vivid=0.5),
+    train_task=tasks.DenoisePhotograph(crop=128, reduced=0.5, mirrored=True, turned=True, permuted=0.5, vivid=0.5),
     initial_weights="photo_denoiser",
+    epochs=24,
+    patience=24,
 )
