@@ -15,7 +15,7 @@ from ae.errors import InputError
 REACH = 9  # pixels over which noise spreads to each side
 WIDEST_SPREAD = (1.2, 3.0, 3.0)  # of luma and chroma: standard deviation in pixels
 SOFTEST = 1.2  # blur of photographs of many megapixels, likewise
-MOST_CHROMA = (1.13, 1.43)  # noise of Cb and Cr, as shares of that of luma: blue and red less luma have twice as much
+MOST_CHROMA = (1.13, 1.43)  # deviation of Cb and Cr, that of luma being 1; blue less luma, and red, then have 2
 DCT = np.float32(
     np.sqrt(np.where(np.arange(8)[:, None] == 0, 1, 2) / 8)
     * np.cos(np.pi / 16 * np.outer(np.arange(8), 2 * np.arange(8) + 1))

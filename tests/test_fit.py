@@ -266,7 +266,7 @@ def test_a_run_begins_with_the_weights_of_another(tiny, data, tmp_path, decay):
 def test_weights_of_another_model_are_refused_to_begin_with(tiny, data):
     with pytest.raises(InputError, match="chroma_unet has the weights of another model than"):
         fit(replace(tiny, initial_weights="chroma_unet"), data)
-    with pytest.raises(InputError, match="none.safetensors does not exist"):
+    with pytest.raises(InputError, match="cannot begin with its initial_weights: none.safetensors does not exist"):
         fit(replace(tiny, initial_weights="none.safetensors"), data)
 
 

@@ -64,7 +64,10 @@ def with_initial_weights(config: Config, state: TrainState) -> TrainState:
     """
     if config.initial_weights is None:
         return state
-    trained = load_model(config.initial_weights, preset=config)
+    try:
+        trained = load_model(config.initial_weights, preset=config)
+    except InputError as error:
+        raise InputError(f"{config.name} cannot begin with its initial_weights: {error}") from error
     given = {name: trained.variables.get(name, {}) for name in ("params", "batch_stats")}
     ours = {"params": state.params, "batch_stats": state.batch_stats}
     if jax.tree.map(jnp.shape, given) != jax.tree.map(jnp.shape, ours):
