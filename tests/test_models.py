@@ -226,6 +226,29 @@ def test_without_biases_twice_the_image_is_twice_the_answer(size):
         assert bool(jnp.allclose(twice, 2 * once, atol=1e-5)) != biases
 
 
+def test_a_relative_colorizer_gives_half_the_luma_half_the_chroma():
+    """In training: otherwise chroma is cut where luma leaves no room."""
+    x = jax.random.uniform(jax.random.key(1), (2, 16, 24, 1))
+    for relative in (False, True):
+        model = ChromaUNet((4, 8), relative=relative)
+        variables = random_variables(model, x.shape)
+        whole, half = (model.apply(variables, factor * x, train=True, mutable=True)[0] for factor in (1, 0.5))
+        assert bool(jnp.allclose(half, 0.5 * whole, atol=1e-3)) == relative
+    assert bool(jnp.isfinite(model.apply(variables, jnp.zeros_like(x))).all())
+
+
+def test_a_colorizer_with_hints_takes_luma_alone_too():
+    gray = jax.random.uniform(jax.random.key(1), (1, 13, 18, 1))
+    model = ChromaUNet((4, 8), hints=True)
+    variables = random_variables(model, (1, 8, 8, 4))
+    empty = jnp.pad(gray, ((0, 0), (0, 0), (0, 0), (0, 3)))
+    hinted = empty.at[0, 6, 6].set(jnp.array([gray[0, 6, 6, 0], 0.2, -0.2, 1.0]))
+    alone, none, one = (model.apply(variables, x) for x in (gray, empty, hinted))
+    np.testing.assert_allclose(alone, none, atol=1e-6)
+    np.testing.assert_allclose(luma(one), gray, atol=1e-5)
+    assert float(jnp.abs(one - none).max()) > 1e-3
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_a_residual_is_added_to_inputs_that_keep_their_bits(dtype):
     """With a last layer of zeros, what comes out is what went in."""
@@ -342,6 +365,8 @@ def test_levels_have_the_gradients_of_the_plain_path_in_float32_for_whole_batche
         (PixelMLP((4,), (False,)), 3),
         (PixelMLP((4,), (False,), pixel_levels=8), 3),
         (ChromaUNet((2, 4)), 3),
+        (ChromaUNet((2, 4)), 4),
+        (ChromaUNet((2, 4), hints=True), 3),
         (ColorizerAE(), 3),
         (DenseAE(), 3),
     ],

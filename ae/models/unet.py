@@ -69,24 +69,42 @@ class ChromaUNet(nn.Module):
     """Colorizer that keeps the luma it is given, gray [B, H, W, 1] -> RGB [B, H, W, 3], of any size.
 
     A U-Net with BatchNorm on patches of 2x2 pixels computes Cb and Cr (BT.601), whose least detail is rarely seen.
+    With `hints` it also takes [B, H, W, 4]: luma, Cb and Cr where a person has named them, 0 elsewhere, and 1 there
+    (Zhang et al., "Real-time user-guided image colorization with learned deep priors", 2017).
     """
 
     widths: tuple[int, ...] = (48, 96, 192)  # of the levels, the first half as high and wide as the image
     momentum: float = 0.99  # of BatchNorm's running statistics
+    relative: bool = False  # of an image half as bright, see the same, and answer with half of the chroma
+    hints: bool = False  # take colours at points as well
 
     input_shape = (32, 32, 1)
     float32_inputs = True  # luma, to which chroma is added; the layers compute in the dtype of their kernels
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
-        check_channels(x, 1)
-        features = self.features(x, train)
+        x, hints = self._split(x)
+        unit = 2 * jnp.sqrt(jnp.square(x).mean(axis=(1, 2, 3), keepdims=True)) + 1e-3 if self.relative else 1.0
+        seen = [x / unit]
+        if hints is not None:
+            seen += [hints[..., :2] / (CHROMA_SCALE * unit), hints[..., 2:]]
+        features = self.features(jnp.concatenate(seen, axis=-1), train)
         chroma = ConvTranspose(2, (2, 2), (2, 2))(features)[:, : x.shape[1], : x.shape[2]].astype(x.dtype)
-        chroma = CHROMA_SCALE * chroma
+        chroma = CHROMA_SCALE * unit * chroma
         return ycbcr_to_rgb(x, chroma if train else into_gamut(x, chroma))
 
+    def _split(self, x: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+        """Return luma, and hints of a model that takes them: none at all where only luma is given."""
+        if not self.hints:
+            check_channels(x, 1)
+            return x, None
+        if x.shape[-1] == 1:
+            x = jnp.pad(x, ((0, 0), (0, 0), (0, 0), (0, 3)))
+        check_channels(x, 4)
+        return x[..., :1], x[..., 1:]
+
     def features(self, x: jax.Array, train: bool) -> jax.Array:
-        """Compute the U-Net's features of patches of 2x2 pixels: [B, H, W, 1] -> [B, H/2, W/2, widths[0]], rounded up."""
+        """Compute the U-Net's features of patches of 2x2 pixels: [B, H, W, C] -> [B, H/2, W/2, widths[0]], rounded up."""
         patches = Conv(self.widths[0], (2, 2), (2, 2))(_padded(x, 2 ** len(self.widths)))
         return _levels(self.widths, patches, lambda x: BatchNorm(self.momentum)(x, train=train))
 

@@ -3,12 +3,13 @@
 A task is a frozen dataclass; its fields are its settings. A new one is a subclass of `Task` in any file.
 """
 
-from ae.tasks.colorize import Colorize
+from ae.tasks.colorize import Colorize, ColorizePhotograph
 from ae.tasks.denoise import Denoise, DenoiseByCrossEntropy, DenoiseByPSNR, DenoisePhotograph, Denoising
 from ae.tasks.task import Task
 
 __all__ = [
     "Colorize",
+    "ColorizePhotograph",
     "Denoise",
     "DenoiseByCrossEntropy",
     "DenoiseByPSNR",

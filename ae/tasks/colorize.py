@@ -1,4 +1,4 @@
-"""Colorizing."""
+"""Colorizing, of images as they are and of photographs as people have them."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -7,9 +7,12 @@ import jax
 import jax.numpy as jnp
 
 from ae import metrics
-from ae.color import colourfulness, luma
+from ae.color import colourfulness, luma, rgb_to_chroma, ycbcr_to_rgb
+from ae.errors import InputError
+from ae.film import aged, sensitivity
+from ae.tasks.resampling import zoomed
 from ae.tasks.task import Task
-from ae.tasks.variation import check_crop, varied
+from ae.tasks.variation import check_crop, check_shares, varied
 
 
 @dataclass(frozen=True)
@@ -44,3 +47,76 @@ class Colorize(Task):
     def colourfulness(self, output: jax.Array, target: jax.Array) -> jax.Array:
         """Compute how colourful each output is, whatever the target (see `ae.color.colourfulness`)."""
         return colourfulness(jnp.clip(output, 0, 1))
+
+
+@dataclass(frozen=True)
+class ColorizePhotograph(Colorize):
+    """Colorizing of photographs: luma as other programs and old material have it -> RGB of that luma and the true chroma.
+
+    The input is [side, side, 1], or [side, side, 4] with hints (see `ae.models.ChromaUNet`). The loss is the logarithm of
+    each image's error, which counts those that are nearly gray as much as colourful ones.
+    """
+
+    side: int = 48  # of the square that is seen, a multiple of 16
+    least_zoom: float = 0.75  # pixels of the image that one of the square's shows in each direction
+    most_zoom: float = 1.33
+    old: float = 0.5  # share of images whose luma is not of BT.601, blurred, grainy, faded, or coded by JPEG
+    resampled: float = 0.7  # share of images whose luma is smoothed and sharpened in other ways than its chroma
+    hinted: float = 0.0  # share of images with hints; with none at all the input is luma alone
+    most_hints: int = 100  # in an image
+
+    traced_fields: ClassVar = ("least_zoom", "old", "resampled")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_shares(self, "old", "resampled", "hinted")
+        if self.side < 16 or self.side % 16:
+            raise InputError(f"side has to be a multiple of 16, not {self.side}")
+        if not 0 < self.least_zoom <= self.most_zoom:
+            raise InputError(f"zoom has to be above 0, and least_zoom at most most_zoom, not {self.least_zoom}")
+        if self.most_hints < 1:
+            raise InputError(f"most_hints has to be at least 1, not {self.most_hints}")
+
+    def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
+        variation_key, zoom_key, film_key, hint_key, chance_key = jax.random.split(key, 5)
+        _, image = super().__call__(variation_key, image)
+        good, other = zoomed(zoom_key, image, self.side, self.least_zoom, self.most_zoom)
+        resampled, old = jax.random.uniform(chance_key, (2,)) < jnp.array([self.resampled, self.old])
+        weights_key, aged_key = jax.random.split(film_key)
+        source = jnp.where(resampled, other, good)
+        gray, contrast = aged(aged_key, (source @ sensitivity(weights_key))[..., None])
+        gray, contrast = jnp.where(old, gray, luma(source)), jnp.where(old, contrast, 1)
+        chroma = contrast * rgb_to_chroma(good)
+        target = ycbcr_to_rgb(gray, chroma)
+        if not self.hinted:
+            return gray, target
+        hints = drawn_hints(hint_key, chroma, self.hinted, self.most_hints)
+        return jnp.concatenate([gray, hints], axis=-1), target
+
+    def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        """Compute the negative PSNR of each image in dB, which ends at 35: [B, H, W, C] twice -> [B]."""
+        return 10 * jnp.log10(metrics.mse(output, target) + LEAST_ERROR)
+
+
+LEAST_ERROR = 3e-4  # squared, of an image: what is nearer to the truth than this is as good
+
+
+def drawn_hints(key: jax.Array, chroma: jax.Array, share: float, most: int) -> jax.Array:
+    """Return hints [H, W, 3] of an image's chroma [H, W, 2]: Cb and Cr of patches, and 1 there; elsewhere 0.
+
+    `share`: how likely there are any. Their number is 1 to `most`, few being likelier; patches are of 1 or 3x3 pixels.
+    """
+    height, width, _ = chroma.shape
+    number_key, place_key, size_key = jax.random.split(key, 3)
+    chosen, number = jax.random.uniform(number_key, (2,))
+    count = jnp.where(chosen < share, jnp.exp(number * jnp.log(most + 0.99)), 0).astype(int)
+    centres = jnp.floor(jax.random.uniform(place_key, (most, 2)) * jnp.array([height, width]))
+    half = jax.random.randint(size_key, (most, 1), 0, 2)
+    rows, columns = (
+        jnp.float32(jnp.abs(jnp.arange(size) - centres[:, axis : axis + 1]) <= half)
+        for axis, size in enumerate((height, width))
+    )
+    means = jnp.einsum("nh,nw,hwc->nc", rows, columns, chroma) / (rows.sum(1) * columns.sum(1))[:, None]
+    inside = jnp.einsum("nh,nw->hwn", rows, columns) * (jnp.arange(most) < count)
+    there = inside.max(axis=-1, keepdims=True)
+    return jnp.concatenate([means[inside.argmax(axis=-1)] * there, there], axis=-1)

@@ -1,0 +1,134 @@
+"""The task of colouring photographs: luma as old material has it, other ways of making small, hints."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from skimage import data
+
+from ae.color import luma, rgb_to_chroma
+from ae.errors import InputError
+from ae.film import aged, sensitivity
+from ae.metrics import mse
+from ae.score.evaluate import examples
+from ae.tasks import ColorizePhotograph
+from ae.tasks.colorize import drawn_hints
+from ae.tasks.resampling import weights, zoomed
+
+
+@pytest.fixture(scope="module")
+def photograph():
+    """Return part of a photograph, RGB [64, 64, 3] in [0, 1]."""
+    return jnp.float32(data.astronaut()[::4, ::4][:64, 40:104]) / 255
+
+
+def made(task, photograph, count=60):
+    """Return examples of one image, drawn anew each time."""
+    images = np.repeat(np.uint8(np.round(255 * photograph))[None], count, axis=0)
+    return examples(task, jax.random.key(3), images, jnp.arange(count))
+
+
+def test_luma_of_input_and_target_is_the_same_and_chroma_is_the_photographs(photograph):
+    inputs, targets = made(ColorizePhotograph(least_zoom=1.0, most_zoom=1.0), photograph)
+    assert inputs.shape == (60, 48, 48, 1)
+    np.testing.assert_allclose(luma(targets), inputs, atol=1e-5)
+    assert 0 <= float(inputs.min()) <= float(inputs.max()) <= 1
+    plain, truth = made(ColorizePhotograph(least_zoom=1.0, most_zoom=1.0, old=0.0, resampled=0.0), photograph)
+    np.testing.assert_allclose(luma(truth), plain, atol=1e-5)
+    strength = np.linalg.norm(rgb_to_chroma(targets), axis=-1).mean((1, 2))
+    clean = np.linalg.norm(rgb_to_chroma(truth), axis=-1).mean((1, 2))
+    assert np.all(strength < 1.001 * clean)  # faded contrast takes chroma with it
+    assert (strength > 0.999 * clean).sum() > 30
+
+
+def test_some_images_are_aged_and_some_are_not(photograph):
+    inputs, _ = made(ColorizePhotograph(old=0.5, resampled=0.0), photograph, 200)
+    plain, _ = made(ColorizePhotograph(old=0.0, resampled=0.0), photograph, 200)
+    same = np.abs(np.asarray(inputs - plain)).max((1, 2, 3)) < 1e-5
+    assert 70 < same.sum() < 130
+
+
+def test_what_is_aged_is_foggy_blurred_grainy_and_coded(photograph):
+    gray = luma(photograph)
+    keys = jax.random.split(jax.random.key(0), 300)
+    never, contrast = jax.vmap(lambda key: aged(key, gray, 0.0))(keys[:3])
+    np.testing.assert_allclose(never, np.broadcast_to(gray, never.shape), atol=1e-6)
+    np.testing.assert_array_equal(contrast, 1)
+    always, contrast = jax.vmap(lambda key: aged(key, gray, 1.0))(keys)
+    assert 0.5 < float(contrast.min()) < 0.6
+    assert 0.9 < float(contrast.max()) <= 1
+    errors = np.asarray(jax.vmap(mse)(always[:, None], jnp.broadcast_to(gray, always.shape)[:, None]))
+    assert 1e-4 < np.median(errors) < 2e-2
+
+
+def test_weights_of_colours_sum_up_to_one_around_those_of_luma():
+    drawn = jax.vmap(sensitivity)(jax.random.split(jax.random.key(0), 2000))
+    np.testing.assert_allclose(drawn.sum(1), 1, atol=1e-6)
+    assert float(drawn.min()) > 0
+    np.testing.assert_allclose(drawn.mean(0), [0.299, 0.587, 0.114], atol=0.03)
+    assert 0.1 < float(drawn[:, 0].std()) < 0.2
+
+
+def test_rows_of_weights_sum_up_to_one_and_places_between_pixels_are_their_means():
+    places = jnp.array([0.0, 1.0, 2.5, 7.0])
+    for width, sharpness in ((1.0, 0.0), (2.0, 0.5), (0.1, 1.0)):
+        np.testing.assert_allclose(weights(places, width, sharpness, 8).sum(1), 1, atol=1e-5)
+    np.testing.assert_allclose(weights(places, 1.0, 0.0, 8)[2], [0, 0, 0.5, 0.5, 0, 0, 0, 0], atol=1e-6)
+    sharp = np.asarray(weights(places, 1.0, 1.0, 8)[1])
+    assert sharp.argmax() == 1
+    assert sharp.min() < 0
+
+
+def test_a_zoom_shows_as_much_as_it_says_and_no_more_than_there_is(photograph):
+    ramp = jnp.broadcast_to(jnp.arange(64.0)[:, None, None], (64, 64, 1)) / 63
+    for least, most, pixels in ((1.0, 1.0, 1.0), (0.5, 0.5, 0.5), (9.0, 9.0, 64 / 32)):
+        square, _ = zoomed(jax.random.key(1), ramp, 32, min(least, 2.0), most)
+        step = np.diff(np.asarray(square)[4:-4, 5, 0]).mean()
+        assert step == pytest.approx(pixels / 63, rel=1e-2)
+    whole, _ = zoomed(jax.random.key(2), photograph, 64, 1.0, 1.0)
+    assert float(jnp.abs(whole.mean() - photograph.mean())) < 5e-3
+
+
+def test_hints_are_the_mean_chroma_of_patches_and_nothing_elsewhere(photograph):
+    chroma = rgb_to_chroma(photograph)
+    draw = jax.jit(jax.vmap(lambda key: drawn_hints(key, chroma, 0.5, 20)))
+    hints = np.asarray(draw(jax.random.split(jax.random.key(0), 400)))
+    there = hints[..., 2]
+    assert set(np.unique(there)) == {0.0, 1.0}
+    assert 160 < (there.sum((1, 2)) > 0).sum() < 240
+    assert there.sum((1, 2)).max() <= 180
+    assert np.abs(hints[..., :2][there == 0]).max() == 0
+    single = hints[there.sum((1, 2)) == 1]
+    assert len(single) > 5
+    for one in single:
+        np.testing.assert_allclose(one[one[..., 2] == 1], np.append(chroma[one[..., 2] == 1], 1)[None], atol=1e-5)
+
+
+def test_a_share_of_inputs_has_hints(photograph):
+    inputs, _ = made(ColorizePhotograph(hinted=0.5), photograph, 100)
+    assert inputs.shape == (100, 48, 48, 4)
+    assert 30 < int((inputs[..., 3].sum((1, 2)) > 0).sum()) < 70
+    assert ColorizePhotograph(hinted=0.5).input_shape((64, 64, 3)) == (48, 48, 4)
+
+
+def test_the_loss_is_the_logarithm_of_each_images_error():
+    target = jnp.zeros((2, 8, 8, 3))
+    output = target + jnp.array([0.1, 0.2])[:, None, None, None]
+    near, far = np.asarray(ColorizePhotograph().loss(output, target))
+    assert near == pytest.approx(10 * np.log10(0.01 + 3e-4), abs=1e-3)
+    assert far == pytest.approx(10 * np.log10(0.04 + 3e-4), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"side": 40}, "multiple of 16, not 40"),
+        ({"least_zoom": 0.0}, "zoom has to be above 0"),
+        ({"least_zoom": 2.0}, "zoom has to be above 0"),
+        ({"most_hints": 0}, "most_hints has to be at least 1"),
+        ({"old": 1.5}, "old has to be from 0 to 1"),
+    ],
+)
+def test_settings_that_cannot_be_are_one_line(settings, said):
+    with pytest.raises(InputError, match=said):
+        ColorizePhotograph(**settings)
