@@ -13,6 +13,7 @@ def main(
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUTPUT")],
     model: str = "chroma_unet",
     saturation: float = 1.0,
+    hints: Path | None = None,
     pixels: int | None = None,
     batch: int | None = None,
     preview: float | None = None,
@@ -35,6 +36,8 @@ def main(
             images (see --fps); images of a clip, as in frames/%06d.png.
         model: Name of weights in the package, a file of weights (.safetensors), or a run directory.
         saturation: What colours are multiplied with; least squares makes them dull, 1.5 is livelier.
+        hints: A picture with colours where you want them, and transparent elsewhere; or the photograph painted over. Of
+            another size it is scaled.
         pixels: About how many pixels the model sees of a frame (default: 1,800); more are slower, and seldom better.
         batch: Frames of a clip that are computed at a time (default: 8).
         preview: Only so many seconds from the beginning of a clip.
@@ -71,9 +74,11 @@ def main(
     )
     try:
         if is_folder_or_pattern(source):
+            if hints:
+                raise InputError("--hints are for one picture: name it as INPUT")
             colorize_many(source, target, colorizer, settings, fps=fps, skip_existing=skip_existing)
         else:
-            colorize_one(Path(source), target, colorizer, settings)
+            colorize_one(Path(source), target, colorizer, settings, hints)
     except CheckFailedError as error:
         print_report(error.report)
         raise
@@ -104,20 +109,24 @@ def colorize_many(
     change_folder(source, target, work, skip_existing=skip_existing)
 
 
-def colorize_one(source: Path, target: Path, colorizer: Any, settings: Any) -> None:
-    """Colorize an image to an image, a clip to a clip, or a clip to numbered images."""
+def colorize_one(source: Path, target: Path, colorizer: Any, settings: Any, hints: Path | None = None) -> None:
+    """Colorize an image to an image, with hints or without, a clip to a clip, or a clip to numbered images."""
     from functools import partial
 
     from ae.errors import InputError
     from ae.media.clips.frames import is_numbered, write_frames
     from ae.media.clips.pipeline import colorize_clip, print_report
+    from ae.media.images import read_image
     from ae.media.pictures import change_image, colorize_picture, is_image
 
     if not source.exists():
         raise InputError(f"{source} does not exist")
     if is_image(source) and not makes_clip(target):
-        change = partial(colorize_picture, colorizer=colorizer, side_by_side=settings.side_by_side)
+        named = read_image(hints, most_pixels=settings.most_pixels) if hints else None
+        change = partial(colorize_picture, colorizer=colorizer, side_by_side=settings.side_by_side, hints=named)
         change_image(source, target, change, most_pixels=settings.most_pixels)
+    elif hints:
+        raise InputError(f"--hints are for pictures, and {source} or {target} is a clip")
     elif is_numbered(target) and not makes_clip(target):
         print(f"{write_frames(source, target, colorizer, settings)} frames: {target}")
     else:

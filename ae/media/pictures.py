@@ -18,6 +18,7 @@ from ae.media.folders import Job, Outcome
 from ae.media.images import Picture, check_holds, in_srgb, read_image, with_pixels, write_image
 from ae.restore.colorize import Colorizer
 from ae.restore.denoise import Denoiser
+from ae.restore.hints import Hints, hints_in
 from ae.runtime.chain import background
 
 Change = Callable[[Picture], Picture]
@@ -29,16 +30,41 @@ def gray_frames(picture: Picture) -> np.ndarray:
     return values[..., 0] if picture.is_gray else np.asarray(luma(jnp.asarray(values)))[..., 0]
 
 
-def colorize_picture(picture: Picture, colorizer: Colorizer, *, side_by_side: bool = False) -> Picture:
-    """Return the picture in RGB, with the luma that it has; `side_by_side`: gray on the left."""
+def colorize_picture(
+    picture: Picture, colorizer: Colorizer, *, side_by_side: bool = False, hints: Picture | None = None
+) -> Picture:
+    """Return the picture in RGB, with the luma that it has; `side_by_side`: gray on the left.
+
+    `hints`: a picture with colours where a person wants them (see `ae.restore.hints.hints_in`). Raises InputError where it
+    has none, or the model takes none.
+    """
     picture = in_srgb(picture)
     gray = gray_frames(picture)
-    rgb = np.stack([colorizer.image(frame) for frame in gray])
+    named = None if hints is None else painted(hints, picture)
+    if named is not None and named.size != gray.shape[1:]:
+        sizes = ["x".join(map(str, size[::-1])) for size in (named.size, gray.shape[1:])]
+        picture = replace(picture, remarks=(*picture.remarks, f"hints of {sizes[0]} scaled to {sizes[1]}"))
+    rgb = np.stack([colorizer.image(frame, hints=named) for frame in gray])
     if not side_by_side:
         return with_pixels(picture, rgb)
     twice = None if picture.alpha is None else np.concatenate([picture.alpha] * 2, axis=2)
     both = np.concatenate([np.broadcast_to(gray[..., None], rgb.shape), rgb], axis=2)
     return with_pixels(replace(picture, alpha=twice), both)
+
+
+def painted(hints: Picture, picture: Picture) -> Hints:
+    """Return the hints in the first frame of a picture for another, the photograph to be coloured.
+
+    Raises InputError where there are none.
+    """
+    rgb, original = (_rgb(in_srgb(each)) for each in (hints, picture))
+    alpha = None if hints.alpha is None else hints.alpha[0, ..., 0] / hints.max_value
+    return hints_in(rgb, alpha, original if original.shape == rgb.shape else None)
+
+
+def _rgb(picture: Picture) -> np.ndarray:
+    first = picture.pixels[0].astype(np.float32) / np.float32(picture.max_value)
+    return first.repeat(3, axis=-1) if picture.is_gray else first
 
 
 def denoise_picture(

@@ -16,6 +16,7 @@ from ae.color import BT601, into_gamut, rgb_to_chroma, ycbcr_to_rgb
 from ae.config import Config
 from ae.layers.conv import xla_convolutions
 from ae.models.apply import apply
+from ae.restore.hints import correction
 from ae.restore.resizing import Rows, interpolation, neighbours
 
 RADIUS = 1  # of the guided filter's windows, in pixels of the working size
@@ -38,14 +39,16 @@ def predict_colours(
     *,
     weights: tuple[float, float, float] = BT601,
     turns: int = 0,
+    cells: jax.Array | None = None,
 ) -> Colours:
     """Return the chroma that a model predicts for a small frame [h, w, 1] in [0, 1].
 
-    `saturation`: what chroma is multiplied with. `weights`: of R, G and B in the frame's luma. `turns`: quarter turns,
-    counter-clockwise, after which the frame is upright.
+    `saturation`: what chroma is multiplied with, but for hints. `weights`: of R, G and B in the frame's luma. `turns`:
+    quarter turns, counter-clockwise, after which the frame is upright. `cells`: hints [h, w, 4] (see `ae.restore.hints`).
     """
+    seen = small if cells is None else jnp.concatenate([small, cells[..., :3]], axis=-1)
     with xla_convolutions():
-        upright = jnp.rot90(small, turns)[None]
+        upright = jnp.rot90(seen, turns)[None]
         rgb = apply(config.model, variables, upright, **config.numerics, train=False)[0]
     chroma = saturation * rgb_to_chroma(jnp.rot90(rgb, -turns))
     if weights != BT601:  # which models have learned from
@@ -53,8 +56,11 @@ def predict_colours(
     mean_luma, mean_chroma = window_mean(small), window_mean(chroma)
     variance = window_mean(small * small) - mean_luma * mean_luma
     slope = (window_mean(small * chroma) - mean_luma * mean_chroma) / (variance + FLATNESS)
-    offset = mean_chroma - slope * mean_luma
-    return Colours(chroma, window_mean(slope), window_mean(offset))
+    slope, offset = window_mean(slope), window_mean(mean_chroma - slope * mean_luma)
+    if cells is None:
+        return Colours(chroma, slope, offset)
+    correct = correction(slope * cells[..., 3:] + offset, small, cells)
+    return Colours(chroma + correct, slope, offset + correct)
 
 
 def full_chroma(

@@ -1,6 +1,6 @@
 """Colour for gray frames of any size: RGB of images, chroma planes of clips; luma stays as it is."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import chain
@@ -16,6 +16,7 @@ from ae.errors import InputError
 from ae.models import input_shape
 from ae.models.apply import variable_shapes
 from ae.restore.chroma import Colours, full_chroma, predict_colours
+from ae.restore.hints import Hints, Point, hint_cells, hints_at
 from ae.restore.resizing import Rows, interpolation, neighbours, resized, sampled, shrunk, shrunk_fields
 from ae.restore.weights import Pretrained, check_range
 from ae.runtime import devices
@@ -164,16 +165,18 @@ class Colorizer:
         working = working_size(self.trained.config, height, width, self.pixels)
         return rgb_frames(*self._model, gray, self.saturation, working=working)
 
-    def image(self, gray: np.ndarray) -> np.ndarray:
+    def image(self, gray: np.ndarray, *, hints: Hints | Sequence[Point] | None = None) -> np.ndarray:
         """Return RGB [H, W, 3] in [0, 1] for luma [H, W] in [0, 1]; like `frames`, for one image, however large.
 
-        Other sizes compile nothing that takes long, and rows are computed a few at a time.
+        `hints`: colours at points, (row, column, "#rrggbb"), or `Hints`. Other sizes compile nothing that takes long, and
+        rows are computed a few at a time. Raises InputError for hints that a model does not take, and for points outside.
         """
         height, width = gray.shape
         working = working_size(self.trained.config, height, width, self.pixels)
         rows, columns = (interpolation(*lengths) for lengths in zip(gray.shape, working, strict=True))
         small = rows @ (gray @ columns.T)
-        colours = _small_colours(*self._model, small[..., None], self.saturation)
+        cells = None if hints is None else hint_cells(self._hints(hints, gray), gray, working)
+        colours = _small_colours(*self._model, small[..., None], self.saturation, cells=cells)
         if working == gray.shape:
             return np.asarray(rgb_of(colours, gray))
         (upper, share), lines = neighbours(working[0], height), max(1, STRIP // width)
@@ -183,6 +186,11 @@ class Colorizer:
             strip = slice(start, start + lines)
             rgb[strip] = rgb_of(colours, gray[strip], (upper[strip], share[strip]))
         return rgb
+
+    def _hints(self, hints: Hints | Sequence[Point], gray: np.ndarray) -> Hints:
+        if not getattr(self.trained.config.model, "hints", False):
+            raise InputError(f"{self.trained.config.name} has not learnt from hints: take another model")
+        return hints if isinstance(hints, Hints) else hints_at(hints, gray)
 
     @property
     def _model(self) -> tuple[Config, Any]:

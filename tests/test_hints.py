@@ -1,0 +1,143 @@
+"""Colours that a person names at points of a picture."""
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from ae import Colorize, Config
+from ae.color import into_gamut, luma, rgb_to_chroma
+from ae.errors import InputError
+from ae.media.images import read_image
+from ae.media.pictures import colorize_picture
+from ae.models import ChromaUNet
+from ae.restore.colorize import Colorizer
+from ae.restore.hints import Hints, chroma_of, hint_cells, hints_at, hints_in
+from ae.restore.weights import Pretrained
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Return a colorizer that takes hints, with random weights."""
+    config = Config(name="test", model=ChromaUNet((4, 8), hints=True), task=Colorize(), data="cifar100")
+    variables = jax.jit(config.model.init)(jax.random.key(3), np.zeros((1, 32, 32, 1), np.float32))
+    return Colorizer(Pretrained(config, variables, {"epochs": 0}))
+
+
+@pytest.fixture(scope="module")
+def gray():
+    """Return the luma [256, 384] of a photograph."""
+    return np.asarray(luma(np.float32(data.astronaut()[:256, :384]) / 255))[..., 0]
+
+
+def chroma(rgb):
+    """Return Cb and Cr in 255ths."""
+    return 255 * np.asarray(rgb_to_chroma(rgb))
+
+
+def allowed(colour, gray):
+    """Return the mean chroma of a colour at some lumas, as far as they allow, in 255ths."""
+    wanted = np.broadcast_to(chroma_of(colour), (len(gray), 2))
+    return 255 * np.asarray(into_gamut(gray[:, None], wanted)).mean(0)
+
+
+PLACES = [(20, 30, "#40a060"), (128, 200, "#a06040"), (220, 350, "#5060b0")]
+
+
+def test_after_a_hint_the_colour_around_it_is_what_was_asked_and_far_away_it_stays(model, gray):
+    before = model.image(gray)
+    for row, column, colour in PLACES:
+        after = model.image(gray, hints=[(row, column, colour)])
+        np.testing.assert_allclose(luma(after)[..., 0], gray, atol=1e-5)
+        part = np.s_[row - 4 : row + 5, column - 4 : column + 5]
+        same = np.abs(gray[part] - gray[row, column]) < 0.1
+        asked = allowed(colour, gray[part][same])
+        assert np.abs(chroma(after)[part][same].mean(0) - asked).max() < 8
+        assert np.abs(chroma(before)[part][same].mean(0) - asked).max() > 8
+        far = np.abs(np.arange(384) - column) > 96
+        assert np.median(np.abs(255 * (after - before))[:, far]) < 8
+
+
+def test_several_hints_hold_together(model, gray):
+    after = chroma(model.image(gray, hints=PLACES))
+    for row, column, colour in PLACES:
+        assert np.abs(after[row, column] - allowed(colour, gray[row, column : column + 1])).max() < 8
+
+
+def test_points_take_their_neighbours_of_like_luma():
+    gray = np.zeros((20, 30), np.float32)
+    gray[:, 10:] = 1
+    hints = hints_at([(5, 9, "#ff0000"), (0, 29, "#0000FF")], gray)
+    first = hints.columns < 12
+    assert set(hints.columns[first]) == {5, 6, 7, 8, 9}
+    assert set(hints.rows[first]) == set(range(1, 10))
+    np.testing.assert_allclose(hints.chroma[first][0], [-0.1687, 0.5], atol=1e-3)
+    assert (hints.rows[~first].max(), hints.columns[~first].min()) == (4, 25)
+
+
+def test_cells_hold_means_of_the_hints_in_them():
+    gray = np.arange(64, dtype=np.float32).reshape(8, 8) / 64
+    hints = Hints(np.array([0, 1, 7]), np.array([0, 1, 7]), np.float32([[0.2, 0], [0, 0.2], [0.1, 0.1]]), (8, 8))
+    cells = hint_cells(hints, gray, (4, 4))
+    np.testing.assert_allclose(cells[0, 0], [0.1, 0.1, 1, gray[[0, 1], [0, 1]].mean()], atol=1e-6)
+    np.testing.assert_allclose(cells[3, 3], [0.1, 0.1, 1, gray[7, 7]], atol=1e-6)
+    assert np.count_nonzero(cells[..., 2]) == 2
+    large = hint_cells(hints, np.zeros((80, 160), np.float32), (4, 4))
+    np.testing.assert_allclose(large[..., :3], cells[..., :3], atol=1e-6)
+
+
+def test_hints_are_what_is_not_transparent_or_has_been_painted():
+    rgb, alpha = np.full((6, 8, 3), 0.5, np.float32), np.zeros((6, 8), np.float32)
+    rgb[2, 3], alpha[2, 3] = (0.8, 0.2, 0.2), 1
+    for opaque in (alpha, np.ones_like(alpha), None):
+        hints = hints_in(rgb, opaque)
+        assert (hints.rows.tolist(), hints.columns.tolist(), hints.size) == ([2], [3], (6, 8))
+    tinted = rgb.copy()
+    tinted[0, 0] = (0.9, 0.5, 0.5)
+    assert len(hints_in(tinted, None).rows) == 2
+    assert hints_in(tinted, None, original=rgb).rows.tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("points", "said"),
+    [
+        ([], "there is no hint"),
+        ([(256, 0, "#aabbcc")], "row 256, column 0 is outside of the picture, 256x384"),
+        ([(0, -1, "#aabbcc")], "outside"),
+        ([(float("nan"), 0, "#aabbcc")], "outside"),
+        ([(0, 0, "red")], "a colour is written as in #aabbcc, not 'red'"),
+    ],
+)
+def test_hints_that_cannot_be_are_one_line(model, gray, points, said):
+    with pytest.raises(InputError, match=said):
+        model.image(gray, hints=points)
+
+
+def test_a_model_without_hints_says_so(model, gray):
+    trained = model.trained
+    plain = trained._replace(config=Config("plain", ChromaUNet((4, 8)), Colorize(), "cifar100"))
+    with pytest.raises(InputError, match="plain has not learnt from hints"):
+        Colorizer(plain).image(gray, hints=PLACES)
+
+
+def test_a_picture_of_dots_of_another_size_is_scaled_and_said(model, gray, tmp_path):
+    Image.fromarray(np.uint8(255 * gray)).save(tmp_path / "gray.png")
+    dots = np.zeros((128, 192, 4), np.uint8)
+    dots[60:68, 96:104] = (160, 96, 64, 255)
+    Image.fromarray(dots).save(tmp_path / "dots.png")
+    picture, hints = (read_image(tmp_path / name) for name in ("gray.png", "dots.png"))
+    result = colorize_picture(picture, model, hints=hints)
+    assert result.remarks[-1] == "hints of 192x128 scaled to 384x256"
+    found = chroma(result.pixels[0] / 255)[128, 200]
+    assert np.abs(found - 255 * chroma_of("#a06040")).max() < 8
+
+
+@pytest.mark.parametrize("kind", ["transparent", "no transparency"])
+def test_a_picture_without_hints_is_one_line(model, gray, tmp_path, kind):
+    Image.fromarray(np.uint8(255 * gray)).save(tmp_path / "gray.png")
+    dots = Image.new("RGBA", (384, 256)) if kind == "transparent" else Image.open(tmp_path / "gray.png").convert("RGB")
+    dots.save(tmp_path / "dots.png")
+    picture, hints = (read_image(tmp_path / name) for name in ("gray.png", "dots.png"))
+    with pytest.raises(InputError, match="there is no hint: "):
+        colorize_picture(picture, model, hints=hints)
