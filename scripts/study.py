@@ -3,6 +3,7 @@
 from studies.clips import clips
 from studies.colours import colour
 from studies.grids import side_by_side
+from studies.hints import hints
 from studies.latents import latents
 from studies.noise import noise
 from studies.photos import kodak, photos, sizes
@@ -21,6 +22,7 @@ if __name__ == "__main__":
             "clips": clips,
             "sizes": sizes,
             "recolour": recolour,
+            "hints": hints,
             "side-by-side": side_by_side,
         }
     )

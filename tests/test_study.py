@@ -10,16 +10,19 @@ import pytest
 from clips import colorizer, luma_frames, make_clip
 from conftest import ROOT, write_denoiser
 from PIL import Image
+from skimage.data import astronaut
+from studies.hints import spread_over
 from variants import variants_table
 from vivid import PRESET as VIVID
 from vivid import ClassUNet
 
 from ae import fit, load_data, on_sample, predictor
-from ae.color import luma
+from ae.color import luma, rgb_to_chroma
 from ae.config import override
 from ae.models import ChromaUNet, ColorizerAE, UNet
 from ae.presets import PRESETS
 from ae.report.markdown import rows_of
+from ae.restore.hints import Hints
 from ae.restore.weights import write_weights
 from ae.score.flops import count_values
 
@@ -211,6 +214,31 @@ def test_photographs_are_coloured_anew(call, tmp_path):
     errors = [np.square(image @ [0.299, 0.587, 0.114] - np.moveaxis(image, -1, 0)).mean() for image in clean]
     assert gray["mean of PSNR"] == pytest.approx((50 - 10 * np.log10(errors).sum()) / 3, abs=1e-3)
     assert gray["PSNR of the mean"] == pytest.approx(-10 * np.log10(np.sum(errors) / 3), abs=1e-3)
+
+
+def test_hints_are_measured_beside_spreading_without_a_model(call, tmp_path):
+    config = override(on_sample(colorizer().trained.config), model=ChromaUNet((4, 8), hints=True))
+    variables = jax.jit(config.model.init)(jax.random.key(0), np.zeros((1, 32, 32, 1)))
+    write_weights(tmp_path / "ours.safetensors", config, variables, {"epochs": 0}, "float32")
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(astronaut()[:128:2, :160:2]).save(tmp_path / "photos/a.png")
+    call("study.py", "hints", "photos", "--model", "ours.safetensors")
+    rows = {
+        (row["method"], row["hints"]): row
+        for row in rows_of(json.loads((tmp_path / "results/study_hints.json").read_text()))
+    }
+    assert len(rows) == 8
+    for method in ("spread without a model", "the model"):
+        assert rows[method, "100"]["mean of PSNR"] > rows["gray", "0"]["mean of PSNR"] + 1
+
+
+def test_without_a_model_hints_spread_over_what_has_like_luma():
+    gray = np.full((24, 40), 0.3, np.float32)
+    gray[:, 17:] = 0.6
+    hints = Hints(np.array([3, 20]), np.array([5, 30]), np.float32([[0.1, -0.05], [-0.1, 0.08]]), gray.shape)
+    chroma = np.asarray(rgb_to_chroma(spread_over(gray, hints)))
+    np.testing.assert_allclose(chroma[:, :16], np.broadcast_to([0.1, -0.05], (24, 16, 2)), atol=0.01)
+    np.testing.assert_allclose(chroma[:, 18:], np.broadcast_to([-0.1, 0.08], (24, 22, 2)), atol=0.01)
 
 
 @pytest.mark.slow
