@@ -82,6 +82,11 @@ def saturated(rgb: jax.Array, factor: float | jax.Array) -> jax.Array:
     return ycbcr_to_rgb(gray, into_gamut(gray, factor * rgb_to_chroma(rgb)))
 
 
+def with_luma(rgb: jax.Array, luma: jax.Array) -> jax.Array:
+    """Give RGB [..., 3] in [0, 1] another luma [..., 1]; chroma stays as far as that allows."""
+    return ycbcr_to_rgb(luma, into_gamut(luma, rgb_to_chroma(rgb)))
+
+
 def colourfulness(rgb: jax.Array) -> jax.Array:
     """Compute how colourful images are: RGB [..., H, W, 3] in [0, 1] -> [...]; gray is 0, vivid about 100.
 

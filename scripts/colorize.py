@@ -7,6 +7,8 @@ import tyro
 
 from ae.runtime import cli
 
+DENOISER = "gray_denoiser"  # that --restore takes
+
 
 def main(
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="INPUT")],
@@ -14,6 +16,8 @@ def main(
     model: str = "chroma_unet",
     saturation: float = 1.0,
     hints: Path | None = None,
+    restore: bool = False,
+    keep_grain: bool = False,
     pixels: int | None = None,
     batch: int | None = None,
     preview: float | None = None,
@@ -38,6 +42,8 @@ def main(
         saturation: What colours are multiplied with; least squares makes them dull, 1.5 is livelier.
         hints: A picture with colours where you want them, and transparent elsewhere; or the photograph painted over. Of
             another size it is scaled.
+        restore: Take noise away before colours are chosen, as old material needs it.
+        keep_grain: And write the luma with its noise all the same.
         pixels: About how many pixels the model sees of a frame (default: 1,800); more are slower, and seldom better.
         batch: Frames of a clip that are computed at a time (default: 8).
         preview: Only so many seconds from the beginning of a clip.
@@ -60,6 +66,8 @@ def main(
     from ae.media.folders import is_folder_or_pattern
     from ae.presets import load_preset
     from ae.restore.colorize import BATCH_SIZE, PIXELS, Colorizer
+    from ae.restore.denoise import Denoiser
+    from ae.restore.restoration import Restoration
     from ae.tasks import Colorize
 
     cli.check_above(0, batch=batch, pixels=pixels, preview=preview, most_pixels=most_pixels)
@@ -72,22 +80,29 @@ def main(
     settings = ClipSettings(
         batch or BATCH_SIZE, preview, most_pixels, side_by_side, deinterlace, codec, encoder_options, audio
     )
+    if keep_grain and not restore:
+        raise InputError("--keep-grain is for --restore, which takes the noise away")
+    restoration = Restoration(Denoiser(load_model(DENOISER)), keep_grain) if restore else None
+    how = {"colorizer": colorizer, "restoration": restoration}
     try:
         if is_folder_or_pattern(source):
             if hints:
                 raise InputError("--hints are for one picture: name it as INPUT")
-            colorize_many(source, target, colorizer, settings, fps=fps, skip_existing=skip_existing)
+            colorize_many(source, target, how, settings, fps=fps, skip_existing=skip_existing)
         else:
-            colorize_one(Path(source), target, colorizer, settings, hints)
+            colorize_one(Path(source), target, how, settings, hints)
     except CheckFailedError as error:
         print_report(error.report)
         raise
 
 
 def colorize_many(
-    source: str, target: Path, colorizer: Any, settings: Any, *, fps: str | None, skip_existing: bool
+    source: str, target: Path, how: dict[str, Any], settings: Any, *, fps: str | None, skip_existing: bool
 ) -> None:
-    """Colorize a folder or pattern: every file by itself, or images to one clip. `settings`: a `ClipSettings`."""
+    """Colorize a folder or pattern: every file by itself, or images to one clip.
+
+    `how`: colorizer and restoration. `settings`: a `ClipSettings`.
+    """
     from functools import partial
 
     from ae.errors import InputError
@@ -99,18 +114,21 @@ def colorize_many(
     if makes_clip(target):
         if fps is None:
             raise InputError(f"{target} is to be a clip of images: --fps says how many a second")
-        print_report(colorize_frames(source, target, colorizer, parse_rate(fps), settings))
+        print_report(colorize_frames(source, target, rate=parse_rate(fps), settings=settings, **how))
         return
-    change = partial(colorize_picture, colorizer=colorizer, side_by_side=settings.side_by_side)
+    change = partial(colorize_picture, side_by_side=settings.side_by_side, **how)
     work = {
         "image": partial(change_images, change=change, most_pixels=settings.most_pixels),
-        "clip": partial(change_clips, convert=partial(colorize_clip, colorizer=colorizer, settings=settings)),
+        "clip": partial(change_clips, convert=partial(colorize_clip, settings=settings, **how)),
     }
     change_folder(source, target, work, skip_existing=skip_existing)
 
 
-def colorize_one(source: Path, target: Path, colorizer: Any, settings: Any, hints: Path | None = None) -> None:
-    """Colorize an image to an image, with hints or without, a clip to a clip, or a clip to numbered images."""
+def colorize_one(source: Path, target: Path, how: dict[str, Any], settings: Any, hints: Path | None = None) -> None:
+    """Colorize an image to an image, with hints or without, a clip to a clip, or a clip to numbered images.
+
+    `how` and `settings`: as for `colorize_many`.
+    """
     from functools import partial
 
     from ae.errors import InputError
@@ -123,14 +141,14 @@ def colorize_one(source: Path, target: Path, colorizer: Any, settings: Any, hint
         raise InputError(f"{source} does not exist")
     if is_image(source) and not makes_clip(target):
         named = read_image(hints, most_pixels=settings.most_pixels) if hints else None
-        change = partial(colorize_picture, colorizer=colorizer, side_by_side=settings.side_by_side, hints=named)
+        change = partial(colorize_picture, side_by_side=settings.side_by_side, hints=named, **how)
         change_image(source, target, change, most_pixels=settings.most_pixels)
     elif hints:
         raise InputError(f"--hints are for pictures, and {source} or {target} is a clip")
     elif is_numbered(target) and not makes_clip(target):
-        print(f"{write_frames(source, target, colorizer, settings)} frames: {target}")
+        print(f"{write_frames(source, target, settings=settings, **how)} frames: {target}")
     else:
-        print_report(colorize_clip(source, target, colorizer, settings))
+        print_report(colorize_clip(source, target, settings=settings, **how))
 
 
 def makes_clip(target: Path) -> bool:

@@ -1,6 +1,6 @@
 """Images: colour or less noise for one, or for many while others are read and written."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +17,9 @@ from ae.media.clips.pipeline import check_distinct
 from ae.media.folders import Job, Outcome
 from ae.media.images import Picture, check_holds, in_srgb, read_image, with_pixels, write_image
 from ae.restore.colorize import Colorizer
-from ae.restore.denoise import Denoiser
+from ae.restore.denoise import Denoised, Denoiser
 from ae.restore.hints import Hints, hints_in
+from ae.restore.restoration import Restoration
 from ae.runtime.chain import background
 
 Change = Callable[[Picture], Picture]
@@ -31,12 +32,17 @@ def gray_frames(picture: Picture) -> np.ndarray:
 
 
 def colorize_picture(
-    picture: Picture, colorizer: Colorizer, *, side_by_side: bool = False, hints: Picture | None = None
+    picture: Picture,
+    colorizer: Colorizer,
+    *,
+    side_by_side: bool = False,
+    hints: Picture | None = None,
+    restoration: Restoration | None = None,
 ) -> Picture:
     """Return the picture in RGB, with the luma that it has; `side_by_side`: gray on the left.
 
-    `hints`: a picture with colours where a person wants them (see `ae.restore.hints.hints_in`). Raises InputError where it
-    has none, or the model takes none.
+    `hints`: a picture with colours where a person wants them (see `ae.restore.hints.hints_in`). `restoration`: what is done
+    to noise. Raises InputError where there are no hints in the picture, or the model takes none.
     """
     picture = in_srgb(picture)
     gray = gray_frames(picture)
@@ -44,7 +50,13 @@ def colorize_picture(
     if named is not None and named.size != gray.shape[1:]:
         sizes = ["x".join(map(str, size[::-1])) for size in (named.size, gray.shape[1:])]
         picture = replace(picture, remarks=(*picture.remarks, f"hints of {sizes[0]} scaled to {sizes[1]}"))
-    rgb = np.stack([colorizer.image(frame, hints=named) for frame in gray])
+    if restoration is None:
+        rgb = np.stack([colorizer.image(frame, hints=named) for frame in gray])
+    else:
+        clean = [restoration.cleaned(frame) for frame in gray]
+        coloured = (colorizer.image(frame.image, hints=named) for frame in clean)
+        rgb = np.stack([restoration.finished(*pair) for pair in zip(coloured, gray, strict=True)])
+        picture = replace(picture, remarks=(*picture.remarks, noise_remark(clean)))
     if not side_by_side:
         return with_pixels(picture, rgb)
     twice = None if picture.alpha is None else np.concatenate([picture.alpha] * 2, axis=2)
@@ -72,7 +84,13 @@ def denoise_picture(
 ) -> Picture:
     """Return the picture with less noise in each of its frames, and a remark on how much there was; alpha stays."""
     frames = [denoiser.denoise(frame, sigma=sigma, strength=strength) for frame in picture.pixels]
-    remark = ", ".join(
+    pixels = np.stack([frame.image for frame in frames]) if len(frames) > 1 else frames[0].image[None]  # no copy
+    return replace(picture, pixels=pixels, remarks=(*picture.remarks, noise_remark(frames)))
+
+
+def noise_remark(frames: Sequence[Denoised]) -> str:
+    """Return a line on how much noise frames had, and how much was taken away."""
+    return ", ".join(
         f"{what} {255 * np.mean(levels):.1f} of 255"
         for what, levels in (
             ("noise of sigma", [frame.sigma for frame in frames if frame.sigma is not None]),
@@ -80,8 +98,6 @@ def denoise_picture(
         )
         if levels
     )
-    pixels = np.stack([frame.image for frame in frames]) if len(frames) > 1 else frames[0].image[None]  # no copy
-    return replace(picture, pixels=pixels, remarks=(*picture.remarks, remark))
 
 
 def change_image(

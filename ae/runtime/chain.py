@@ -45,6 +45,7 @@ class Batch(NamedTuple):
     cr: Array = UNSET  # [B, h, w]
     rgb: Array = UNSET  # [B, H, W, 3]
     samples: Array = UNSET  # RGB [B, h', w', 3] in [0, 1] of pixels at regular places
+    seen: Array = UNSET  # luma [B, H, W] by which colours are chosen, where it is another than the one that is shown
 
 
 class Stage(Protocol):

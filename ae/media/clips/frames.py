@@ -14,7 +14,7 @@ import numpy as np
 
 from ae.errors import InputError
 from ae.media.clips.coding import planes
-from ae.media.clips.pipeline import Report, colorize_clip, run_stages
+from ae.media.clips.pipeline import Report, cleaning, colorize_clip, run_stages
 from ae.media.clips.plan import stream_name
 from ae.media.clips.reading import Clip
 from ae.media.clips.settings import DEFAULTS, ClipSettings
@@ -23,6 +23,7 @@ from ae.media.images import Picture, read_image, write_image
 from ae.media.pictures import gray_frames
 from ae.media.stages.colour import Rgb
 from ae.restore.colorize import Colorizer
+from ae.restore.restoration import Restoration
 from ae.runtime.chain import Frame, background
 from ae.runtime.interrupts import deferred_interrupts
 
@@ -53,17 +54,19 @@ def colorize_frames(
     rate: Fraction,
     settings: ClipSettings = DEFAULTS,
     *,
+    restoration: Restoration | None = None,
     log: Callable[[str], None] = print,
 ) -> Report:
     """Make a coloured clip of the images in a folder or of a pattern, in the order in which people count.
 
-    `rate`: frames a second. `log`: as for `colorize_clip`. Raises InputError where images are not of one size and depth.
+    `rate`: frames a second. `restoration` and `log`: as for `colorize_clip`. Raises InputError where images are not of one
+    size and depth.
     """
     paths = [job.source for job in find_jobs(source, target, ("image",)).jobs]
     with tempfile.TemporaryDirectory(prefix=".frames-", dir=target.parent) as folder:
         joined = Path(folder, f"{paths[0].parent.name or 'frames'}.nut")  # a format with clocks of any rate
         _write_luma(paths, joined, rate, partial(read_image, most_pixels=settings.most_pixels), log)
-        return colorize_clip(joined, target, colorizer, settings, log=log)
+        return colorize_clip(joined, target, colorizer, settings, restoration=restoration, log=log)
 
 
 def _write_luma(
@@ -127,12 +130,13 @@ def write_frames(
     colorizer: Colorizer,
     settings: ClipSettings = DEFAULTS,
     *,
+    restoration: Restoration | None = None,
     log: Callable[[str], None] = print,
 ) -> int:
     """Write the frames of a clip in colour to images with numbers from 1 on, upright; return how many.
 
-    `target`: like frames/%06d.png, whose folder is made. Of more than 8 bits become 16. `log` is told what images cannot
-    hold. Raises InputError at the end where not all could be read.
+    `restoration`: what is done to noise. `target`: like frames/%06d.png, whose folder is made. Of more than 8 bits become
+    16. `log` is told what images cannot hold. Raises InputError at the end where not all could be read.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     number = 0
@@ -140,7 +144,8 @@ def write_frames(
     with closing(clip):
         for line in _left_out(clip):
             log(line)
-        stages = (Rgb(colorizer, clip.coding, settings.side_by_side),)
+        noise = cleaning(restoration, clip.coding, clip.coding)
+        stages = (*noise, Rgb(colorizer, clip.coding, settings.side_by_side))
         with run_stages(clip, stages, settings.batch_size, fetch=("rgb",)) as items:
             frames = (item for item in items if isinstance(item, Frame))
             for number, frame in enumerate(frames, 1):

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import av
 
@@ -22,6 +22,7 @@ from ae.media.stages.noise import ClipNoise, Noise, clip_noise
 from ae.media.stages.statistics import ClipStatistics, Statistics, clip_statistics
 from ae.restore.colorize import Colorizer
 from ae.restore.denoise import Denoiser
+from ae.restore.restoration import Restoration
 from ae.runtime.chain import Checkpoint, Frame, Stage, States, background, run
 from ae.runtime.files import atomic_write, check_target, with_infix
 from ae.runtime.interrupts import deferred_interrupts
@@ -77,7 +78,7 @@ class Change(NamedTuple):
     stages: Callable[[Coding, Coding], Sequence[Stage]]  # of the coding that is read, and of the one that is written
     send: tuple[str, ...]  # planes of the source that they need
     planes: tuple[str, ...]  # that they make
-    statistics: Callable[[Any], ClipStatistics | ClipNoise]  # of the last stage's state after all frames
+    statistics: Callable[[States], ClipStatistics | ClipNoise]  # of the stages' states after all frames
 
 
 def colorize_clip(
@@ -86,14 +87,31 @@ def colorize_clip(
     colorizer: Colorizer,
     settings: ClipSettings = DEFAULTS,
     *,
+    restoration: Restoration | None = None,
     log: Callable[[str], None] = print,
 ) -> Report:
-    """Give a clip colour, and keep its luma, frames, times and all other streams (see `change_clip`)."""
+    """Give a clip colour, and keep its luma, frames, times and all other streams (see `change_clip`).
 
-    def stages(_: Coding, written: Coding) -> Sequence[Stage]:
-        return Chroma(colorizer, written), Statistics()
+    `restoration`: what is done to noise; where it is not kept, luma is written without it.
+    """
 
-    return change_clip(source, target, Change(stages, ("luma",), ("cb", "cr"), clip_statistics), settings, log=log)
+    def stages(read: Coding, written: Coding) -> Sequence[Stage]:
+        return *cleaning(restoration, read, written), Chroma(colorizer, written), Statistics()
+
+    def statistics(states: States) -> ClipStatistics:
+        if restoration is not None:
+            log(clip_noise(states[0]).summary)
+        return clip_statistics(states[-1])
+
+    planes = ("cb", "cr") if restoration is None or restoration.keep_grain else ("luma", "cb", "cr")
+    return change_clip(source, target, Change(stages, ("luma",), planes, statistics), settings, log=log)
+
+
+def cleaning(restoration: Restoration | None, read: Coding, written: Coding) -> Sequence[Stage]:
+    """Return the stages that take noise from luma before it is coloured."""
+    if restoration is None:
+        return ()
+    return (Noise(restoration.denoiser, read, written, aside=restoration.keep_grain),)
 
 
 def denoise_clip(
@@ -114,7 +132,7 @@ def denoise_clip(
     def stages(read: Coding, written: Coding) -> Sequence[Stage]:
         return (Noise(denoiser, read, written, sigma, strength),)
 
-    change = Change(stages, ("luma", "cb", "cr"), ("luma", "cb", "cr"), clip_noise)
+    change = Change(stages, ("luma", "cb", "cr"), ("luma", "cb", "cr"), lambda states: clip_noise(states[-1]))
     return change_clip(source, target, change, settings, log=log)
 
 
@@ -203,7 +221,7 @@ def _write_frames(clip: Clip, writer: ClipWriter, change: Change, batch_size: in
             else:
                 writer.write(item)
         writer.finish()
-    return change.statistics(states[-1])
+    return change.statistics(states)
 
 
 @contextmanager

@@ -52,6 +52,7 @@ class Noise:
     written: Coding
     sigma: float | None = None
     strength: float = 1.0
+    aside: bool = False  # leave the luma as it is, and put that without noise into `seen`
 
     def init(self, first: Batch) -> State:
         """Return the state before the first frame."""
@@ -61,14 +62,15 @@ class Noise:
         """Return the state after a batch, and the batch with other planes."""
         frames = []
         for index in range(int(np.sum(batch.valid))):
-            planes = [np.asarray(plane[index]) for plane in (batch.luma, batch.cb, batch.cr)]
+            given = (batch.luma, batch.cb, batch.cr)
+            planes = [np.asarray(plane[index] if len(plane) else plane) for plane in given]
             state = self._seen(state, planes)
             done, square = self._denoised(state.amount, planes)
             state = state._replace(frames=state.frames + 1, squares=state.squares + square)
             frames.append(done)
         frames += frames[-1:] * (len(batch.valid) - len(frames))
         luma, cb, cr = (np.stack(planes) for planes in zip(*frames, strict=True))
-        return state, batch._replace(luma=luma, cb=cb, cr=cr)
+        return state, batch._replace(seen=luma) if self.aside else batch._replace(luma=luma, cb=cb, cr=cr)
 
     def _seen(self, state: State, planes: list[np.ndarray]) -> State:
         """Return the state with the amount of noise of the shot that a frame is in."""
