@@ -20,6 +20,7 @@ from ae.restore.colorize import Colorizer
 from ae.restore.denoise import Denoised, Denoiser
 from ae.restore.hints import Hints, hints_in
 from ae.restore.restoration import Restoration
+from ae.restore.tint import tint_of
 from ae.runtime.chain import background
 
 Change = Callable[[Picture], Picture]
@@ -45,7 +46,9 @@ def colorize_picture(
     to noise. Raises InputError where there are no hints in the picture, or the model takes none.
     """
     picture = in_srgb(picture)
-    gray = gray_frames(picture)
+    gray, tint = gray_frames(picture), tint_of(_rgb(picture))
+    if tint.is_tinted:
+        picture = replace(picture, remarks=(*picture.remarks, f"it is gray with a tint ({tint.name}), which goes"))
     named = None if hints is None else painted(hints, picture)
     if named is not None and named.size != gray.shape[1:]:
         sizes = ["x".join(map(str, size[::-1])) for size in (named.size, gray.shape[1:])]
