@@ -145,7 +145,8 @@ def test_noise_is_found_out_once_a_shot(size):
         padded = np.concatenate([part, np.repeat(part[-1:], size - len(part), 0)])
         empty = np.empty((size, 0))
         valid = np.arange(size) < len(part)
-        states, batch = step((stage,), states, Batch(padded, valid, np.zeros(size), empty, empty))
+        numbers = np.minimum(first + np.arange(size), len(luma) - 1) // 4
+        states, batch = step((stage,), states, Batch(padded, valid, np.zeros(size), empty, empty, shots=numbers))
         frames.extend(batch.luma[: len(part)])
     assert Counted.counts == [(64, 64, 1)] * 3
     found = clip_noise(states[0])
@@ -158,7 +159,7 @@ def test_noise_is_found_out_once_a_shot(size):
 def test_a_clip_that_is_gone_on_with_has_the_same_bits(tmp_path):
     luma = np.concatenate([noisy_luma(5, 6, base=base) for base in (60, 180)])
     chroma = np.full((32, 32), 120, np.uint8)
-    frames = [Frame(plane, index, 0.0, chroma, chroma) for index, plane in enumerate(luma)]
+    frames = [Frame(plane, index, 0.0, chroma, chroma, shot=index // 5) for index, plane in enumerate(luma)]
     stages = (Noise(denoiser(least_sigma=0.0), Coding(), Coding(), sigma=2 / 255),)
     names = {"fetch": ("luma", "cb", "cr"), "send": ("luma", "cb", "cr")}
     whole = list(run(stages, frames, 2, **names))

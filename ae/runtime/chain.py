@@ -33,6 +33,7 @@ class Frame(NamedTuple, Generic[Source]):
     cb: np.ndarray = UNSET  # [h, w], integers in the clip's coding
     cr: np.ndarray = UNSET  # [h, w]
     rgb: np.ndarray = UNSET  # [H, W, 3]
+    shot: int = 0  # that it is in, counted from 0
 
 
 class Batch(NamedTuple):
@@ -46,6 +47,7 @@ class Batch(NamedTuple):
     rgb: Array = UNSET  # [B, H, W, 3]
     samples: Array = UNSET  # RGB [B, h', w', 3] in [0, 1] of pixels at regular places
     seen: Array = UNSET  # luma [B, H, W] by which colours are chosen, where it is another than the one that is shown
+    shots: Array = UNSET  # [B]: the number of the shot that each is in
 
 
 class Stage(Protocol):
@@ -144,8 +146,8 @@ class _Batches:
         frames = self._waiting[: self._size]
         padded = frames + [frames[-1]] * (self._size - len(frames))
         fields = {name: np.stack([getattr(frame, name) for frame in padded]) for name in self._given}
-        times, valid = np.asarray([frame.time for frame in padded]), np.arange(self._size) < len(frames)
-        batch = Batch(valid=valid, times=times, **fields)
+        times, shots = (np.asarray([getattr(frame, name) for frame in padded]) for name in ("time", "shot"))
+        batch = Batch(valid=np.arange(self._size) < len(frames), times=times, shots=shots, **fields)
         before = self._sent[-1].states if self._sent else self._states
         self._sent.append(_Sent(frames, *step(self._stages, before, batch)))
         del self._waiting[: self._size]

@@ -146,7 +146,7 @@ def write_frames(
             log(line)
         noise = cleaning(restoration, clip.coding, clip.coding)
         stages = (*noise, Rgb(colorizer, clip.coding, settings.side_by_side))
-        with run_stages(clip, stages, settings.batch_size, fetch=("rgb",)) as items:
+        with run_stages(clip, stages, settings.batch_size, fetch=("rgb",), shots=bool(noise)) as items:
             frames = (item for item in items if isinstance(item, Frame))
             for number, frame in enumerate(frames, 1):
                 write_image(frame_path(target, number), Picture(frame.rgb[None]))

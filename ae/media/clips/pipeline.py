@@ -23,6 +23,7 @@ from ae.media.stages.statistics import ClipStatistics, Statistics, clip_statisti
 from ae.restore.colorize import Colorizer
 from ae.restore.denoise import Denoiser
 from ae.restore.restoration import Restoration
+from ae.restore.shots import with_shots
 from ae.runtime.chain import Checkpoint, Frame, Stage, States, background, run
 from ae.runtime.files import atomic_write, check_target, with_infix
 from ae.runtime.interrupts import deferred_interrupts
@@ -79,6 +80,7 @@ class Change(NamedTuple):
     send: tuple[str, ...]  # planes of the source that they need
     planes: tuple[str, ...]  # that they make
     statistics: Callable[[States], ClipStatistics | ClipNoise]  # of the stages' states after all frames
+    shots: bool = False  # whether they need to know the frames' shots
 
 
 def colorize_clip(
@@ -104,7 +106,8 @@ def colorize_clip(
         return clip_statistics(states[-1])
 
     planes = ("cb", "cr") if restoration is None or restoration.keep_grain else ("luma", "cb", "cr")
-    return change_clip(source, target, Change(stages, ("luma",), planes, statistics), settings, log=log)
+    shots = restoration is not None
+    return change_clip(source, target, Change(stages, ("luma",), planes, statistics, shots), settings, log=log)
 
 
 def cleaning(restoration: Restoration | None, read: Coding, written: Coding) -> Sequence[Stage]:
@@ -132,7 +135,7 @@ def denoise_clip(
     def stages(read: Coding, written: Coding) -> Sequence[Stage]:
         return (Noise(denoiser, read, written, sigma, strength),)
 
-    change = Change(stages, ("luma", "cb", "cr"), ("luma", "cb", "cr"), lambda states: clip_noise(states[-1]))
+    change = Change(stages, ("luma", "cb", "cr"), ("luma", "cb", "cr"), lambda states: clip_noise(states[-1]), True)
     return change_clip(source, target, change, settings, log=log)
 
 
@@ -214,7 +217,8 @@ def check_distinct(source: Path, target: Path) -> None:
 def _write_frames(clip: Clip, writer: ClipWriter, change: Change, batch_size: int) -> ClipStatistics | ClipNoise:
     states: States = ()
     stages = change.stages(clip.coding, writer.coding)
-    with run_stages(clip, stages, batch_size, send=change.send, fetch=change.planes) as items:
+    how = {"send": change.send, "fetch": change.planes}
+    with run_stages(clip, stages, batch_size, shots=change.shots, **how) as items:
         for item in items:
             if isinstance(item, Checkpoint):
                 states = item.states
@@ -226,13 +230,20 @@ def _write_frames(clip: Clip, writer: ClipWriter, change: Change, batch_size: in
 
 @contextmanager
 def run_stages(
-    clip: Clip, stages: Sequence[Stage], batch_size: int, *, fetch: Sequence[str], send: Sequence[str] = ("luma",)
+    clip: Clip,
+    stages: Sequence[Stage],
+    batch_size: int,
+    *,
+    fetch: Sequence[str],
+    send: Sequence[str] = ("luma",),
+    shots: bool = False,
 ) -> Iterator[Iterator[Frame | av.Packet | Checkpoint]]:
     """Give what `ae.runtime.chain.run` makes of a clip's frames, and its packets, with a bar; Ctrl-C ends it between two.
 
-    Reading, the stages and whoever takes them work at the same time.
+    Reading, the stages and whoever takes them work at the same time. `shots`: whether frames are to know theirs.
     """
-    items = background(run(stages, background(clip, 2 * batch_size), batch_size, send=send, fetch=fetch), batch_size)
+    frames = background(with_shots(clip, 2**clip.coding.bits) if shots else clip, 2 * batch_size)
+    items = background(run(stages, frames, batch_size, send=send, fetch=fetch), batch_size)
     with (
         closing(items),
         deferred_interrupts() as interrupted,

@@ -13,15 +13,12 @@ from ae.color import Coding, luma, rgb_to_chroma, ycbcr_to_rgb
 from ae.restore.denoise import Amount, Denoiser
 from ae.runtime.chain import Batch
 
-CUT = 0.1  # mean difference of luma, in [0, 1], from which on a frame belongs to another shot
-GRID = 64  # rows and columns, about, by which frames are compared
-
 
 class State(NamedTuple):
     """State after the frames so far."""
 
-    thumbnail: np.ndarray  # of the last frame
-    amount: Amount  # of its shot
+    shot: int  # that the last frame was in
+    amount: Amount  # of noise in it
     frames: int
     shots: int
     levels: float  # sum of the shots' noise levels
@@ -31,7 +28,7 @@ class State(NamedTuple):
 class ClipNoise(NamedTuple):
     """How much noise a clip had."""
 
-    shots: int  # more than there are where light changes at once
+    shots: int
     sigma: float | None  # mean of the shots' noise levels, of white 1; None: the model knows one level alone
     taken: float  # standard deviation of what was taken away
 
@@ -56,7 +53,7 @@ class Noise:
 
     def init(self, first: Batch) -> State:
         """Return the state before the first frame."""
-        return State(np.empty((0, 0)), Amount(None, 1.0), 0, 0, 0.0, 0.0)
+        return State(-1, Amount(None, 1.0), 0, 0, 0.0, 0.0)
 
     def step(self, state: State, batch: Batch) -> tuple[State, Batch]:
         """Return the state after a batch, and the batch with other planes."""
@@ -64,7 +61,7 @@ class Noise:
         for index in range(int(np.sum(batch.valid))):
             given = (batch.luma, batch.cb, batch.cr)
             planes = [np.asarray(plane[index] if len(plane) else plane) for plane in given]
-            state = self._seen(state, planes)
+            state = self._seen(state, planes, int(batch.shots[index]) if len(batch.shots) else 0)
             done, square = self._denoised(state.amount, planes)
             state = state._replace(frames=state.frames + 1, squares=state.squares + square)
             frames.append(done)
@@ -72,20 +69,13 @@ class Noise:
         luma, cb, cr = (np.stack(planes) for planes in zip(*frames, strict=True))
         return state, batch._replace(seen=luma) if self.aside else batch._replace(luma=luma, cb=cb, cr=cr)
 
-    def _seen(self, state: State, planes: list[np.ndarray]) -> State:
+    def _seen(self, state: State, planes: list[np.ndarray], shot: int) -> State:
         """Return the state with the amount of noise of the shot that a frame is in."""
-        codes = planes[0]
-        rows, columns = (slice(None, None, max(1, length // GRID)) for length in codes.shape)
-        thumbnail = codes[rows, columns].astype(np.float32) / 2**self.read.bits
-        if state.frames and np.abs(thumbnail - state.thumbnail).mean() < CUT:
-            return state._replace(thumbnail=thumbnail)
+        if shot == state.shot:
+            return state
         amount = self.denoiser.amount(np.asarray(self._shown(self._fields(planes)[0])), sigma=self.sigma)
-        return state._replace(
-            thumbnail=thumbnail,
-            amount=amount,
-            shots=state.shots + 1,
-            levels=state.levels + (amount.sigma or 0.0),
-        )
+        level = state.levels + (amount.sigma or 0.0)
+        return state._replace(shot=shot, amount=amount, shots=state.shots + 1, levels=level)
 
     def _denoised(self, amount: Amount, planes: list[np.ndarray]) -> tuple[list[np.ndarray], float]:
         """Return a frame's planes without noise, and the mean square of what was taken."""
