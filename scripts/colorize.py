@@ -15,7 +15,7 @@ def main(
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUTPUT")],
     model: str = "chroma_unet",
     saturation: float = 1.0,
-    hints: Path | None = None,
+    hints: tuple[str, ...] = (),
     restore: bool = False,
     keep_grain: bool = False,
     pixels: int | None = None,
@@ -41,7 +41,8 @@ def main(
         model: Name of weights in the package, a file of weights (.safetensors), or a run directory.
         saturation: What colours are multiplied with; least squares makes them dull, 1.5 is livelier.
         hints: A picture with colours where you want them, and transparent elsewhere; or the photograph painted over. Of
-            another size it is scaled.
+            another size it is scaled. Of a clip from a time on, as in 0:12.5=dots.png, until the scene is cut or others
+            follow.
         restore: Take noise away before colours are chosen, as old material needs it.
         keep_grain: And write the luma with its noise all the same.
         pixels: About how many pixels the model sees of a frame (default: 1,800); more are slower, and seldom better.
@@ -87,7 +88,7 @@ def main(
     try:
         if is_folder_or_pattern(source):
             if hints:
-                raise InputError("--hints are for one picture: name it as INPUT")
+                raise InputError("--hints are for one picture or clip: name it as INPUT")
             colorize_many(source, target, how, settings, fps=fps, skip_existing=skip_existing)
         else:
             colorize_one(Path(source), target, how, settings, hints)
@@ -124,7 +125,7 @@ def colorize_many(
     change_folder(source, target, work, skip_existing=skip_existing)
 
 
-def colorize_one(source: Path, target: Path, how: dict[str, Any], settings: Any, hints: Path | None = None) -> None:
+def colorize_one(source: Path, target: Path, how: dict[str, Any], settings: Any, hints: tuple[str, ...] = ()) -> None:
     """Colorize an image to an image, with hints or without, a clip to a clip, or a clip to numbered images.
 
     `how` and `settings`: as for `colorize_many`.
@@ -140,15 +141,32 @@ def colorize_one(source: Path, target: Path, how: dict[str, Any], settings: Any,
     if not source.exists():
         raise InputError(f"{source} does not exist")
     if is_image(source) and not makes_clip(target):
-        named = read_image(hints, most_pixels=settings.most_pixels) if hints else None
+        if len(hints) > 1:
+            raise InputError("--hints of a picture are one picture; of a clip several, each with its time")
+        named = read_image(Path(hints[0]), most_pixels=settings.most_pixels) if hints else None
         change = partial(colorize_picture, side_by_side=settings.side_by_side, hints=named, **how)
         change_image(source, target, change, most_pixels=settings.most_pixels)
-    elif hints:
-        raise InputError(f"--hints are for pictures, and {source} or {target} is a clip")
     elif is_numbered(target) and not makes_clip(target):
+        if hints:
+            raise InputError(f"--hints are for pictures and clips, not for numbered images as {target}")
         print(f"{write_frames(source, target, settings=settings, **how)} frames: {target}")
     else:
-        print_report(colorize_clip(source, target, settings=settings, **how))
+        timed = [timed_hints(entry) for entry in hints]
+        print_report(colorize_clip(source, target, settings=settings, hints=timed, **how))
+
+
+def timed_hints(entry: str) -> Any:
+    """Return the hints of TIME=FILE, or of FILE, which hold from the beginning. TIME: 12.5, 0:12.5 or 1:00:12.5."""
+    import re
+
+    from ae.media.images import read_image
+    from ae.media.pictures import painted
+    from ae.restore.hints import TimedHints
+
+    found = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)=(.+)", entry)
+    hours, minutes, seconds, file = found.groups() if found else (None, None, "0", entry)
+    start = 3600 * int(hours or 0) + 60 * int(minutes or 0) + float(seconds)
+    return TimedHints(start, painted(read_image(Path(file))))
 
 
 def makes_clip(target: Path) -> bool:

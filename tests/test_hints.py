@@ -3,18 +3,27 @@
 import jax
 import numpy as np
 import pytest
+from clips import make_clip
+from colorize import timed_hints
+from conftest import refused
 from PIL import Image
 from skimage import data
+from test_clip_noise import all_planes
 
 from ae import Colorize, Config
 from ae.color import into_gamut, luma, rgb_to_chroma
 from ae.errors import InputError
-from ae.media.images import read_image
-from ae.media.pictures import colorize_picture
+from ae.media.clips.pipeline import colorize_clip
+from ae.media.clips.settings import ClipSettings
+from ae.media.images import read_image, write_image
+from ae.media.images.picture import Picture
+from ae.media.pictures import colorize_picture, painted
 from ae.models import ChromaUNet
 from ae.restore.colorize import Colorizer
-from ae.restore.hints import Hints, chroma_of, hint_cells, hints_at, hints_in
+from ae.restore.hints import Hints, TimedHints, chroma_of, hint_cells, hints_at, hints_in
 from ae.restore.weights import Pretrained
+
+LOSSLESS = ClipSettings(4, codec="ffv1")
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +66,17 @@ def test_after_a_hint_the_colour_around_it_is_what_was_asked_and_far_away_it_sta
         assert np.abs(chroma(before)[part][same].mean(0) - asked).max() > 8
         far = np.abs(np.arange(384) - column) > 96
         assert np.median(np.abs(255 * (after - before))[:, far]) < 8
+
+
+def test_one_frame_or_several_in_their_own_dtype(model, gray):
+    whole = model.image(gray, hints=PLACES)
+    np.testing.assert_array_equal(model(gray, hints=PLACES), whole)
+    codes = np.uint8(np.round(255 * gray))
+    one, several = model(codes, hints=PLACES), model(np.stack([codes, codes]), hints=PLACES)
+    assert (one.shape, one.dtype) == (whole.shape, np.uint8)
+    np.testing.assert_array_equal(several, np.stack([one, one]))
+    assert np.abs(one - 255 * whole).max() < 3
+    assert model(gray).shape == whole.shape
 
 
 def test_several_hints_hold_together(model, gray):
@@ -141,3 +161,72 @@ def test_a_picture_without_hints_is_one_line(model, gray, tmp_path, kind):
     picture, hints = (read_image(tmp_path / name) for name in ("gray.png", "dots.png"))
     with pytest.raises(InputError, match="there is no hint: "):
         colorize_picture(picture, model, hints=hints)
+
+
+def moving(count=12, size=(64, 96), base=120):
+    """Return luma [T, H, W] of a bright square that moves over gray."""
+    frames = np.full((count, *size), base, np.uint8)
+    for index, frame in enumerate(frames):
+        frame[10:30, 10 + index : 30 + index] = 200
+    return frames
+
+
+def dots(colour, size=(64, 96)):
+    """Return a picture with a dot in its lower right part."""
+    pixels, alpha = np.zeros((1, *size, 3), np.uint8), np.zeros((1, *size, 1), np.uint8)
+    pixels[0, 44:52, 60:68], alpha[0, 44:52, 60:68] = colour, 255
+    return Picture(pixels, alpha)
+
+
+def shown(path, turns):
+    """Return the mean Cb and Cr of each frame where the dot is when it is upright, in codes around 0."""
+    upright = [[np.rot90(plane, turns) for plane in planes[1:]] for planes in all_planes(path)]
+    return np.array([[plane[22:26, 30:34].mean() - 128 for plane in planes] for planes in upright])
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+def test_hints_of_a_clip_hold_from_their_time_to_the_next_cut(model, tmp_path, turns):
+    stripes = np.tile(np.uint8(np.arange(96) // 6 % 2 * 60 + 90), (64, 1))
+    luma = np.concatenate([moving(), np.repeat(stripes[None], 6, axis=0)])
+    source = make_clip(tmp_path / "in.mkv", np.rot90(luma, -turns, axes=(1, 2)), codec="ffv1", rotation=90 * turns)
+    hints = [TimedHints(0.16, painted(dots((150, 100, 100)))), TimedHints(0.32, painted(dots((100, 100, 150))))]
+    said = []
+    late = TimedHints(5.0, painted(dots((9, 99, 9))))
+    target = tmp_path / "out.mkv"
+    report = colorize_clip(source, target, model, LOSSLESS, hints=[hints[1], hints[0], late], log=said.append)
+    assert report.passed
+    assert any("hints at 0:05.000 come after the last frame" in line for line in said)
+    found = shown(target, turns)
+    red, blue = (224 / 255 * chroma(np.float32([colour]) / 255)[0] for colour in ((150, 100, 100), (100, 100, 150)))
+    np.testing.assert_allclose(found[4:8], np.broadcast_to(red, (4, 2)), atol=6)
+    np.testing.assert_allclose(found[8:12], np.broadcast_to(blue, (4, 2)), atol=6)
+    for part in (found[:4], found[12:]):
+        assert np.abs(part - red).max(axis=1).min() > 8
+        assert np.abs(part - blue).max(axis=1).min() > 8
+
+
+def test_times_of_hints_are_read_from_the_command_line(tmp_path):
+    write_image(tmp_path / "dots.png", dots((150, 100, 100)))
+    for entry, start in (("", 0), ("12.5=", 12.5), ("0:12.5=", 12.5), ("2:03=", 123), ("1:00:00.5=", 3600.5)):
+        timed = timed_hints(f"{entry}{tmp_path}/dots.png")
+        assert timed.start == start
+        assert timed.hints.size == (64, 96)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("in.png", "out.png", "--hints", "dots.png"), "chroma_unet has not learnt from hints"),
+        (("in.png", "out.png", "--hints", "none.png"), "none.png"),
+        (("in.png", "out.png", "--hints", "dots.png", "dots.png"), "one picture"),
+        (("in.mkv", "out.mkv", "--hints", "0:01=dots.png"), "chroma_unet has not learnt from hints"),
+        (("in.mkv", "%d.png", "--hints", "dots.png"), "not for numbered images"),
+        ((".", "out", "--hints", "dots.png"), "name it as INPUT"),
+    ],
+)
+def test_hints_that_cannot_be_taken_are_one_line(call, tmp_path, arguments, said):
+    write_image(tmp_path / "dots.png", dots((150, 100, 100)))
+    write_image(tmp_path / "in.png", Picture(np.full((1, 20, 20, 1), 99, np.uint8)))
+    make_clip(tmp_path / "in.mkv", moving(3), codec="ffv1")
+    refused(call("colorize.py", *arguments, status=2), said)
+    assert not (tmp_path / arguments[1]).exists()

@@ -67,14 +67,15 @@ def colorize_picture(
     return with_pixels(replace(picture, alpha=twice), both)
 
 
-def painted(hints: Picture, picture: Picture) -> Hints:
-    """Return the hints in the first frame of a picture for another, the photograph to be coloured.
+def painted(hints: Picture, photograph: Picture | None = None) -> Hints:
+    """Return the hints in the first frame of a picture, for a photograph where that is known.
 
     Raises InputError where there are none.
     """
-    rgb, original = (_rgb(in_srgb(each)) for each in (hints, picture))
+    rgb = _rgb(in_srgb(hints))
     alpha = None if hints.alpha is None else hints.alpha[0, ..., 0] / hints.max_value
-    return hints_in(rgb, alpha, original if original.shape == rgb.shape else None)
+    original = None if photograph is None else _rgb(in_srgb(photograph))
+    return hints_in(rgb, alpha, original if original is not None and original.shape == rgb.shape else None)
 
 
 def _rgb(picture: Picture) -> np.ndarray:

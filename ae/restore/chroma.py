@@ -59,7 +59,10 @@ def predict_colours(
     slope, offset = window_mean(slope), window_mean(mean_chroma - slope * mean_luma)
     if cells is None:
         return Colours(chroma, slope, offset)
-    correct = correction(slope * cells[..., 3:] + offset, small, cells)
+    asked = cells[..., :2]
+    if weights != BT601:
+        asked = rgb_to_chroma(ycbcr_to_rgb(cells[..., 3:], asked), weights)
+    correct = correction(asked, slope * cells[..., 3:] + offset, small, cells)
     return Colours(chroma + correct, slope, offset + correct)
 
 

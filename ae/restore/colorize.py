@@ -63,24 +63,29 @@ def chroma_planes(
     variables: Any,
     codes: jax.Array,
     saturation: float,
+    cells: jax.Array | None = None,
     *,
     working: tuple[int, int],
     coding: Coding,
 ) -> Planes:
-    """Compute chroma of luma planes [B, H, W] of a clip, and samples of what is shown."""
+    """Compute chroma of luma planes [B, H, W] of a clip, and samples of what is shown.
+
+    `working`: height and width of upright frames. `cells`: hints [B, h, w, 4], as the frames are stored.
+    """
     size = working[::-1] if coding.turns % 2 else working
 
-    def one(codes: jax.Array) -> Planes:
+    def one(codes: jax.Array, cells: jax.Array | None) -> Planes:
         shrink = shrunk_fields if coding.interlaced else shrunk
         gray = coding.luma(shrink(codes, coding.subsampling))
         small = resized(gray[..., None], size)
-        colours = predict_colours(config, variables, small, saturation, weights=coding.weights, turns=coding.turns)
+        how = partial(predict_colours, weights=coding.weights, turns=coding.turns, cells=cells)
+        colours = how(config, variables, small, saturation)
         chroma = full_chroma(colours, gray, coding.weights)
         cb, cr = coding.chroma_codes(chroma)
         samples = ycbcr_to_rgb(sampled(gray)[None], jax.vmap(sampled)(chroma), coding.weights, axis=0)
         return Planes(cb, cr, jnp.moveaxis(samples, 0, -1))
 
-    return jax.vmap(one)(devices.split(codes))
+    return jax.vmap(one)(devices.split(codes), None if cells is None else devices.split(cells))
 
 
 @partial(jax.jit, static_argnames="coding")
@@ -123,16 +128,28 @@ class Colorizer:
     saturation: float = 1.0  # what chroma is multiplied with
     pixels: int = PIXELS  # of the working size
 
-    def __call__(self, frames: np.ndarray, *, batch_size: int = BATCH_SIZE) -> np.ndarray:
-        """Return RGB [T, H, W, 3] for gray frames [T, H, W]: uint8 for uint8, float32 in [0, 1] for floats in [0, 1].
+    def __call__(
+        self, frames: np.ndarray, *, hints: Hints | Sequence[Point] | None = None, batch_size: int = BATCH_SIZE
+    ) -> np.ndarray:
+        """Return RGB [T, H, W, 3] for gray frames [T, H, W], or of one [H, W]: uint8 of uint8, float32 of floats in [0, 1].
 
-        Beside the two, memory holds two batches of frames. Raises InputError for other shapes, dtypes and ranges.
+        `hints`: colours at points, (row, column, "#rrggbb"), or `Hints`, for all frames. Beside input and result, memory
+        holds two batches of frames. Raises InputError for other shapes, dtypes and ranges, and for hints that cannot be.
         """
+        one = frames.ndim == 2
+        frames = frames[None] if one else frames
         check_range(frames, "gray frames [T, H, W]", ndim=3)
         rgb = np.empty((*frames.shape, 3), np.uint8 if frames.dtype == np.uint8 else np.float32)
-        for index, frame in enumerate(self.stream(frames, batch_size=batch_size)):
+        coloured = self.stream(frames, batch_size=batch_size) if hints is None else self._hinted(frames, hints)
+        for index, frame in enumerate(coloured):
             rgb[index] = frame
-        return rgb
+        return rgb[0] if one else rgb
+
+    def _hinted(self, frames: np.ndarray, hints: Hints | Sequence[Point]) -> Iterator[np.ndarray]:
+        white = np.float32(255 if frames.dtype == np.uint8 else 1)
+        for frame in frames:
+            rgb = self.image(frame.astype(np.float32) / white, hints=hints)
+            yield np.round(255 * rgb) if frames.dtype == np.uint8 else rgb
 
     def stream(self, frames: Iterable[np.ndarray], *, batch_size: int = BATCH_SIZE) -> Iterator[np.ndarray]:
         """Yield RGB [H, W, 3] for frames, gray [H, W] or RGB [H, W, 3], of which luma is taken and kept.
@@ -153,11 +170,28 @@ class Colorizer:
             if isinstance(item, Frame):
                 yield item.rgb
 
-    def planes(self, codes: Array, coding: Coding) -> Planes:
-        """Return chroma planes and samples for luma planes [B, H, W], integers, of a clip."""
-        height, width = codes.shape[:0:-1] if coding.turns % 2 else codes.shape[1:]
-        working = working_size(self.trained.config, height, width, self.pixels)
-        return chroma_planes(*self._model, codes, self.saturation, working=working, coding=coding)
+    def planes(self, codes: Array, coding: Coding, cells: Array | None = None) -> Planes:
+        """Return chroma planes and samples for luma planes [B, H, W], integers, of a clip.
+
+        `cells`: hints for each of them, as `clip_cells` makes them.
+        """
+        working = self._working(codes.shape[1:], coding)
+        return chroma_planes(*self._model, codes, self.saturation, cells, working=working, coding=coding)
+
+    def clip_cells(self, hints: Hints | None, codes: np.ndarray, coding: Coding) -> np.ndarray:
+        """Return hints [h, w, 4] for a frame's luma plane [H, W], as it is stored; None: that there are none."""
+        working = self._working(codes.shape, coding)
+        if hints is None:
+            cells = np.zeros((*working, 4), np.float32)
+        else:
+            gray = np.asarray(coding.luma(jnp.asarray(np.rot90(codes, coding.turns))))
+            cells = hint_cells(self._hints(hints, gray), gray, working)
+        return np.rot90(cells, -coding.turns)
+
+    def _working(self, size: tuple[int, ...], coding: Coding) -> tuple[int, int]:
+        """Return the working size of upright frames that are stored with a size [H, W]."""
+        height, width = size[::-1] if coding.turns % 2 else size
+        return working_size(self.trained.config, height, width, self.pixels)
 
     def frames(self, gray: Array) -> jax.Array:
         """Return RGB [B, H, W, 3] in [0, 1] for luma [B, H, W] in [0, 1]."""
@@ -187,9 +221,13 @@ class Colorizer:
             rgb[strip] = rgb_of(colours, gray[strip], (upper[strip], share[strip]))
         return rgb
 
-    def _hints(self, hints: Hints | Sequence[Point], gray: np.ndarray) -> Hints:
+    def check_takes_hints(self) -> None:
+        """Raise InputError where the model has not learnt from hints."""
         if not getattr(self.trained.config.model, "hints", False):
             raise InputError(f"{self.trained.config.name} has not learnt from hints: take another model")
+
+    def _hints(self, hints: Hints | Sequence[Point], gray: np.ndarray) -> Hints:
+        self.check_takes_hints()
         return hints if isinstance(hints, Hints) else hints_at(hints, gray)
 
     @property

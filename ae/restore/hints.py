@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -38,6 +39,13 @@ class Hints:
             for at, source, target in zip((self.rows, self.columns), self.size, size, strict=True)
         )
         return Hints(rows, columns, self.chroma, size)
+
+
+class TimedHints(NamedTuple):
+    """Hints for a clip from some time on, until the scene is cut or there are others."""
+
+    start: float  # seconds from the beginning of the clip
+    hints: Hints
 
 
 def hints_at(points: Sequence[Point], gray: np.ndarray) -> Hints:
@@ -112,16 +120,16 @@ def hint_cells(hints: Hints, gray: np.ndarray, working: tuple[int, int]) -> np.n
     return (cells / np.maximum(count, 1)).astype(np.float32)
 
 
-def correction(chroma: jax.Array, small: jax.Array, cells: jax.Array) -> jax.Array:
+def correction(asked: jax.Array, chroma: jax.Array, small: jax.Array, cells: jax.Array) -> jax.Array:
     """Return what to add to chroma [h, w, 2], for the colours at hints to be those that were asked for: [h, w, 2].
 
-    `chroma`: what is answered for the luma of each cell's hints. `small`: luma [h, w, 1]. It spreads to near cells of like
-    luma, and where hints disagree the nearer one counts more.
+    `chroma`: what is answered for the luma of each cell's hints. `small`: luma [h, w, 1]. `cells`: see `hint_cells`. It
+    spreads to near cells of like luma, and where hints disagree the nearer one counts more.
     """
     there = cells[..., 2:3]
     total = jnp.zeros_like(chroma)
     for _ in range(ROUNDS):
-        total = total + _spread(there * (cells[..., :2] - chroma - total), there, cells[..., 3:4], small)
+        total = total + _spread(there * (asked - chroma - total), there, cells[..., 3:4], small)
     return total
 
 

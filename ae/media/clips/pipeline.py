@@ -22,6 +22,7 @@ from ae.media.stages.noise import ClipNoise, Noise, clip_noise
 from ae.media.stages.statistics import ClipStatistics, Statistics, clip_statistics
 from ae.restore.colorize import Colorizer
 from ae.restore.denoise import Denoiser
+from ae.restore.hints import TimedHints
 from ae.restore.restoration import Restoration
 from ae.restore.shots import with_shots
 from ae.runtime.chain import Checkpoint, Frame, Stage, States, background, run
@@ -90,23 +91,30 @@ def colorize_clip(
     settings: ClipSettings = DEFAULTS,
     *,
     restoration: Restoration | None = None,
+    hints: Sequence[TimedHints] = (),
     log: Callable[[str], None] = print,
 ) -> Report:
     """Give a clip colour, and keep its luma, frames, times and all other streams (see `change_clip`).
 
-    `restoration`: what is done to noise; where it is not kept, luma is written without it.
+    `restoration`: what is done to noise; where it is not kept, luma is written without it. Raises InputError where the
+    model takes no hints and there are some.
     """
+    named = tuple(sorted(hints, key=lambda timed: timed.start))
+    if named:
+        colorizer.check_takes_hints()
 
     def stages(read: Coding, written: Coding) -> Sequence[Stage]:
-        return *cleaning(restoration, read, written), Chroma(colorizer, written), Statistics()
+        return *cleaning(restoration, read, written), Chroma(colorizer, written, named), Statistics()
 
     def statistics(states: States) -> ClipStatistics:
         if restoration is not None:
             log(clip_noise(states[0]).summary)
+        for timed in named[states[-2].given :] if named else ():
+            log(f"the hints at {format_time(timed.start)} come after the last frame")
         return clip_statistics(states[-1])
 
     planes = ("cb", "cr") if restoration is None or restoration.keep_grain else ("luma", "cb", "cr")
-    shots = restoration is not None
+    shots = restoration is not None or bool(named)
     return change_clip(source, target, Change(stages, ("luma",), planes, statistics, shots), settings, log=log)
 
 

@@ -239,7 +239,8 @@ class Clip:
         start = picture.pts * self.time_base
         self.times.append((start, picture.duration * self.time_base))
         luma, *chroma = planes(picture)
-        return Frame(luma, picture, float(start), *chroma)
+        frame = Frame(luma, picture, float(start))
+        return frame._replace(cb=chroma[0], cr=chroma[1]) if chroma else frame
 
     def _is_past(self, time: Fraction | None) -> bool:
         """Return whether it is beyond the seconds that are asked for, which begin with the first frame."""

@@ -1,13 +1,25 @@
-"""Stages that give the luma of a clip its colours. They keep nothing from batch to batch."""
+"""Stages that give the luma of a clip its colours. They keep nothing from batch to batch but hints that hold."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ae.color import Coding, with_luma
 from ae.restore.colorize import Colorizer
+from ae.restore.hints import TimedHints
 from ae.runtime.chain import Array, Batch
+
+
+class Named(NamedTuple):
+    """Hints that hold at a frame."""
+
+    origin: float  # time of the clip's first frame
+    given: int  # how many hints have begun
+    shot: int  # for which those that hold were given; -1: there are none
+    cells: np.ndarray  # [h, w, 4]
 
 
 @dataclass(frozen=True)
@@ -16,15 +28,36 @@ class Chroma:
 
     colorizer: Colorizer
     coding: Coding
+    hints: tuple[TimedHints, ...] = ()  # by time
 
-    def init(self, first: Batch) -> tuple[()]:
-        """Return no state."""
-        return ()
+    def init(self, first: Batch) -> Named | tuple[()]:
+        """Return the state before the first frame: none where there are no hints."""
+        if not self.hints:
+            return ()
+        none = self.colorizer.clip_cells(None, np.asarray(first.luma[0]), self.coding)
+        return Named(float(first.times[0]), 0, -1, none)
 
-    def step(self, state: tuple[()], batch: Batch) -> tuple[tuple[()], Batch]:
+    def step(self, state: Named | tuple[()], batch: Batch) -> tuple[Named | tuple[()], Batch]:
         """Return the batch with the planes that `Colorizer.planes` computes."""
-        planes = self.colorizer.planes(_seen(batch), self.coding)
+        cells = None
+        if isinstance(state, Named):
+            held = []
+            for index in range(len(batch.valid)):
+                state = self._at(state, batch, index)
+                held.append(state.cells)
+            cells = np.stack(held)
+        planes = self.colorizer.planes(_seen(batch), self.coding, cells)
         return state, batch._replace(cb=planes.cb, cr=planes.cr, samples=planes.samples)
+
+    def _at(self, state: Named, batch: Batch, index: int) -> Named:
+        """Return the hints that hold at a frame of a batch."""
+        time, shot = float(batch.times[index]) - state.origin, int(batch.shots[index])
+        begun = sum(timed.start <= time + 1e-6 for timed in self.hints)
+        if begun == state.given and state.shot in (shot, -1):
+            return state
+        hints = self.hints[begun - 1].hints if begun > state.given else None
+        cells = self.colorizer.clip_cells(hints, np.asarray(batch.luma[index]), self.coding)
+        return state._replace(given=begun, shot=-1 if hints is None else shot, cells=cells)
 
 
 @dataclass(frozen=True)
