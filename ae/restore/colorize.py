@@ -190,25 +190,27 @@ class Colorizer:
 
     def _working(self, size: tuple[int, ...], coding: Coding) -> tuple[int, int]:
         """Return the working size of upright frames that are stored with a size [H, W]."""
-        height, width = size[::-1] if coding.turns % 2 else size
-        return working_size(self.trained.config, height, width, self.pixels)
+        return self.working_size(*(size[::-1] if coding.turns % 2 else size))
 
     def frames(self, gray: Array) -> jax.Array:
         """Return RGB [B, H, W, 3] in [0, 1] for luma [B, H, W] in [0, 1]."""
-        height, width = gray.shape[1:]
-        working = working_size(self.trained.config, height, width, self.pixels)
+        working = self.working_size(*gray.shape[1:])
         return rgb_frames(*self._model, gray, self.saturation, working=working)
 
-    def image(self, gray: np.ndarray, *, hints: Hints | Sequence[Point] | None = None) -> np.ndarray:
+    def image(
+        self, gray: np.ndarray, *, hints: Hints | Sequence[Point] | None = None, small: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return RGB [H, W, 3] in [0, 1] for luma [H, W] in [0, 1]; like `frames`, for one image, however large.
 
-        `hints`: colours at points, (row, column, "#rrggbb"), or `Hints`. Other sizes compile nothing that takes long, and
-        rows are computed a few at a time. Raises InputError for hints that a model does not take, and for points outside.
+        `hints`: colours at points, (row, column, "#rrggbb"), or `Hints`. `small`: luma that the model sees instead of a copy
+        at working size, [h, w] of that size. Other sizes compile nothing that takes long, and rows are computed a few at a
+        time. Raises InputError for hints that a model does not take, and for points outside.
         """
         height, width = gray.shape
-        working = working_size(self.trained.config, height, width, self.pixels)
-        rows, columns = (interpolation(*lengths) for lengths in zip(gray.shape, working, strict=True))
-        small = rows @ (gray @ columns.T)
+        working = self.working_size(height, width)
+        if small is None:
+            rows, columns = (interpolation(*lengths) for lengths in zip(gray.shape, working, strict=True))
+            small = rows @ (gray @ columns.T)
         cells = None if hints is None else hint_cells(self._hints(hints, gray), gray, working)
         colours = _small_colours(*self._model, small[..., None], self.saturation, cells=cells)
         if working == gray.shape:
@@ -220,6 +222,10 @@ class Colorizer:
             strip = slice(start, start + lines)
             rgb[strip] = rgb_of(colours, gray[strip], (upper[strip], share[strip]))
         return rgb
+
+    def working_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size at which the model sees an upright frame (see the function of that name)."""
+        return working_size(self.trained.config, height, width, self.pixels)
 
     def check_takes_hints(self) -> None:
         """Raise InputError where the model has not learnt from hints."""
