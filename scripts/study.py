@@ -6,6 +6,7 @@ from studies.grids import side_by_side
 from studies.hints import hints
 from studies.latents import latents
 from studies.noise import noise
+from studies.old import old
 from studies.photos import kodak, photos, sizes
 from studies.recolour import recolour
 
@@ -23,6 +24,7 @@ if __name__ == "__main__":
             "sizes": sizes,
             "recolour": recolour,
             "hints": hints,
+            "old": old,
             "side-by-side": side_by_side,
         }
     )

@@ -200,10 +200,11 @@ def test_photographs_are_coloured_anew(call, tmp_path):
     for number, shape in enumerate([(40, 50, 3), (33, 47, 3), (30, 30)]):
         pixels = rng.integers(0, 256, shape, np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"photos/{number}.png")
-    call("study.py", "recolour", "photos", "--models", "ours.safetensors")
+    call("study.py", "recolour", "photos", "--models", "ours.safetensors", "--ways")
     values = json.loads((tmp_path / "results/study_recolour.json").read_text())
     rows = {row["method"]: row for row in rows_of(values)}
     assert next(iter(rows)) == "gray"
+    assert {f"test, seen by {way}" for way in ("nearest", "box", "bilinear", "bicubic", "lanczos")} < set(rows)
     truth, gray, oracle = rows["truth"], rows["gray"], rows["the true mean chroma (an oracle)"]
     assert (truth["PSNR of the mean"], truth["mean of PSNR"], truth["CIEDE2000"]) == (50, 50, 0)
     assert truth["better than gray, %"] == pytest.approx(100 * 2 / 3)  # the third is gray
@@ -214,6 +215,20 @@ def test_photographs_are_coloured_anew(call, tmp_path):
     errors = [np.square(image @ [0.299, 0.587, 0.114] - np.moveaxis(image, -1, 0)).mean() for image in clean]
     assert gray["mean of PSNR"] == pytest.approx((50 - 10 * np.log10(errors).sum()) / 3, abs=1e-3)
     assert gray["PSNR of the mean"] == pytest.approx(-10 * np.log10(np.sum(errors) / 3), abs=1e-3)
+
+
+def test_darker_and_degraded_luma_is_coloured(call, tmp_path):
+    config, variables, _ = colorizer().trained
+    write_weights(tmp_path / "ours.safetensors", on_sample(config), variables, {"epochs": 0}, "float32")
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(astronaut()[::4, ::4]).save(tmp_path / "photos/a.png")
+    call("study.py", "old", "photos", "--model", "ours.safetensors")
+    values = json.loads((tmp_path / "results/study_old.json").read_text())
+    rows = {row["luma"]: row for row in rows_of(values)}
+    assert len(rows) == 7
+    assert rows["luma x 1"]["of the first"] == 1
+    assert rows["luma x 0.25"]["saturation"] > 0
+    assert 10 < rows["blur of 1 pixel"]["mean of PSNR"] < 40
 
 
 def test_hints_are_measured_beside_spreading_without_a_model(call, tmp_path):

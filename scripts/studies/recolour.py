@@ -13,12 +13,14 @@ from ae.report.markdown import Table, tabulate
 
 MOST_PSNR = 50.0  # dB of a photograph: whether gray ones stay gray to the last digit should not decide
 MULTIPLIED = ("factor", "mse, multiplied")  # scores of a method whose chroma is multiplied
+WAYS = ("NEAREST", "BOX", "BILINEAR", "BICUBIC", "LANCZOS")  # of Pillow
 COLOURFUL = 21.0  # at which colorizers are compared as well: as DeOldify's published results are
 
 
 def recolour(
     photographs: tyro.conf.Positional[Path],
     models: Models = ("chroma_unet",),
+    ways: bool = False,
     out: Out = Path("results"),
     data_dir: DataDir = None,
     limit: Limit = None,
@@ -27,6 +29,7 @@ def recolour(
 
     Args:
         photographs: Folder of photographs of any size and format.
+        ways: Also score the last model with the small copy that it sees made in five other ways.
     """
     from ae import Colorizer, load_data, load_model, override
     from ae.data.photographs import Files, split_folder
@@ -38,6 +41,7 @@ def recolour(
         "gray": lambda truth: np.broadcast_to(luma_of(truth)[..., None], truth.shape),
         "mean colour of each gray level": partial(mean_of_level, level_means(data.train)),
         **{model.config.name: partial(coloured, Colorizer(model)) for model in trained},
+        **(seen_otherwise(Colorizer(trained[-1])) if ways else {}),
         "the true mean chroma (an oracle)": with_mean_chroma,
         "truth": lambda truth: truth,
     }
@@ -156,6 +160,23 @@ def luma_of(rgb: np.ndarray) -> np.ndarray:
 def coloured(colorizer: Any, truth: np.ndarray) -> np.ndarray:
     """Return a photograph [H, W, 3] as a colorizer makes it from its luma."""
     return colorizer.image(luma_of(truth))
+
+
+def seen_otherwise(colorizer: Any) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """Return methods that colorize with a small copy made by each of Pillow's ways of resizing, by name."""
+    from PIL import Image
+
+    def method(truth: np.ndarray, way: Any) -> np.ndarray:
+        gray = luma_of(truth)
+        height, width = colorizer.working_size(*gray.shape)
+        small = Image.fromarray(gray).resize((width, height), way)
+        return colorizer.image(gray, small=np.clip(np.asarray(small), 0, 1))
+
+    name = colorizer.trained.config.name
+    return {
+        f"{name}, seen by {way.name.lower()}": partial(method, way=way)
+        for way in (getattr(Image.Resampling, name) for name in WAYS)
+    }
 
 
 def level_means(train: Any) -> Any:
