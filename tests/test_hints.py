@@ -21,7 +21,7 @@ from ae.media.pictures import colorize_picture, painted
 from ae.models import ChromaUNet
 from ae.restore.colorize import Colorizer
 from ae.restore.hints import Hints, TimedHints, chroma_of, hint_cells, hints_at, hints_in
-from ae.restore.weights import Pretrained
+from ae.restore.weights import Pretrained, write_weights
 
 LOSSLESS = ClipSettings(4, codec="ffv1")
 
@@ -230,3 +230,19 @@ def test_hints_that_cannot_be_taken_are_one_line(call, tmp_path, arguments, said
     make_clip(tmp_path / "in.mkv", moving(3), codec="ffv1")
     refused(call("colorize.py", *arguments, status=2), said)
     assert not (tmp_path / arguments[1]).exists()
+
+
+def test_the_command_takes_hints(call, model, tmp_path):
+    config, variables, result = model.trained
+    write_weights(tmp_path / "ours.safetensors", config, variables, result, "float32")
+    write_image(tmp_path / "dots.png", dots((150, 100, 100)))
+    write_image(tmp_path / "in.png", Picture(moving(1)[..., None]))
+    make_clip(tmp_path / "in.mkv", moving(4), codec="ffv1")
+    call("colorize.py", "in.png", "out.png", "--hints", "dots.png", "--model", "ours.safetensors")
+    found = chroma(np.float32(read_image(tmp_path / "out.png").pixels[0]) / 255)[46:50, 62:66].mean((0, 1))
+    np.testing.assert_allclose(found, chroma(np.float32([150, 100, 100]) / 255), atol=8)
+    options = ("--model", "ours.safetensors", "--codec", "ffv1")
+    done = call("colorize.py", "in.mkv", "out.mkv", "--hints", "0:00.08=dots.png", "1:00=dots.png", *options)
+    assert "the hints at 1:00.000 come after the last frame" in done.stdout
+    before, *_, after = shown(tmp_path / "out.mkv", 0)
+    assert np.abs(after - before).max() > 8

@@ -68,6 +68,8 @@ IMAGES = {
     "python scripts/colorize.py film.mkv try.mkv --preview 10 --side-by-side --saturation 1.5": (),
     "python scripts/colorize.py film.mkv frames/%06d.png": (),
     "python scripts/colorize.py frames/ again.mkv --fps 24000/1001": (),
+    "python scripts/colorize.py scan.tif new.tif --restore": (),
+    "python scripts/colorize.py film.mkv new.mkv --restore --keep-grain": (),
     "python scripts/denoise.py noisy.png clean.png": (),
     "python scripts/denoise.py noisy.png clean.png --sigma 0.1": (),
     "python scripts/denoise.py noisy.png clean.png --strength 0.5": (),
@@ -84,6 +86,9 @@ ELSEWHERE = {
     PROFILED: "test_options_are_read_as_settings",
     STREAMED: "test_options_are_read_as_settings",
     "python scripts/reproduce.py --quick": ".ci/run",
+    "python scripts/colorize.py old.jpg new.png --hints dots.png --model runs/my_run": "test_the_command_takes_hints",
+    "python scripts/colorize.py film.mkv new.mkv --hints 0:12.5=dots.png 0:31=more.png --model runs/my_run":
+        "test_the_command_takes_hints",
     "python scripts/prepare.py kodak24": "test_a_set_is_the_wanted_files_of_its_repository",
     "python scripts/prepare.py bsds500 --from BSDS500.zip": "test_a_set_is_the_wanted_files_of_its_repository",
     f"{TRAIN} photo_denoiser_base --data photos/ --tile 128 --train-task.crop 64 --train-task.turned":
@@ -185,6 +190,7 @@ def test_images_and_clips(follow, tmp_path):
     iio.imwrite(tmp_path / "scans/1.png", photo)
     noise = np.random.default_rng(0).normal(0, 20, photo.shape)
     iio.imwrite(tmp_path / "noisy.png", np.uint8(np.clip(photo + noise, 0, 255)))
+    iio.imwrite(tmp_path / "scan.tif", np.uint8(np.clip(photo + noise, 0, 255)))
     for name in ("film.mp4", "film.mkv"):
         make_clip(tmp_path / name, luma_frames(12, 48, 64), tracks=[0.0])
     said, errors = {}, {}
