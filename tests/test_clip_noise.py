@@ -156,6 +156,28 @@ def test_noise_is_found_out_once_a_shot(size):
     assert max(levels) < 1.1 * min(levels)
 
 
+def test_a_stream_of_frames_has_one_amount_a_shot():
+    rows, columns = np.mgrid[:64, :64]
+    scenes = [60 + 80 * (rows // 8 % 2), 200 - 2 * columns]
+    shots = [np.clip(scene + RNG.normal(0, 6, (5, 64, 64)), 0, 255).astype(np.uint8) for scene in scenes]
+    model = Counted(denoiser(least_sigma=0.0).trained)
+    Counted.counts.clear()
+    clean = list(model.stream(iter(np.concatenate(shots)), sigma=2 / 255))
+    assert Counted.counts == [(64, 64, 1)] * 2
+    assert len(clean) == 10
+    for frame, noisy in zip(clean, np.concatenate(shots), strict=True):
+        assert (frame.shape, frame.dtype) == (noisy.shape, noisy.dtype)
+        assert 1 < np.std(frame.astype(float) - noisy) < 3
+    whole = Denoiser(model.trained).image(shots[0][0], sigma=2 / 255)
+    np.testing.assert_array_equal(clean[0], whole)
+    colours = np.float32(RNG.uniform(0, 1, (3, 20, 24, 3)))
+    (first, *_) = model.stream(colours)
+    assert (first.shape, first.dtype) == ((20, 24, 3), np.float32)
+    assert list(model.stream([])) == []
+    with pytest.raises(InputError, match=r"frame 2 is \(4, 5\) of uint8, the first \(64, 64\) of uint8"):
+        list(model.stream([shots[0][0], np.zeros((4, 5), np.uint8)]))
+
+
 def test_a_clip_that_is_gone_on_with_has_the_same_bits(tmp_path):
     luma = np.concatenate([noisy_luma(5, 6, base=base) for base in (60, 180)])
     chroma = np.full((32, 32), 120, np.uint8)

@@ -1,9 +1,9 @@
 """Noise taken from images of any size, tile by tile: beside the image and the result, memory holds one tile."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise, product
+from itertools import chain, pairwise, product
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ae.errors import InputError
+from ae.restore.shots import with_shots
 from ae.restore.weights import Pretrained, check_range
 from ae.runtime import progress
+from ae.runtime.chain import Frame
 from ae.tasks import Denoise
 
 STRIDE = 512  # rows and columns, about, that are kept of a tile; of smaller tiles, more would be margin
@@ -77,13 +79,35 @@ class Denoiser:
         model takes another size only.
         """
         noisy = np.asarray(noisy)
-        if noisy.dtype != np.uint16 or noisy.ndim not in (2, 3):
-            check_range(noisy, "an image [H, W] or [H, W, C]", ndim=3 if noisy.ndim == 3 else 2)
+        _check(noisy)
         image = noisy.reshape(*noisy.shape[:2], -1)
         amount = self.amount(image, sigma=sigma)
         clean = np.empty(image.shape, image.dtype if image.dtype.kind == "u" else np.float32)
         taken = self._write(clean, image, np.float32(strength * amount.share))
         return Denoised(clean.reshape(noisy.shape), amount.sigma, taken)
+
+    def stream(
+        self, frames: Iterable[np.ndarray], *, sigma: float | None = None, strength: float = 1.0
+    ) -> Iterator[np.ndarray]:
+        """Yield the frames of a film without their noise, which is found out once for each shot, so that nothing pumps.
+
+        Frames are all of one shape and dtype, as `denoise` takes them, and some are held until it is known whether the
+        scene is cut (see `ae.restore.shots`). Raises InputError where one is of another shape or dtype.
+        """
+        numbered = enumerate(map(np.asarray, frames), 1)
+        first = next(numbered, None)
+        if first is None:
+            return
+        shape, dtype = first[1].shape, first[1].dtype
+        items = (_frame(frame, number, shape, dtype) for number, frame in chain([first], numbered))
+        amount, shot = Amount(sigma, 1.0), -1
+        for item in with_shots(items, float(_white(dtype))):
+            image = item.source.reshape(*shape[:2], -1)
+            if item.shot != shot:
+                amount, shot = self.amount(image, sigma=sigma), item.shot
+            clean = np.empty(image.shape, dtype if dtype.kind == "u" else np.float32)
+            self._write(clean, image, np.float32(strength * amount.share))
+            yield clean.reshape(shape)
 
     def _write(self, clean: np.ndarray, noisy: np.ndarray, share: np.float32) -> float:
         """Write an image [H, W, C] without a share of what the model would take; return the standard deviation of that."""
@@ -148,6 +172,21 @@ class Denoiser:
         if np.isnan(answer).any():
             raise InputError("the model's output holds values that are not numbers (NaN): use another model")
         return answer if alike == 1 else answer.mean(axis=2, keepdims=True)
+
+
+def _check(noisy: np.ndarray) -> None:
+    """Raise InputError for shapes, dtypes and ranges that no image has."""
+    if noisy.dtype != np.uint16 or noisy.ndim not in (2, 3):
+        check_range(noisy, "an image [H, W] or [H, W, C]", ndim=3 if noisy.ndim == 3 else 2)
+
+
+def _frame(frame: np.ndarray, number: int, shape: tuple[int, ...], dtype: np.dtype) -> Frame:
+    """Return a frame of a film, with the luma by which shots are found."""
+    if (frame.shape, frame.dtype) != (shape, dtype):
+        found, wanted = f"{frame.shape} of {frame.dtype}", f"{shape} of {dtype}"
+        raise InputError(f"frame {number} is {found}, the first {wanted}: frames are of one size and dtype")
+    _check(frame)
+    return Frame(frame.reshape(*shape[:2], -1).mean(axis=2), frame)
 
 
 def _root_mean_square(values: ArrayLike) -> float:
