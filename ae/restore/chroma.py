@@ -32,6 +32,13 @@ class Colours(NamedTuple):
 
 
 def predict_colours(
+    config: Config, variables: Any, small: jax.Array, saturation: jax.Array | float, *, cells: jax.Array | None = None
+) -> Colours:
+    """Return the colours that a model predicts for a small upright frame [h, w, 1] in [0, 1] (see `predict_chroma`)."""
+    return colours_of(predict_chroma(config, variables, small, saturation, cells=cells), small, cells=cells)
+
+
+def predict_chroma(
     config: Config,
     variables: Any,
     small: jax.Array,
@@ -40,29 +47,41 @@ def predict_colours(
     weights: tuple[float, float, float] = BT601,
     turns: int = 0,
     cells: jax.Array | None = None,
-) -> Colours:
-    """Return the chroma that a model predicts for a small frame [h, w, 1] in [0, 1].
+) -> jax.Array:
+    """Return the chroma that a model predicts for a small frame [h, w, 1] in [0, 1]: [h, w, 2].
 
-    `saturation`: what chroma is multiplied with, but for hints. `weights`: of R, G and B in the frame's luma. `turns`:
-    quarter turns, counter-clockwise, after which the frame is upright. `cells`: hints [h, w, 4] (see `ae.restore.hints`).
+    `saturation`: what it is multiplied with. `weights`: of R, G and B in the frame's luma. `turns`: quarter turns,
+    counter-clockwise, after which the frame is upright. `cells`: hints [h, w, 4] (see `ae.restore.hints`).
     """
     seen = small if cells is None else jnp.concatenate([small, cells[..., :3]], axis=-1)
     with xla_convolutions():
         upright = jnp.rot90(seen, turns)[None]
         rgb = apply(config.model, variables, upright, **config.numerics, train=False)[0]
-    chroma = saturation * rgb_to_chroma(jnp.rot90(rgb, -turns))
-    if weights != BT601:  # which models have learned from
-        chroma = rgb_to_chroma(ycbcr_to_rgb(small, chroma), weights)
+    return weighted(small, saturation * rgb_to_chroma(jnp.rot90(rgb, -turns)), weights)
+
+
+def weighted(luma: jax.Array, chroma: jax.Array, weights: tuple[float, float, float]) -> jax.Array:
+    """Return chroma [..., 2] of BT.601, from which models have learnt, for luma [..., 1] with other weights."""
+    return chroma if weights == BT601 else rgb_to_chroma(ycbcr_to_rgb(luma, chroma), weights)
+
+
+def colours_of(
+    chroma: jax.Array,
+    small: jax.Array,
+    *,
+    weights: tuple[float, float, float] = BT601,
+    cells: jax.Array | None = None,
+) -> Colours:
+    """Return chroma [h, w, 2] as lines in luma [h, w, 1], corrected where hints `cells` ask for other colours."""
     mean_luma, mean_chroma = window_mean(small), window_mean(chroma)
     variance = window_mean(small * small) - mean_luma * mean_luma
     slope = (window_mean(small * chroma) - mean_luma * mean_chroma) / (variance + FLATNESS)
     slope, offset = window_mean(slope), window_mean(mean_chroma - slope * mean_luma)
     if cells is None:
         return Colours(chroma, slope, offset)
-    asked = cells[..., :2]
-    if weights != BT601:
-        asked = rgb_to_chroma(ycbcr_to_rgb(cells[..., 3:], asked), weights)
-    correct = correction(asked, slope * cells[..., 3:] + offset, small, cells)
+    luma = cells[..., 3:]
+    asked = weighted(luma, cells[..., :2], weights)
+    correct = correction(asked, slope * luma + offset, small, cells)
     return Colours(chroma + correct, slope, offset + correct)
 
 

@@ -15,9 +15,10 @@ from ae.config import Config
 from ae.errors import InputError
 from ae.models import input_shape
 from ae.models.apply import variable_shapes
-from ae.restore.chroma import Colours, full_chroma, predict_colours
+from ae.restore.chroma import Colours, colours_of, full_chroma, predict_chroma, predict_colours
 from ae.restore.hints import Hints, Point, hint_cells, hints_at
 from ae.restore.resizing import Rows, interpolation, neighbours, resized, sampled, shrunk, shrunk_fields
+from ae.restore.steady import Before, Steady, finer, steadied
 from ae.restore.weights import Pretrained, check_range
 from ae.runtime import devices
 from ae.runtime.chain import Array, Batch, Frame, run
@@ -64,28 +65,38 @@ def chroma_planes(
     codes: jax.Array,
     saturation: float,
     cells: jax.Array | None = None,
+    steady: Steady | None = None,
     *,
     working: tuple[int, int],
     coding: Coding,
-) -> Planes:
+) -> tuple[Before | None, Planes]:
     """Compute chroma of luma planes [B, H, W] of a clip, and samples of what is shown.
 
-    `working`: height and width of upright frames. `cells`: hints [B, h, w, 4], as the frames are stored.
+    `working`: height and width of upright frames. `cells`: hints [B, h, w, 4], as the frames are stored. `steady`: how
+    colours are carried on from frame to frame; what is kept for the next frames comes first.
     """
     size = working[::-1] if coding.turns % 2 else working
 
-    def one(codes: jax.Array, cells: jax.Array | None) -> Planes:
+    def seen(codes: jax.Array, cells: jax.Array | None) -> tuple[jax.Array, jax.Array, jax.Array]:
         shrink = shrunk_fields if coding.interlaced else shrunk
         gray = coding.luma(shrink(codes, coding.subsampling))
         small = resized(gray[..., None], size)
-        how = partial(predict_colours, weights=coding.weights, turns=coding.turns, cells=cells)
-        colours = how(config, variables, small, saturation)
-        chroma = full_chroma(colours, gray, coding.weights)
+        predict = partial(predict_chroma, weights=coding.weights, turns=coding.turns, cells=cells)
+        return gray, small, predict(config, variables, small, saturation)
+
+    def shown(gray: jax.Array, small: jax.Array, chroma: jax.Array, cells: jax.Array | None) -> Planes:
+        chroma = full_chroma(colours_of(chroma, small, weights=coding.weights, cells=cells), gray, coding.weights)
         cb, cr = coding.chroma_codes(chroma)
         samples = ycbcr_to_rgb(sampled(gray)[None], jax.vmap(sampled)(chroma), coding.weights, axis=0)
         return Planes(cb, cr, jnp.moveaxis(samples, 0, -1))
 
-    return jax.vmap(one)(devices.split(codes), None if cells is None else devices.split(cells))
+    cells = None if cells is None else devices.split(cells)
+    gray, small, chroma = jax.vmap(seen)(devices.split(codes), cells)
+    before = None
+    if steady is not None:
+        fine = jax.vmap(lambda gray: resized(gray[..., None], finer(size))[..., 0])(gray)
+        before, chroma = steadied(steady.before, chroma, fine, steady.shots, steady.strength)
+    return before, jax.vmap(shown)(gray, small, chroma, cells)
 
 
 @partial(jax.jit, static_argnames="coding")
@@ -110,7 +121,7 @@ def rgb_frames(
     return jax.vmap(one)(devices.split(gray))
 
 
-_small_colours = jax.jit(predict_colours, static_argnames=("weights", "turns"))
+_small_colours = jax.jit(predict_colours)
 
 
 @jax.jit
@@ -170,17 +181,23 @@ class Colorizer:
             if isinstance(item, Frame):
                 yield item.rgb
 
-    def planes(self, codes: Array, coding: Coding, cells: Array | None = None) -> Planes:
-        """Return chroma planes and samples for luma planes [B, H, W], integers, of a clip.
+    def planes(self, codes: Array, coding: Coding) -> Planes:
+        """Return chroma planes and samples for luma planes [B, H, W], integers, of a clip."""
+        return self.film_planes(codes, coding)[1]
 
-        `cells`: hints for each of them, as `clip_cells` makes them.
+    def film_planes(
+        self, codes: Array, coding: Coding, cells: Array | None = None, steady: Steady | None = None
+    ) -> tuple[Before | None, Planes]:
+        """Return what is kept for the next frames, and planes as `planes` does, with hints and carried colours.
+
+        `cells`: hints for each frame, as `clip_cells` makes them. `steady`: see `chroma_planes`.
         """
-        working = self._working(codes.shape[1:], coding)
-        return chroma_planes(*self._model, codes, self.saturation, cells, working=working, coding=coding)
+        working = self.clip_working(codes.shape[1:], coding)
+        return chroma_planes(*self._model, codes, self.saturation, cells, steady, working=working, coding=coding)
 
     def clip_cells(self, hints: Hints | None, codes: np.ndarray, coding: Coding) -> np.ndarray:
         """Return hints [h, w, 4] for a frame's luma plane [H, W], as it is stored; None: that there are none."""
-        working = self._working(codes.shape, coding)
+        working = self.clip_working(codes.shape, coding)
         if hints is None:
             cells = np.zeros((*working, 4), np.float32)
         else:
@@ -188,7 +205,7 @@ class Colorizer:
             cells = hint_cells(self._hints(hints, gray), gray, working)
         return np.rot90(cells, -coding.turns)
 
-    def _working(self, size: tuple[int, ...], coding: Coding) -> tuple[int, int]:
+    def clip_working(self, size: tuple[int, ...], coding: Coding) -> tuple[int, int]:
         """Return the working size of upright frames that are stored with a size [H, W]."""
         return self.working_size(*(size[::-1] if coding.turns % 2 else size))
 

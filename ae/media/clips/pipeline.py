@@ -92,29 +92,30 @@ def colorize_clip(
     *,
     restoration: Restoration | None = None,
     hints: Sequence[TimedHints] = (),
+    steady: float = 0.0,
     log: Callable[[str], None] = print,
 ) -> Report:
     """Give a clip colour, and keep its luma, frames, times and all other streams (see `change_clip`).
 
-    `restoration`: what is done to noise; where it is not kept, luma is written without it. Raises InputError where the
-    model takes no hints and there are some.
+    `restoration`: what is done to noise; where it is not kept, luma is written without it. `steady`: share of the colours of
+    the frame before, moved along, where luma agrees. Raises InputError where the model takes no hints and there are some.
     """
     named = tuple(sorted(hints, key=lambda timed: timed.start))
     if named:
         colorizer.check_takes_hints()
 
     def stages(read: Coding, written: Coding) -> Sequence[Stage]:
-        return *cleaning(restoration, read, written), Chroma(colorizer, written, named), Statistics()
+        return *cleaning(restoration, read, written), Chroma(colorizer, written, named, steady), Statistics()
 
     def statistics(states: States) -> ClipStatistics:
         if restoration is not None:
             log(clip_noise(states[0]).summary)
-        for timed in named[states[-2].given :] if named else ():
+        for timed in named[states[-2].named.given :] if named else ():
             log(f"the hints at {format_time(timed.start)} come after the last frame")
         return clip_statistics(states[-1])
 
     planes = ("cb", "cr") if restoration is None or restoration.keep_grain else ("luma", "cb", "cr")
-    shots = restoration is not None or bool(named)
+    shots = restoration is not None or bool(named) or steady > 0
     return change_clip(source, target, Change(stages, ("luma",), planes, statistics, shots), settings, log=log)
 
 

@@ -1,4 +1,4 @@
-"""Stages that give the luma of a clip its colours. They keep nothing from batch to batch but hints that hold."""
+"""Stages that give the luma of a clip its colours. They keep hints that hold, and colours that are carried on."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,6 +10,8 @@ import numpy as np
 from ae.color import Coding, with_luma
 from ae.restore.colorize import Colorizer
 from ae.restore.hints import TimedHints
+from ae.restore.steady import Before, Steady, before_first
+from ae.runtime import devices
 from ae.runtime.chain import Array, Batch
 
 
@@ -22,6 +24,13 @@ class Named(NamedTuple):
     cells: np.ndarray  # [h, w, 4]
 
 
+class State(NamedTuple):
+    """State after the frames so far."""
+
+    named: Named | tuple[()]  # empty where there are no hints
+    before: Before | tuple[()]  # empty where colours are not carried on
+
+
 @dataclass(frozen=True)
 class Chroma:
     """Adds `cb` and `cr` in the coding of the clip that is written, and `samples`."""
@@ -29,25 +38,34 @@ class Chroma:
     colorizer: Colorizer
     coding: Coding
     hints: tuple[TimedHints, ...] = ()  # by time
+    steady: float = 0.0  # share of the colours of the frame before, where luma agrees
 
-    def init(self, first: Batch) -> Named | tuple[()]:
-        """Return the state before the first frame: none where there are no hints."""
-        if not self.hints:
-            return ()
-        none = self.colorizer.clip_cells(None, np.asarray(first.luma[0]), self.coding)
-        return Named(float(first.times[0]), 0, -1, none)
+    def init(self, first: Batch) -> State:
+        """Return the state before the first frame."""
+        codes = np.asarray(first.luma[0])
+        working = self.colorizer.clip_working(codes.shape, self.coding)
+        size = working[::-1] if self.coding.turns % 2 else working
+        none = self.colorizer.clip_cells(None, codes, self.coding)
+        named = Named(float(first.times[0]), 0, -1, none) if self.hints else ()
+        return State(named, devices.replicate(before_first(size)) if self.steady else ())
 
-    def step(self, state: Named | tuple[()], batch: Batch) -> tuple[Named | tuple[()], Batch]:
-        """Return the batch with the planes that `Colorizer.planes` computes."""
-        cells = None
-        if isinstance(state, Named):
-            held = []
-            for index in range(len(batch.valid)):
-                state = self._at(state, batch, index)
-                held.append(state.cells)
-            cells = np.stack(held)
-        planes = self.colorizer.planes(_seen(batch), self.coding, cells)
-        return state, batch._replace(cb=planes.cb, cr=planes.cr, samples=planes.samples)
+    def step(self, state: State, batch: Batch) -> tuple[State, Batch]:
+        """Return the state after a batch, and the batch with the planes that `Colorizer.film_planes` computes."""
+        named, cells = self._cells(state.named, batch)
+        steady = Steady(state.before, batch.shots, self.steady) if isinstance(state.before, Before) else None
+        before, planes = self.colorizer.film_planes(_seen(batch), self.coding, cells, steady)
+        after = State(named, () if before is None else before)
+        return after, batch._replace(cb=planes.cb, cr=planes.cr, samples=planes.samples)
+
+    def _cells(self, named: Named | tuple[()], batch: Batch) -> tuple[Named | tuple[()], np.ndarray | None]:
+        """Return the hints that hold after a batch, and those of each of its frames, [B, h, w, 4]."""
+        if not isinstance(named, Named):
+            return named, None
+        held = []
+        for index in range(len(batch.valid)):
+            named = self._at(named, batch, index)
+            held.append(named.cells)
+        return named, np.stack(held)
 
     def _at(self, state: Named, batch: Batch, index: int) -> Named:
         """Return the hints that hold at a frame of a batch."""

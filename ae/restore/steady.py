@@ -1,0 +1,66 @@
+"""Steady colours of a film: those of the frame before, moved along with what they are on, are mixed with fresh ones.
+
+A model answers to each frame alone, and a little noise is enough for another answer. Where a frame's luma is that of the
+frame before, moved, its colour is too.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ae.restore.motion import motion, moved
+from ae.restore.resizing import resized
+
+FINER = 2  # times as many rows and columns as chroma has, of the luma that motion is found in
+TOLERANCE = 0.03  # difference of luma at which what was moved counts e times less
+
+
+class Before(NamedTuple):
+    """What is kept of the frame before."""
+
+    fine: Any  # luma [FINER * h, FINER * w], in which motion is found
+    chroma: Any  # [h, w, 2], steady
+    shot: Any  # that it was in; -1: there was no frame
+
+
+class Steady(NamedTuple):
+    """How colours are carried on from frame to frame."""
+
+    before: Before
+    shots: Any  # of each frame the number of its shot, [B]
+    strength: float | jax.Array  # share of the colours of the frame before where luma agrees, from 0 to 1
+
+
+def finer(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the size at which motion is found, of that of chroma."""
+    return FINER * size[0], FINER * size[1]
+
+
+def before_first(size: tuple[int, int]) -> Before:
+    """Return what is kept before the first frame; `size`: that of chroma."""
+    return Before(jnp.zeros(finer(size)), jnp.zeros((*size, 2)), jnp.int32(-1))
+
+
+def steadied(
+    before: Before, chroma: jax.Array, fine: jax.Array, shots: jax.Array, strength: float | jax.Array
+) -> tuple[Before, jax.Array]:
+    """Return what is kept of the last of some frames, and the steady chroma of all: [B, h, w, 2].
+
+    `chroma`: as a model answers, [B, h, w, 2]. `fine`: luma [B, FINER * h, FINER * w]. `shots`: of each frame the number of
+    its shot, [B]. `strength`: share of the colours of the frame before where luma agrees, from 0 to 1.
+    """
+
+    def follow(before: Before, frame: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[Before, jax.Array]:
+        fresh, fine, shot = frame
+        height, width, _ = fresh.shape
+        size = height, width
+        flow = motion(before.fine, fine)
+        off = moved(before.fine[..., None], flow)[..., 0] - fine
+        agrees = resized(jnp.exp(-jnp.square(off / TOLERANCE))[..., None], size)
+        carried = moved(before.chroma, resized(flow, size) / FINER)
+        share = jnp.where(shot == before.shot, strength * agrees, 0)
+        steady = fresh + share * (carried - fresh)
+        return Before(fine, steady, shot), steady
+
+    return jax.lax.scan(follow, before, (chroma, fine, jnp.int32(shots)))

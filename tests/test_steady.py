@@ -1,0 +1,102 @@
+"""Motion between frames, and colours that are carried along with it."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from clips import colorizer, luma_frames, make_clip
+from skimage import data
+from skimage.transform import rescale
+from test_clip_noise import all_planes
+
+from ae.color import Coding
+from ae.media.clips.pipeline import colorize_clip
+from ae.media.clips.settings import ClipSettings
+from ae.media.stages.colour import Chroma
+from ae.restore.motion import motion, moved
+from ae.restore.steady import before_first, steadied
+from ae.runtime.chain import Frame, run
+
+
+@pytest.fixture(scope="module")
+def photograph():
+    """Return luma [128, 128] of a photograph."""
+    return np.float32(rescale(data.camera(), 0.25, anti_aliasing=True))
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (1, 0), (-2.5, 1.5), (5, -7)])
+def test_motion_is_by_how_much_the_picture_has_moved(photograph, shift):
+    flow = jnp.broadcast_to(jnp.float32(shift), (128, 128, 2))
+    after = moved(photograph[..., None], flow)[..., 0]
+    found = jax.jit(motion)(photograph, after)
+    inner = np.s_[16:-16, 16:-16]
+    assert np.abs(np.median(found[inner], axis=(0, 1)) - shift).max() < 0.1 + 0.1 * np.abs(shift).max()
+    again = moved(photograph[..., None], found)[..., 0]
+    assert np.abs(again - after)[inner].mean() < 0.3 * np.abs(photograph - after)[inner].mean() + 1e-3
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 17), (16, 16), (33, 64)])
+def test_frames_of_any_size_have_motion(size):
+    one, other = np.random.default_rng(0).uniform(size=(2, *size)).astype(np.float32)
+    assert motion(one, other).shape == (*size, 2)
+    np.testing.assert_allclose(moved(one[..., None], jnp.zeros((*size, 2)))[..., 0], one)
+    np.testing.assert_allclose(motion(one, one), 0, atol=1e-5)
+
+
+def frames_of(photograph, count=20, speed=1.0):
+    """Return luma [T, 64, 96] that pans over a photograph, its chroma [T, 32, 48, 2], and the same with noise."""
+    rng = np.random.default_rng(0)
+    wide = np.pad(photograph, ((0, 0), (0, 64)), mode="symmetric")
+    colours = np.stack([0.2 * (wide - 0.5), 0.1 - 0.2 * wide], axis=-1)
+    fine = np.stack([wide[20:84, round(speed * at) :][:, :96] for at in range(count)])
+    true = np.stack([colours[20:84:2, round(speed * at) :][:, :96:2] for at in range(count)])
+    return fine, true, np.float32(true + rng.normal(0, 0.03, true.shape))
+
+
+def test_colours_become_steady_and_follow_what_moves(photograph):
+    fine, true, noisy = frames_of(photograph)
+    carry = jax.jit(steadied)
+    _, steady = carry(before_first((32, 48)), noisy, fine, np.zeros(20, int), 0.9)
+    error = [np.square(chroma - true)[8:].mean() for chroma in (noisy, np.asarray(steady))]
+    assert error[1] < 0.3 * error[0]
+    _, fresh = carry(before_first((32, 48)), noisy, fine, np.zeros(20, int), 0.0)
+    np.testing.assert_array_equal(fresh, noisy)
+
+
+def test_colours_are_fresh_after_a_cut_and_where_luma_is_another(photograph):
+    fine, _, noisy = frames_of(photograph, 6)
+    cut = np.array([0, 0, 0, 1, 1, 1])
+    before, steady = steadied(before_first((32, 48)), noisy, fine, cut, 0.9)
+    np.testing.assert_array_equal(steady[3], noisy[3])
+    np.testing.assert_array_equal(steady[0], noisy[0])
+    assert np.abs(steady[4] - noisy[4]).mean() > 0.01
+    assert int(before.shot) == 1
+    other = fine.copy()
+    other[3:] = 1 - other[3:]
+    _, steady = steadied(before_first((32, 48)), noisy, other, np.zeros(6, int), 0.9)
+    assert np.abs(steady[3] - noisy[3]).mean() < 0.3 * np.abs(steady[2] - noisy[2]).mean()
+
+
+def test_a_film_in_batches_is_the_film_at_once():
+    luma = luma_frames(9, 48, 64)
+    frames = [Frame(plane, index, index / 25, shot=index // 6) for index, plane in enumerate(luma)]
+    stages = (Chroma(colorizer(), Coding(), steady=0.8),)
+    whole, parts = (list(run(stages, frames, size, fetch=("cb", "cr"))) for size in (9, 2))
+    cb = [np.stack([item.cb for item in items if isinstance(item, Frame)]) for items in (whole, parts)]
+    assert np.abs(np.int32(cb[0]) - cb[1]).max() <= 1
+    plain = [
+        item.cb for item in run((Chroma(colorizer(), Coding()),), frames, 2, fetch=("cb",)) if isinstance(item, Frame)
+    ]
+    assert np.abs(np.int32(plain) - cb[1]).max() > 1
+    np.testing.assert_array_equal(plain[6], cb[1][6])
+
+
+def test_clips_are_steadied(tmp_path):
+    source = make_clip(tmp_path / "in.mkv", luma_frames(8, 48, 64), codec="ffv1")
+    for name, steady in (("off", 0.0), ("on", 0.9)):
+        how = partial(colorize_clip, steady=steady, log=lambda _: None)
+        assert how(source, tmp_path / f"{name}.mkv", colorizer(), ClipSettings(3, codec="ffv1")).passed
+    off, on = (np.float32([planes[1] for planes in all_planes(tmp_path / f"{name}.mkv")]) for name in ("off", "on"))
+    assert np.abs(np.diff(on, axis=0)).mean() < np.abs(np.diff(off, axis=0)).mean()
