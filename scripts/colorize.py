@@ -7,7 +7,7 @@ import tyro
 
 from ae.runtime import cli
 
-DENOISER = "gray_denoiser"  # that --restore takes
+DENOISER = "camera_denoiser"  # that --restore takes
 
 
 def main(

@@ -14,7 +14,7 @@ FRAMES = 2  # of a clip that are computed at a time: each takes as long as an im
 def main(
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="INPUT")],
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUTPUT")],
-    model: str = "gray_denoiser",
+    model: str = "camera_denoiser",
     sigma: float | None = None,
     strength: float = 1.0,
     preview: float | None = None,
@@ -27,10 +27,11 @@ def main(
     checkpoint: Literal["last", "best"] | None = None,
     preset: str | None = None,
 ) -> None:
-    """Take Gaussian noise from images or clips, without taking detail for noise.
+    """Take noise from images or clips, without taking detail for noise.
 
-    The model in use has learnt from photographs, and sees each channel alone; `unet_denoiser`, also in the package, from
-    handwritten digits and strong noise (0.3) alone.
+    The model in use has learnt from photographs as cameras make them. Also in the package are `photo_denoiser`, from
+    photographs with white noise, `gray_denoiser`, from their luma, and `unet_denoiser`, from handwritten digits and strong
+    noise (0.3) alone.
 
     Args:
         source: An image, an animation, a clip, a folder of them with its subfolders, or a pattern like 'frames/*.png'.

@@ -197,7 +197,13 @@ def test_released_weights_score_what_the_tables_say(name, scored, optimized):
 
 
 def test_released_weights_are_small_and_all_there():
-    limits = {"unet_denoiser": 1e6, "gray_denoiser": 1e6, "photo_denoiser": 2e6, "chroma_unet": 3e6}
+    limits = {
+        "unet_denoiser": 1e6,
+        "gray_denoiser": 1e6,
+        "photo_denoiser": 2e6,
+        "camera_denoiser": 2e6,
+        "chroma_unet": 3e6,
+    }
     assert set(pretrained_names()) == set(limits)
     for name, most in limits.items():
         assert (weights.WEIGHTS / f"{name}.safetensors").stat().st_size <= most

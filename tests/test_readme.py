@@ -101,6 +101,7 @@ ELSEWHERE = {
     "python scripts/evaluate.py gray_denoiser --benchmark bsd68 --sigma 15 25 50":
         "test_a_gray_benchmark_becomes_a_table",
     "python scripts/evaluate.py photo_denoiser --benchmark cbsd68": "test_bm3d_runs_in_an_environment_of_its_own",
+    "python scripts/evaluate.py camera_denoiser --benchmark polyu": "test_models_of_what_cameras_add_are_scored_too",
     "python scripts/evaluate.py chroma_unet": "test_released_weights_score_what_the_tables_say",
     "python scripts/variants.py": "test_variants_make_a_table",
     "python scripts/train.py scripts/vivid.py": "test_colour_by_classes_trains",
