@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, python
 
-ROOMS = ("errors", "runtime", "color", "camera", "layers", "models", "metrics", "tasks", "config", "presets",
+ROOMS = ("errors", "runtime", "color", "camera", "film", "layers", "models", "metrics", "tasks", "config", "presets",
          "restore", "media", "data", "score", "train", "report")  # fmt: skip
 PACKAGE = ROOT / "ae"
 TRAINING = ("ae.data", "ae.train", "ae.score", "ae.report", "optax", "orbax", "tensorflow_datasets", "grain")

@@ -186,7 +186,7 @@ class Colorizer:
         return self.film_planes(codes, coding)[1]
 
     def film_planes(
-        self, codes: Array, coding: Coding, cells: Array | None = None, steady: Steady | None = None
+        self, codes: Array, coding: Coding, *, cells: Array | None = None, steady: Steady | None = None
     ) -> tuple[Before | None, Planes]:
         """Return what is kept for the next frames, and planes as `planes` does, with hints and carried colours.
 

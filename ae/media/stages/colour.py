@@ -53,7 +53,7 @@ class Chroma:
         """Return the state after a batch, and the batch with the planes that `Colorizer.film_planes` computes."""
         named, cells = self._cells(state.named, batch)
         steady = Steady(state.before, batch.shots, self.steady) if isinstance(state.before, Before) else None
-        before, planes = self.colorizer.film_planes(_seen(batch), self.coding, cells, steady)
+        before, planes = self.colorizer.film_planes(_seen(batch), self.coding, cells=cells, steady=steady)
         after = State(named, () if before is None else before)
         return after, batch._replace(cb=planes.cb, cr=planes.cr, samples=planes.samples)
 
