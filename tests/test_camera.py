@@ -126,3 +126,12 @@ def test_some_photographs_stay_as_they_are_and_all_are_in_range():
 def test_impossible_settings_are_refused(settings, said):
     with pytest.raises(InputError, match=said):
         DenoisePhotograph(**settings)
+
+
+def test_what_is_white_stays_white_to_the_last_bit_when_it_is_blurred():
+    """Binary accuracy counts such pixels: it must not depend on how a program was compiled."""
+    task, white = DenoisePhotograph(soft=1.0, untouched=1.0), jnp.ones((32, 32, 3))
+    keys = jax.random.split(jax.random.key(0), 20)
+    for make in (jax.vmap(task, (0, None)), jax.jit(jax.vmap(task, (0, None)))):
+        _, targets = make(keys, white)
+        np.testing.assert_array_equal(targets, 1)

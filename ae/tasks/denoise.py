@@ -132,7 +132,10 @@ class DenoisePhotograph(Denoising):
         image = varied(jax.random.fold_in(key, 1), image, **variation(self))
         noise_key, level_key, quality_key, halved_key, chance_key = jax.random.split(key, 5)
         softened, width, gray = jax.random.uniform(jax.random.fold_in(key, 2), (3,))
-        image = jnp.where(softened < self.soft, soften(image, SOFTEST * width), image)
+        blurred = (
+            jnp.round(2**16 * soften(image, SOFTEST * width)) / 2**16
+        )  # where all is white it stays white, whatever
+        image = jnp.where(softened < self.soft, blurred, image)  # the order in which a program sums up
         level = self.sigma * jax.random.uniform(level_key) ** 2
         noisy = jnp.clip(camera_noise(noise_key, image, level), 0, 1)
         quality = jax.random.uniform(quality_key, minval=self.least_quality, maxval=100.0)
