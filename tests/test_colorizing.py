@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 from skimage import data
 
+from ae import fit, load_data, on_sample
 from ae.color import luma, rgb_to_chroma
+from ae.config import override
 from ae.errors import InputError
 from ae.film import aged, sensitivity
 from ae.metrics import mse
+from ae.models import ChromaUNet
+from ae.presets import PRESETS
 from ae.score.evaluate import examples
 from ae.tasks import ColorizePhotograph
 from ae.tasks.colorize import drawn_hints
@@ -132,3 +136,15 @@ def test_the_loss_is_the_logarithm_of_each_images_error():
 def test_settings_that_cannot_be_are_one_line(settings, said):
     with pytest.raises(InputError, match=said):
         ColorizePhotograph(**settings)
+
+
+def test_a_colorizer_learns_from_photographs_and_hints_and_is_scored_without():
+    task = ColorizePhotograph(mirrored=True, side=32, hinted=0.5)
+    model = ChromaUNet(widths=(4, 8), relative=True, hints=True)
+    config = on_sample(
+        override(PRESETS["chroma_unet"], model=model, train_task=task, epochs=2, limit=32, batch_size=16)
+    )
+    state, history = fit(config, load_data(config))
+    assert all(np.isfinite([row["loss"], row["val_loss"]]).all() for row in history)
+    assert history[0]["loss"] < 0 < history[0]["val_loss"]  # in dB, and the squared error
+    assert state.variables["params"]["Conv_0"]["kernel"].shape == (2, 2, 4, 4)  # of luma, two of chroma, and where

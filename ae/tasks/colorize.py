@@ -65,7 +65,7 @@ class ColorizePhotograph(Colorize):
     hinted: float = 0.0  # share of images with hints; with none at all the input is luma alone
     most_hints: int = 100  # in an image
 
-    traced_fields: ClassVar = ("least_zoom", "old", "resampled")
+    traced_fields: ClassVar = ("old", "resampled")
 
     def __post_init__(self) -> None:
         super().__post_init__()
