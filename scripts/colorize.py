@@ -43,8 +43,8 @@ def main(
         hints: A picture with colours where you want them, and transparent elsewhere; or the photograph painted over. Of
             another size it is scaled. Of a clip from a time on, as in 0:12.5=dots.png, until the scene is cut or others
             follow.
-        restore: Take noise away before colours are chosen, as old material needs it.
-        keep_grain: And write the luma with its noise all the same.
+        restore: Take noise away before colours are chosen, as old material needs it, and leave it out of the result.
+        keep_grain: With --restore: the result has its noise all the same.
         pixels: About how many pixels the model sees of a frame (default: 1,800); more are slower, and seldom better.
         batch: Frames of a clip that are computed at a time (default: 8).
         preview: Only so many seconds from the beginning of a clip.
@@ -151,11 +151,11 @@ def colorize_one(source: Path, target: Path, how: dict[str, Any], settings: Any,
             raise InputError(f"--hints are for pictures and clips, not for numbered images as {target}")
         print(f"{write_frames(source, target, settings=settings, **how)} frames: {target}")
     else:
-        timed = [timed_hints(entry) for entry in hints]
+        timed = [timed_hints(entry, settings.most_pixels) for entry in hints]
         print_report(colorize_clip(source, target, settings=settings, hints=timed, **how))
 
 
-def timed_hints(entry: str) -> Any:
+def timed_hints(entry: str, most_pixels: int | None = None) -> Any:
     """Return the hints of TIME=FILE, or of FILE, which hold from the beginning. TIME: 12.5, 0:12.5 or 1:00:12.5."""
     import re
 
@@ -166,7 +166,7 @@ def timed_hints(entry: str) -> Any:
     found = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)=(.+)", entry)
     hours, minutes, seconds, file = found.groups() if found else (None, None, "0", entry)
     start = 3600 * int(hours or 0) + 60 * int(minutes or 0) + float(seconds)
-    return TimedHints(start, painted(read_image(Path(file))))
+    return TimedHints(start, painted(read_image(Path(file), most_pixels=most_pixels)))
 
 
 def makes_clip(target: Path) -> bool:

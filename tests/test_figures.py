@@ -70,6 +70,16 @@ def test_a_training_loss_below_zero_is_no_curve_of_losses(tmp_path):
     assert blue[0] == 0 < blue[1]
 
 
+def test_losses_below_zero_are_curves_where_validation_has_them_too(tmp_path):
+    losses = [{"loss": loss, "val_loss": loss - 1} for loss in (-20.0, -25.0, -26.0)]
+    history = [{**loss, "accuracy": 0.5, "val_accuracy": 0.5, "validation": "test"} for loss in losses]
+    figures.save_curves(tmp_path / "a.png", Denoise(), "title", history, None, {"noisy input": -19.0})
+    left = np.asarray(Image.open(tmp_path / "a.png").convert("RGB"))[:, :500].astype(int)
+    assert (left @ (-1, 0, 1) > 100).sum() > 200  # blue
+    assert (left @ (1, 0, -1) > 100).sum() > 200  # orange
+    assert (np.abs(left - 0x77).max(-1) < 4).sum() > 50  # dotted
+
+
 def test_one_epoch_is_enough_for_curves(tmp_path):
     row = {"epoch": 1, "loss": 0.1, "accuracy": 0.5, "val_loss": 0.2, "val_accuracy": 0.4, "validation": "test"}
     figures.save_curves(tmp_path / "curves.png", Denoise(), "title", [row])

@@ -56,7 +56,7 @@ def colorize_picture(
     if restoration is None:
         rgb = np.stack([colorizer.image(frame, hints=named) for frame in gray])
     else:
-        clean = [restoration.cleaned(frame) for frame in gray]
+        clean = [restoration.denoiser.denoise(frame) for frame in gray]
         coloured = (colorizer.image(frame.image, hints=named) for frame in clean)
         rgb = np.stack([restoration.finished(*pair) for pair in zip(coloured, gray, strict=True)])
         picture = replace(picture, remarks=(*picture.remarks, noise_remark(clean)))

@@ -81,18 +81,23 @@ def save_curves(
 ) -> None:
     """Write curves of loss and accuracy over the epochs, for training and validation.
 
-    `reference`: the figures of the reference on the same data. `baseline`: name -> validation loss.
+    Losses in dB are below 0, and have no place on a logarithmic axis: where that of training alone is one, its curve is left
+    out; where that of validation is one, the axis is linear. `reference`: the figures of the reference on the same data.
+    `baseline`: name -> validation loss.
     """
     figure = _figure(figsize=(10, 3.8))
+    log = min(row["val_loss"] for row in history) > 0
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for key, color, label in ((name, BLUE, "training"), (f"val_{name}", ORANGE, history[0]["validation"])):
             values = [row[key] for row in history]
-            if name == "loss" and min(values) <= 0:  # of training by PSNR: no number for a logarithmic axis
+            if name == "loss" and log and min(values) <= 0:
                 continue
             label = label if color == BLUE else f"validation on {label}"
             axes.plot(range(1, len(values) + 1), values, "o-", color=color, markersize=4, label=label)
         if name == "loss":
             _add_references(axes, reference, baseline)
+        if name == "loss" and log:
+            _make_logarithmic(axes)
         axes.set(xlabel="epoch", title="loss" if name == "loss" else task.accuracy_name)
         axes.grid(alpha=0.3)
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -102,14 +107,18 @@ def save_curves(
 
 
 def _add_references(axes: Any, reference: dict[str, Any] | None, baseline: dict[str, float] | None) -> None:
-    """Add losses to compare with; the axis is logarithmic, since losses fall by orders of magnitude."""
-    from matplotlib.ticker import LogLocator, NullLocator
-
+    """Add losses to compare with."""
     if reference:
         losses, label = reference["val_loss_by_epoch"], f"reference, on {reference['validation']}"
         axes.plot(range(1, len(losses) + 1), losses, "--", color=GRAY, label=label)
     for style, (name, loss) in zip((":", "-."), (baseline or {}).items(), strict=False):
         axes.axhline(loss, color=GRAY, linestyle=style, label=name)
+
+
+def _make_logarithmic(axes: Any) -> None:
+    """Make the axis of losses logarithmic, since they fall by orders of magnitude."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
     axes.yaxis.set_major_formatter("{x:.3g}")

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ae.color import with_luma
-from ae.restore.denoise import Denoised, Denoiser
+from ae.restore.denoise import Denoiser
 
 
 class Restoration(NamedTuple):
@@ -14,10 +14,6 @@ class Restoration(NamedTuple):
 
     denoiser: Denoiser
     keep_grain: bool = False  # the result has the luma that was given; otherwise that without noise
-
-    def cleaned(self, gray: np.ndarray) -> Denoised:
-        """Return luma [H, W] in [0, 1] without its noise, by which a model is to choose colours."""
-        return self.denoiser.denoise(gray)
 
     def finished(self, rgb: np.ndarray, gray: np.ndarray) -> np.ndarray:
         """Return RGB [H, W, 3] of luma without noise, with the noise of the luma [H, W] that was given where it is kept."""

@@ -71,8 +71,9 @@ def hints_of(truth: np.ndarray, places: np.ndarray) -> Any:
     chroma = np.asarray(rgb_to_chroma(jnp.asarray(truth)))
     found: list[tuple[np.ndarray, ...]] = []
     for row, column in places:
-        part = np.s_[max(0, row - PATCH) : row + PATCH + 1, max(0, column - PATCH) : column + PATCH + 1]
-        rows, columns = (at[part].ravel() for at in np.mgrid[:height, :width])
+        top, left = max(0, row - PATCH), max(0, column - PATCH)
+        part = np.s_[top : min(height, row + PATCH + 1), left : min(width, column + PATCH + 1)]
+        rows, columns = (at.ravel() for at in np.mgrid[part])
         found.append((rows, columns, np.broadcast_to(chroma[part].mean((0, 1)), (len(rows), 2))))
     rows, columns, colours = (np.concatenate(values) for values in zip(*found, strict=True))
     return Hints(rows, columns, colours, (height, width))

@@ -97,8 +97,9 @@ def colorize_clip(
 ) -> Report:
     """Give a clip colour, and keep its luma, frames, times and all other streams (see `change_clip`).
 
-    `restoration`: what is done to noise; where it is not kept, luma is written without it. `steady`: share of the colours of
-    the frame before, moved along, where luma agrees. Raises InputError where the model takes no hints and there are some.
+    `restoration`: what is done to noise; where it is not kept, luma is written without it. `hints`: colours at points, in
+    any order of their times. `steady`: share of the colours of the frame before, moved along, where luma agrees. Raises
+    InputError where the model takes no hints and there are some.
     """
     named = tuple(sorted(hints, key=lambda timed: timed.start))
     if named:

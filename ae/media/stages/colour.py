@@ -42,12 +42,9 @@ class Chroma:
 
     def init(self, first: Batch) -> State:
         """Return the state before the first frame."""
-        codes = np.asarray(first.luma[0])
-        working = self.colorizer.clip_working(codes.shape, self.coding)
-        size = working[::-1] if self.coding.turns % 2 else working
-        none = self.colorizer.clip_cells(None, codes, self.coding)
+        none = self.colorizer.clip_cells(None, np.asarray(first.luma[0]), self.coding)
         named = Named(float(first.times[0]), 0, -1, none) if self.hints else ()
-        return State(named, devices.replicate(before_first(size)) if self.steady else ())
+        return State(named, devices.replicate(before_first(none.shape[:2])) if self.steady else ())
 
     def step(self, state: State, batch: Batch) -> tuple[State, Batch]:
         """Return the state after a batch, and the batch with the planes that `Colorizer.film_planes` computes."""
