@@ -120,7 +120,6 @@ def denoise(
     models: tuple[str, ...] = ("gray_denoiser", "photo_denoiser"),
     sizes: tuple[Literal["512x512", "12 megapixels"], ...] = ("512x512", "12 megapixels"),
     rounds: int = 5,
-    seconds: float = 2.0,
     bm3d_python: Path = Path("peers/bm3d/bin/python"),
     out: Path = Path("results/benchmark_denoise.json"),
 ) -> None:
@@ -128,26 +127,41 @@ def denoise(
 
     Args:
         models: Names of weights in the package, or files of weights (.safetensors).
-        sizes: Of the image. BM3D takes a quarter of an hour for 12 megapixels, in each round.
+        sizes: Of the image. BM3D takes minutes for 12 megapixels, in each round.
         rounds: How often each is timed; medians count.
-        seconds: How long each timing of tiles takes, about.
         bm3d_python: Python of BM3D's environment (see docs/noise.md).
-        out: File to write, and the pages that show its table. What computes the tiles fastest goes into a second one, with
-            "_tiles" in its name.
+        out: File to write, and the pages that show its table.
     """
-    from benchmarks.denoisers import measure, speed_table, tile_rates, tiles_table
+    from benchmarks.denoisers import measure, speed_table
 
     from ae import load_model
 
     trained = [load_model(model) for model in models]
-    configs = [model.config for model in trained]
-    save(
-        out.with_stem(f"{out.stem}_tiles"),
-        tiles_table([row for model in trained for row in tile_rates(model, rounds, seconds)]),
-        configs,
-    )
     rows, versions = measure(trained, sizes, rounds, bm3d_python)
-    save(out, speed_table(rows, rounds), configs, versions)
+    save(out, speed_table(rows, rounds), [model.config for model in trained], versions)
+
+
+def tiles(
+    models: tuple[str, ...] = ("gray_denoiser", "photo_denoiser"),
+    rounds: int = 5,
+    seconds: float = 2.0,
+    out: Path = Path("results/benchmark_tiles.json"),
+) -> None:
+    """Measure how fast the tiles of large images are denoised, by XLA's convolutions and by ours.
+
+    Args:
+        models: Names of weights in the package, or files of weights (.safetensors).
+        rounds: How often each is timed; medians count.
+        seconds: How long each timing takes, about.
+        out: File to write, and the pages that show its table.
+    """
+    from benchmarks.denoisers import tile_rates, tiles_table
+
+    from ae import load_model
+
+    trained = [load_model(model) for model in models]
+    rows = [row for model in trained for row in tile_rates(model, rounds, seconds)]
+    save(out, tiles_table(rows), [model.config for model in trained])
 
 
 def save(
@@ -171,4 +185,4 @@ def save(
 
 
 if __name__ == "__main__":
-    cli.run({"train": train, "ablation": ablation, "video": video, "denoise": denoise})
+    cli.run({"train": train, "ablation": ablation, "video": video, "denoise": denoise, "tiles": tiles})

@@ -7,10 +7,11 @@ from pathlib import Path
 import flax.linen as nn
 import jax
 import pytest
-from benchmarks import ablation, models, starts, training, workers
+from benchmarks import ablation, denoisers, models, starts, training, workers
 from clips import colorizer, luma_frames, make_clip
 from conftest import ROOT, write_denoiser
 
+from ae import load_model
 from ae.errors import InputError
 from ae.report.markdown import rows_of, to_markdown
 from ae.restore.weights import write_weights
@@ -180,7 +181,7 @@ def test_parts_of_the_convolutions_are_timed(call, tmp_path):
 
 def test_denoisers_take_turns(call, tmp_path):
     write_denoiser(tmp_path / "ours.safetensors")
-    sizes = ("--sizes", "512x512", "--rounds", "2", "--seconds", "0.01")
+    sizes = ("--sizes", "512x512", "--rounds", "2")
     call("benchmark.py", "denoise", "--models", "ours.safetensors", *sizes, "--out", "results/denoise.json")
     ours, theirs = rows_of(json.loads((tmp_path / "results/denoise.json").read_text()))
     assert (ours["method"], theirs["method"]) == ("ours", "non-local means (scikit-image)")
@@ -189,8 +190,15 @@ def test_denoisers_take_turns(call, tmp_path):
         theirs["seconds a megapixel"] / ours["seconds a megapixel"], rel=0.5
     )
     assert 0 < ours["share of the matrix product"] < 1
-    tiles = rows_of(json.loads((tmp_path / "results/denoise_tiles.json").read_text()))
-    assert [(row["tiles at a time"], row["convolutions"]) for row in tiles] == [
+
+
+def test_tiles_are_timed_by_what_computes_them(call, tmp_path):
+    write_denoiser(tmp_path / "ours.safetensors")
+    call("benchmark.py", "tiles", *SHORTEST, "--models", "ours.safetensors", "--out", "results/tiles.json")
+    tiles = rows_of(json.loads((tmp_path / "results/tiles.json").read_text()))
+    assert [(row["at a time"], row["convolutions"]) for row in tiles] == 2 * [
         (count, name) for count in (1, 2, 4) for name in ("XLA's", "ours")
     ]
+    used = denoisers.tile_side(load_model(tmp_path / "ours.safetensors"))
+    assert [row["tile"] for row in tiles[::6]] == ["256x256", f"{used}x{used}"]
     assert all(row["over XLA's"] == 1 for row in tiles if row["convolutions"] == "XLA's")

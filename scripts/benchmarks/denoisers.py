@@ -21,6 +21,7 @@ from ae.score.flops import multiply_adds
 
 SIGMA = 25 / 255
 SIDES = {"512x512": (512, 512), "12 megapixels": (3000, 4000)}
+SMALL_TILE = 256
 BATCHES = (1, 2, 4)  # of tiles
 
 
@@ -101,36 +102,49 @@ def speed_table(rows: Sequence[dict[str, Any]], rounds: int) -> Table:
     return tabulate(title, COLUMNS, rows)
 
 
-def tile_rates(trained: Pretrained, rounds: int, seconds: float) -> list[dict[str, Any]]:
-    """Return the table's rows of a model's tiles: by XLA's convolutions and by ours, one or several at a time."""
+def tile_rates(trained: Pretrained, rounds: int, seconds: float) -> Iterator[dict[str, Any]]:
+    """Yield the table's rows of a model's tiles, by size, number at a time, and what computes the convolutions."""
+    for side in (SMALL_TILE, tile_side(trained)):
+        for batch in BATCHES:
+            tiles = jnp.full((batch, side, side, trained.input_shape[2]), 0.5)
+            timers = {name: timer(partial(program, tiles)) for name, program in tile_programs(trained, tiles).items()}
+            rates = take_turns(timers, batch, rounds, seconds)
+            for name, values in rates.items():
+                yield {
+                    "model": trained.config.name,
+                    "tile": f"{side}x{side}",
+                    "at a time": batch,
+                    "convolutions": name,
+                    "megapixels a second": statistics.median(values) * side**2 / 1e6,
+                    "over XLA's": median_ratio(values, rates["XLA's"]),
+                }
+
+
+def tile_side(trained: Pretrained) -> int:
+    """Return the side of the tiles that a large image is cut into."""
+    multiple = trained.config.model.multiple
+    margin = -(-trained.config.model.reach // multiple) * multiple
+    return STRIDE + 2 * margin
+
+
+def tile_programs(trained: Pretrained, tiles: jax.Array) -> dict[str, Callable[[jax.Array], jax.Array]]:
+    """Return programs that compute tiles, by XLA's convolutions and by ours."""
     from ae.layers.conv import xla_convolutions
     from ae.restore.weights import predict
 
-    side = STRIDE + 2 * -(-trained.config.model.reach // trained.config.model.multiple) * trained.config.model.multiple
-    rows = []
-    for batch in BATCHES:
-        tiles = jnp.full((batch, side, side, trained.input_shape[2]), 0.5)
-        programs = {}
-        with xla_convolutions():
-            programs["XLA's"] = jax.jit(lambda tiles: predict(*trained[:2], tiles)).lower(tiles).compile()
-        programs["ours"] = jax.jit(lambda tiles: predict(*trained[:2], tiles)).lower(tiles).compile()
+    def program() -> Callable[[jax.Array], jax.Array]:
+        return jax.jit(lambda tiles: predict(*trained[:2], tiles)).lower(tiles).compile()
 
-        timers = {name: timer(partial(program, tiles)) for name, program in programs.items()}
-        rates = take_turns(timers, batch, rounds, seconds)
-        rows += [
-            {
-                "model": trained.config.name,
-                "tiles at a time": batch,
-                "convolutions": name,
-                f"tiles of {side}x{side} a second": statistics.median(values),
-                "over XLA's": median_ratio(values, rates["XLA's"]),
-            }
-            for name, values in rates.items()
-        ]
-    return rows
+    with xla_convolutions():
+        by_xla = program()
+    return {"XLA's": by_xla, "ours": program()}
 
 
 def tiles_table(rows: Sequence[dict[str, Any]]) -> Table:
-    """Return the table of tiles a second."""
-    columns = {name: None if name in ("model", "tiles at a time", "convolutions") else 2 for name in rows[0]}
-    return tabulate("Tiles of denoisers a second, by what computes their convolutions.", columns, rows)
+    """Return the table of tiles: megapixels a second."""
+    columns = {"model": None, "tile": None, "at a time": None, "convolutions": None}
+    return tabulate(
+        "Tiles of denoisers: megapixels a second, margins included.",
+        columns | {"megapixels a second": 2, "over XLA's": 2},
+        rows,
+    )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from studies.common import SHOWN_WIDTH, Limit, Model, Out, write_study
+from studies.common import SHOWN_WIDTH, Limit, Model, Models, Out, write_study
 
 from ae.report.markdown import Table, tabulate
 
@@ -14,7 +14,7 @@ SHOWN = (slice(120, 240), slice(60, 240))  # of each photograph
 
 
 def photos(
-    model: Model = "photo_denoiser",
+    models: Models = ("photo_denoiser", "camera_denoiser"),
     sigmas: tuple[float, ...] = SIGMAS,
     out: Out = Path("results"),
     limit: Limit = None,
@@ -31,12 +31,12 @@ def photos(
     from ae.metrics import psnr
     from ae.report.figures import save_rows
 
-    denoiser, rng = Denoiser(load_model(model)), np.random.default_rng(0)
+    denoisers, rng = [Denoiser(load_model(model)) for model in models], np.random.default_rng(0)
     clean = photographs()[:limit]
     methods = {
         "noisy": lambda noisy: noisy,
         "non-local means (scikit-image)": non_local_means,
-        denoiser.trained.config.name: denoiser.image,
+        **{denoiser.trained.config.name: denoiser.image for denoiser in denoisers},
     }
     scores: dict[str, dict[float, float]] = {name: {} for name in methods}
     out.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,9 @@ def photos(
             shown = {"clean": clean, **images}
             crops = {name: np.stack([image[SHOWN] for image in row]) for name, row in shown.items()}
             save_rows(out / "study_photos.jpg", crops)
-    write_study(out, "study_photos", photos_table(len(clean), scores), [denoiser.trained.config])
+    write_study(
+        out, "study_photos", photos_table(len(clean), scores), [denoiser.trained.config for denoiser in denoisers]
+    )
 
 
 def photos_table(count: int, scores: dict[str, dict[float, float]]) -> Table:
