@@ -29,6 +29,7 @@ def main(
     fps: str | None = None,
     most_pixels: int | None = None,
     skip_existing: bool = False,
+    resume: bool = False,
     checkpoint: Literal["last", "best"] | None = None,
     preset: str | None = None,
 ) -> None:
@@ -57,6 +58,7 @@ def main(
         most_pixels: Images with more pixels, all frames together, and clips with more in a frame are refused
             (default: 2**27).
         skip_existing: Of a folder or pattern, files that are in OUTPUT already stay as they are.
+        resume: Go on with clips that an interrupted run has left unfinished.
         checkpoint: Of a run: the last weights (default), or those with the lowest validation loss.
         preset: The preset of a model or task that is defined in a file of your own (my_model.py:PRESET).
     """
@@ -79,7 +81,7 @@ def main(
         raise InputError(f"{model} is a model for another task than colour")
     colorizer = Colorizer(trained, saturation, pixels or PIXELS)
     settings = ClipSettings(
-        batch or BATCH_SIZE, preview, most_pixels, side_by_side, deinterlace, codec, encoder_options, audio
+        batch or BATCH_SIZE, preview, most_pixels, side_by_side, deinterlace, codec, encoder_options, audio, resume
     )
     if keep_grain and not restore:
         raise InputError("--keep-grain is for --restore, which takes the noise away")

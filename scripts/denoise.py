@@ -24,6 +24,7 @@ def main(
     audio: Literal["copy", "aac", "opus"] = "copy",
     most_pixels: int | None = None,
     skip_existing: bool = False,
+    resume: bool = False,
     checkpoint: Literal["last", "best"] | None = None,
     preset: str | None = None,
 ) -> None:
@@ -49,6 +50,7 @@ def main(
         most_pixels: Images with more pixels, all frames together, and clips with more in a frame are refused
             (default: 2**27).
         skip_existing: Of a folder or pattern, files that are in OUTPUT already stay as they are.
+        resume: Go on with clips that an interrupted run has left unfinished.
         checkpoint: Of a run: the last weights (default), or those with the lowest validation loss.
         preset: The preset of a model or task that is defined in a file of your own (my_model.py:PRESET).
     """
@@ -69,7 +71,14 @@ def main(
     if not isinstance(trained.config.task, Denoising):
         raise InputError(f"{model} is a model for another task than noise")
     settings = ClipSettings(
-        FRAMES, preview, most_pixels, deinterlace=deinterlace, codec=codec, encoder_options=encoder_options, audio=audio
+        FRAMES,
+        preview,
+        most_pixels,
+        deinterlace=deinterlace,
+        codec=codec,
+        encoder_options=encoder_options,
+        audio=audio,
+        resume=resume,
     )
     how = {"denoiser": Denoiser(trained), "sigma": in_unit_range(sigma), "strength": strength}
     try:

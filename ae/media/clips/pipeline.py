@@ -3,10 +3,13 @@
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import fields
+from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
+import jax
 
 from ae.color import Coding
 from ae.errors import InputError
@@ -15,6 +18,7 @@ from ae.media.clips.reading import Clip
 from ae.media.clips.settings import DEFAULTS, ClipSettings
 from ae.media.clips.sidedata import dropped_side_data
 from ae.media.clips.times import format_time
+from ae.media.clips.work import Done, Work, fingerprint, identity, saved, work_folder
 from ae.media.clips.writing import SUFFIXES, ClipWriter
 from ae.media.folders import Job, Outcome
 from ae.media.stages.colour import Chroma
@@ -25,11 +29,12 @@ from ae.restore.denoise import Denoiser
 from ae.restore.hints import TimedHints
 from ae.restore.restoration import Restoration
 from ae.restore.shots import with_shots
-from ae.runtime.chain import Checkpoint, Frame, Stage, States, background, run
+from ae.runtime.chain import Checkpoint, Frame, Skipped, Stage, States, background, run
 from ae.runtime.files import atomic_write, check_target, with_infix
 from ae.runtime.interrupts import deferred_interrupts
 from ae.runtime.progress import bar
 
+SEGMENT = 240  # frames, at least, that are encoded as one
 MOST_NAMED = 3  # of the parts that could not be read
 
 
@@ -82,6 +87,7 @@ class Change(NamedTuple):
     planes: tuple[str, ...]  # that they make
     statistics: Callable[[States], ClipStatistics | ClipNoise]  # of the stages' states after all frames
     shots: bool = False  # whether they need to know the frames' shots
+    made_with: str = ""  # a fingerprint of models and settings
 
 
 def colorize_clip(
@@ -117,7 +123,9 @@ def colorize_clip(
 
     planes = ("cb", "cr") if restoration is None or restoration.keep_grain else ("luma", "cb", "cr")
     shots = restoration is not None or bool(named) or steady > 0
-    return change_clip(source, target, Change(stages, ("luma",), planes, statistics, shots), settings, log=log)
+    made_with = fingerprint("colour", colorizer, restoration, named, steady)
+    change = Change(stages, ("luma",), planes, statistics, shots, made_with)
+    return change_clip(source, target, change, settings, log=log)
 
 
 def cleaning(restoration: Restoration | None, read: Coding, written: Coding) -> Sequence[Stage]:
@@ -145,7 +153,8 @@ def denoise_clip(
     def stages(read: Coding, written: Coding) -> Sequence[Stage]:
         return (Noise(denoiser, read, written, sigma, strength),)
 
-    change = Change(stages, ("luma", "cb", "cr"), ("luma", "cb", "cr"), lambda states: clip_noise(states[-1]), True)
+    planes, made_with = ("luma", "cb", "cr"), fingerprint("noise", denoiser, sigma, strength)
+    change = Change(stages, planes, planes, lambda states: clip_noise(states[-1]), True, made_with)
     return change_clip(source, target, change, settings, log=log)
 
 
@@ -168,13 +177,18 @@ def change_clip(
         there = f"there are {', '.join(SUFFIXES)}, and numbered frames, as in frames/%06d.png"
         raise InputError(f"{target} has no suffix of a clip that is written; {there}")
     clip = Clip(source, settings)
-    with closing(clip), atomic_write(target) as temporary:
+    made = made_from(source, change, settings)
+    with (
+        closing(clip),
+        work_folder(target, made, resume=settings.resume) as work,
+        atomic_write(target) as temporary,
+    ):
         writer = ClipWriter(temporary, clip, settings)
         with closing(writer):
-            for line in writer.remarks:
+            for line in [*writer.remarks, *work.remarks]:
                 log(line)
             carried = set(clip.side_data)
-            statistics = _write_frames(clip, writer, change, settings.batch_size)
+            statistics = _write_frames(clip, writer, change, settings.batch_size, work)
             late = dropped_side_data(writer.codec, clip.side_data - carried, encoder_open=True)
             for line in [*clip.notes, *late.values()]:
                 log(line)
@@ -186,6 +200,17 @@ def change_clip(
             os.replace(temporary, report.path)
             raise CheckFailedError(report)
     return report
+
+
+def made_from(source: Path, change: Change, settings: ClipSettings) -> dict[str, Any]:
+    """Return what a clip is made from, by what a person calls it."""
+    options = {field.name: repr(getattr(settings, field.name)) for field in fields(settings) if field.name != "resume"}
+    packages = {name: version(name) for name in ("jax", "jaxlib", "flax", "av")}
+    return {
+        "input": identity(source),
+        "model or options": [change.made_with, options],
+        "version": packages | {"device": jax.devices()[0].device_kind, "devices": jax.device_count()},
+    }
 
 
 def print_report(report: Report) -> None:
@@ -224,16 +249,24 @@ def check_distinct(source: Path, target: Path) -> None:
     check_target(target)
 
 
-def _write_frames(clip: Clip, writer: ClipWriter, change: Change, batch_size: int) -> ClipStatistics | ClipNoise:
-    states: States = ()
-    stages = change.stages(clip.coding, writer.coding)
-    how = {"send": change.send, "fetch": change.planes}
-    with run_stages(clip, stages, batch_size, shots=change.shots, **how) as items:
+def _write_frames(
+    clip: Clip, writer: ClipWriter, change: Change, batch_size: int, work: Work
+) -> ClipStatistics | ClipNoise:
+    """Write all frames in segments, those first that are done already; return what the stages know after the last."""
+    stages, states = change.stages(clip.coding, writer.coding), ()
+    how: dict[str, Any] = {"send": change.send, "fetch": change.planes, "shots": change.shots, "done": work.done}
+    with run_stages(clip, stages, batch_size, **how) as items:
         for item in items:
-            if isinstance(item, Checkpoint):
+            if isinstance(item, Skipped):
+                if segment := work.done.passed():
+                    writer.write_again(segment)
+            elif isinstance(item, Checkpoint):
                 states = item.states
+                if writer.waiting >= SEGMENT:
+                    work.add(writer.end_segment(saved(states)))
             else:
                 writer.write(item)
+        writer.end_segment(None)
         writer.finish()
     return change.statistics(states)
 
@@ -247,24 +280,29 @@ def run_stages(
     fetch: Sequence[str],
     send: Sequence[str] = ("luma",),
     shots: bool = False,
-) -> Iterator[Iterator[Frame | av.Packet | Checkpoint]]:
+    done: Done | None = None,
+) -> Iterator[Iterator[Frame | av.Packet | Checkpoint | Skipped]]:
     """Give what `ae.runtime.chain.run` makes of a clip's frames, and its packets, with a bar; Ctrl-C ends it between two.
 
-    Reading, the stages and whoever takes them work at the same time. `shots`: whether frames are to know theirs.
+    Reading, the stages and whoever takes them work at the same time. `shots`: whether frames are to know theirs. `done`:
+    segments whose frames pass the stages by.
     """
-    frames = background(with_shots(clip, 2**clip.coding.bits) if shots else clip, 2 * batch_size)
-    items = background(run(stages, frames, batch_size, send=send, fetch=fetch), batch_size)
+    read = with_shots(clip, 2**clip.coding.bits) if shots else clip
+    frames = background(done.skipped(read) if done else read, 2 * batch_size)
+    states = done.states if done else None
+    items = background(run(stages, frames, batch_size, send=send, fetch=fetch, states=states), batch_size)
     with (
+        closing(frames),  # which nobody takes any more once the items are closed
         closing(items),
         deferred_interrupts() as interrupted,
         bar(clip.path.name, clip.count, unit="frame") as progress,
     ):
 
-        def watched() -> Iterator[Frame | av.Packet | Checkpoint]:
+        def watched() -> Iterator[Frame | av.Packet | Checkpoint | Skipped]:
             for item in items:
                 if interrupted.is_set():
                     raise KeyboardInterrupt
                 yield item
-                progress.update(isinstance(item, Frame))
+                progress.update(isinstance(item, Frame | Skipped))
 
         yield watched()

@@ -89,8 +89,8 @@ class Trials:
         container, memory = in_memory(name)
         try:
             output = Output(container, self._clip, encoding, others, self.streams, side_by_side=self._side_by_side)
-            for time in self._times:
-                output.write_frame(_blank(output, time))
+            pictures = [packet for time in self._times for packet in output.encode(_blank(output, time))]
+            output.write_pictures([*pictures, *output.end_segment()])
             for index in others:
                 for packet in self.packets[index]:
                     with _kept(packet):
