@@ -1,18 +1,23 @@
 """Clips whose run is interrupted, and that are gone on with."""
 
+import errno
+import os
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from clips import colorizer, luma_frames, make_clip
+from conftest import refused, write_denoiser
 
+from ae import Denoiser, load_model
 from ae.errors import InputError
 from ae.media.clips import pipeline
 from ae.media.clips.pipeline import colorize_clip, denoise_clip
 from ae.media.clips.settings import ClipSettings
 from ae.media.clips.work import fingerprint
 from ae.restore.colorize import Colorizer
+from ae.restore.weights import write_weights
 
 LENGTH = 30
 SETTINGS = ClipSettings(4)
@@ -82,6 +87,42 @@ def test_a_resumed_clip_is_the_one_that_was_not_interrupted(clip, tmp_path, inte
     assert report.statistics == expected.statistics
     assert report.checks == expected.checks
     assert not list(tmp_path.glob("*.work"))
+
+
+def test_the_command_goes_on_with_a_clip(clip, tmp_path, call, interrupted):
+    write_weights(tmp_path / "model.safetensors", *colorizer().trained, "float32")
+    command = ["colorize.py", "clip.mkv", "out.mkv", "--model", "model.safetensors", "--batch", "4"]
+    restore = interrupted(6)
+    assert "out.mkv.work has what is done: --resume goes on" in call(*command, status=130).stderr
+    restore()
+    refused(call(*command, status=2), "out.mkv.work", "--resume goes on with it")
+    interrupted(3, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    refused(call(*command, "--resume", status=2), "out.mkv.work", "make room")
+    restore()
+    call(*command, "--resume")
+    assert len(contents(tmp_path / "out.mkv")[1]) == LENGTH
+
+
+def test_a_clip_without_noise_goes_on_too(clip, tmp_path, monkeypatch):
+    write_denoiser(tmp_path / "model.safetensors")
+    denoiser = Denoiser(load_model(tmp_path / "model.safetensors"))
+    whole, resumed = tmp_path / "whole.mkv", tmp_path / "resumed.mkv"
+    expected = denoise_clip(clip, whole, denoiser, SETTINGS)
+    output, calls = Denoiser.output, []
+
+    def limited(self, image):
+        calls.append(1)
+        if len(calls) > 20:
+            raise KeyboardInterrupt
+        return output(self, image)
+
+    monkeypatch.setattr(Denoiser, "output", limited)
+    with pytest.raises(KeyboardInterrupt, match="--resume goes on"):
+        denoise_clip(clip, resumed, denoiser, SETTINGS)
+    monkeypatch.setattr(Denoiser, "output", output)
+    report = denoise_clip(clip, resumed, denoiser, RESUMED)
+    assert_equal(whole, resumed)
+    assert report.statistics == expected.statistics
 
 
 def test_nothing_is_left_where_nothing_was_done(clip, tmp_path, interrupted):
