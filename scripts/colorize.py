@@ -20,6 +20,7 @@ def main(
     keep_grain: bool = False,
     pixels: int | None = None,
     batch: int | None = None,
+    start: float = 0.0,
     preview: float | None = None,
     side_by_side: bool = False,
     deinterlace: bool = False,
@@ -48,7 +49,8 @@ def main(
         keep_grain: With --restore: the result has its noise all the same.
         pixels: About how many pixels the model sees of a frame (default: 1,800); more are slower, and seldom better.
         batch: Frames of a clip that are computed at a time (default: 8).
-        preview: Only so many seconds from the beginning of a clip.
+        start: Seconds from the beginning of a clip at which it is taken up.
+        preview: Only so many seconds of a clip, from its beginning or from --start.
         side_by_side: Gray on the left, coloured on the right.
         deinterlace: Make one picture of the two fields of a clip's frames (FFmpeg's bwdif).
         codec: Encoder of clips (default: libvpx-vp9 for .webm, else libx264, or another where that cannot hold them).
@@ -74,14 +76,23 @@ def main(
     from ae.tasks import Colorize
 
     cli.check_above(0, batch=batch, pixels=pixels, preview=preview, most_pixels=most_pixels)
-    cli.check_at_least(0, saturation=saturation)
+    cli.check_at_least(0, saturation=saturation, start=start)
     own = load_preset(preset) if preset else None
     trained = load_model(model, preset=own, checkpoint=checkpoint)
     if not isinstance(trained.config.task, Colorize):
         raise InputError(f"{model} is a model for another task than colour")
     colorizer = Colorizer(trained, saturation, pixels or PIXELS)
     settings = ClipSettings(
-        batch or BATCH_SIZE, preview, most_pixels, side_by_side, deinterlace, codec, encoder_options, audio, resume
+        batch or BATCH_SIZE,
+        preview,
+        most_pixels,
+        side_by_side,
+        deinterlace,
+        codec,
+        encoder_options,
+        audio,
+        start,
+        resume,
     )
     if keep_grain and not restore:
         raise InputError("--keep-grain is for --restore, which takes the noise away")

@@ -17,6 +17,7 @@ def main(
     model: str = "camera_denoiser",
     sigma: float | None = None,
     strength: float = 1.0,
+    start: float = 0.0,
     preview: float | None = None,
     deinterlace: bool = False,
     codec: str | None = None,
@@ -42,7 +43,8 @@ def main(
             away (default: estimated for each image, and for each shot of a clip, where the model has learnt from noise of
             all levels).
         strength: From 0 to 2; what is taken away is multiplied with it.
-        preview: Only so many seconds from the beginning of a clip.
+        start: Seconds from the beginning of a clip at which it is taken up.
+        preview: Only so many seconds of a clip, from its beginning or from --start.
         deinterlace: Make one picture of the two fields of a clip's frames (FFmpeg's bwdif).
         codec: Encoder of clips (default: libvpx-vp9 for .webm, else libx264, or another where that cannot hold them).
         encoder_options: Its options, as in "crf 20 preset veryfast".
@@ -63,7 +65,7 @@ def main(
     from ae.tasks import Denoising
 
     cli.check_above(0, most_pixels=most_pixels, preview=preview)
-    cli.check_at_least(0, sigma=sigma, strength=strength)
+    cli.check_at_least(0, sigma=sigma, strength=strength, start=start)
     if strength > 2:
         raise InputError(f"--strength has to be from 0 to 2, not {strength:g}")
     own = load_preset(preset) if preset else None
@@ -78,6 +80,7 @@ def main(
         codec=codec,
         encoder_options=encoder_options,
         audio=audio,
+        start=start,
         resume=resume,
     )
     how = {"denoiser": Denoiser(trained), "sigma": in_unit_range(sigma), "strength": strength}

@@ -114,6 +114,8 @@ def common_start(clip: Clip) -> Fraction:
     """Return when the first stream starts, in ticks of the coarsest clock, so that all move by the same."""
     streams = [s for s in clip.container.streams if s.start_time is not None and not s.disposition & COVER]
     bases = [Fraction(clip.time_base), *(Fraction(stream.time_base) for stream in streams)]
+    if clip.begins is not None:
+        return clip.begins // max(bases) * max(bases)
     starts = [clip.times[0][0], *(stream.start_time * Fraction(stream.time_base) for stream in streams)]
     return min(starts) // max(bases) * max(bases)
 

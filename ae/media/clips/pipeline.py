@@ -107,7 +107,8 @@ def colorize_clip(
     any order of their times. `steady`: share of the colours of the frame before, moved along, where luma agrees. Raises
     InputError where the model takes no hints and there are some.
     """
-    named = tuple(sorted(hints, key=lambda timed: timed.start))
+    moved = [timed._replace(start=timed.start - settings.start) for timed in hints]
+    named = tuple(sorted(moved, key=lambda timed: timed.start))
     if named:
         colorizer.check_takes_hints()
 
@@ -118,7 +119,7 @@ def colorize_clip(
         if restoration is not None:
             log(clip_noise(states[0]).summary)
         for timed in named[states[-2].named.given :] if named else ():
-            log(f"the hints at {format_time(timed.start)} come after the last frame")
+            log(f"the hints at {format_time(timed.start + settings.start)} come after the last frame")
         return clip_statistics(states[-1])
 
     planes = ("cb", "cr") if restoration is None or restoration.keep_grain else ("luma", "cb", "cr")
@@ -225,9 +226,10 @@ def print_report(report: Report) -> None:
 
 def _cut_off(clip: Clip) -> list[str]:
     """Return what a preview leaves out."""
-    whole = clip.container.duration
-    is_cut = clip.seconds is not None and (not whole or whole > clip.seconds * av.time_base)
-    return [f"what follows {format_time(clip.seconds)}"] if is_cut else []
+    whole, end = clip.container.duration, clip.skipped + (clip.seconds or 0)
+    is_cut = clip.seconds is not None and (not whole or whole > end * av.time_base)
+    before = [f"what comes before {format_time(clip.skipped)}"] * bool(clip.skipped)
+    return [*before, *[f"what follows {format_time(end)}"] * is_cut]
 
 
 def change_clips(jobs: list[Job], convert: Callable[..., Report]) -> Generator[tuple[Job, Outcome]]:

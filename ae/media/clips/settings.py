@@ -18,6 +18,7 @@ class ClipSettings:
     codec: str | None = None  # encoder of the pictures; None: the first that can hold them
     encoder_options: dict[str, str] | None = None
     audio: Literal["copy", "aac", "opus"] = "copy"  # codec of sound that cannot be copied; "copy" leaves it out
+    start: float = 0.0  # seconds from its beginning at which it is taken up
     resume: bool = False  # go on with what an interrupted run has left
 
     @property
