@@ -2,6 +2,7 @@
 
 from studies.clips import clips
 from studies.colours import colour
+from studies.film import film
 from studies.grids import side_by_side
 from studies.hints import hints
 from studies.latents import latents
@@ -21,6 +22,7 @@ if __name__ == "__main__":
             "latents": latents,
             "colour": colour,
             "clips": clips,
+            "film": film,
             "sizes": sizes,
             "recolour": recolour,
             "hints": hints,
