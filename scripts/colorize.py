@@ -20,6 +20,8 @@ def main(
     keep_grain: bool = False,
     pixels: int | None = None,
     batch: int | None = None,
+    colour_shots: Literal["keep", "recolour"] = "keep",
+    shots: Path | None = None,
     start: float = 0.0,
     preview: float | None = None,
     side_by_side: bool = False,
@@ -49,6 +51,9 @@ def main(
         keep_grain: With --restore: the result has its noise all the same.
         pixels: About how many pixels the model sees of a frame (default: 1,800); more are slower, and seldom better.
         batch: Frames of a clip that are computed at a time (default: 8).
+        colour_shots: What becomes of shots of a clip that are in colour: they keep it, or are given new ones.
+        shots: A table (.csv) of a clip's shots: where each starts, and whether it is gray, tinted, in colour or blank. It
+            is written; where it is there already, it is followed, as you have edited it.
         start: Seconds from the beginning of a clip at which it is taken up.
         preview: Only so many seconds of a clip, from its beginning or from --start.
         side_by_side: Gray on the left, coloured on the right.
@@ -91,8 +96,10 @@ def main(
         codec,
         encoder_options,
         audio,
-        start,
-        resume,
+        start=start,
+        recolour=colour_shots == "recolour",
+        shots=shots,
+        resume=resume,
     )
     if keep_grain and not restore:
         raise InputError("--keep-grain is for --restore, which takes the noise away")
@@ -100,8 +107,8 @@ def main(
     how = {"colorizer": colorizer, "restoration": restoration}
     try:
         if is_folder_or_pattern(source):
-            if hints:
-                raise InputError("--hints are for one picture or clip: name it as INPUT")
+            if hints or shots:
+                raise InputError(f"{'--hints are' if hints else '--shots is'} for one file: name it as INPUT")
             colorize_many(source, target, how, settings, fps=fps, skip_existing=skip_existing)
         else:
             colorize_one(Path(source), target, how, settings, hints)

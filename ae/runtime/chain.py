@@ -35,6 +35,7 @@ class Frame(NamedTuple, Generic[Source]):
     cr: np.ndarray = UNSET  # [h, w]
     rgb: np.ndarray = UNSET  # [H, W, 3]
     shot: int = 0  # that it is in, counted from 0
+    kind: int = 0  # what becomes of it (see `ae.restore.footage.Kind`)
 
 
 class Batch(NamedTuple):
@@ -49,6 +50,7 @@ class Batch(NamedTuple):
     samples: Array = UNSET  # RGB [B, h', w', 3] in [0, 1] of pixels at regular places
     seen: Array = UNSET  # luma [B, H, W] by which colours are chosen, where it is another than the one that is shown
     shots: Array = UNSET  # [B]: the number of the shot that each is in
+    kinds: Array = UNSET  # [B]: what becomes of each (see `ae.restore.footage.Kind`)
 
 
 class Stage(Protocol):
@@ -180,8 +182,11 @@ class _Batches:
         frames = self._waiting[: self._size]
         padded = frames + [frames[-1]] * (self._size - len(frames))
         fields = {name: np.stack([getattr(frame, name) for frame in padded]) for name in self._given}
-        times, shots = (np.asarray([getattr(frame, name) for frame in padded]) for name in ("time", "shot"))
-        batch = Batch(valid=np.arange(self._size) < len(frames), times=times, shots=shots, **fields)
+        times, shots, kinds = (
+            np.asarray([getattr(frame, name) for frame in padded]) for name in ("time", "shot", "kind")
+        )
+        valid = np.arange(self._size) < len(frames)
+        batch = Batch(valid=valid, times=times, shots=shots, kinds=kinds, **fields)
         before = self._sent[-1].states if self._sent else self._states
         self._sent.append(_Sent(frames, *step(self._stages, before, batch)))
         del self._waiting[: self._size]

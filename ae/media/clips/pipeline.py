@@ -1,7 +1,7 @@
 """Colour or less noise for clips: what is read goes through a model in batches and is written, all three at a time."""
 
 import os
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import fields
 from importlib.metadata import version
@@ -26,6 +26,7 @@ from ae.media.stages.noise import ClipNoise, Noise, clip_noise
 from ae.media.stages.statistics import ClipStatistics, Statistics, clip_statistics
 from ae.restore.colorize import Colorizer
 from ae.restore.denoise import Denoiser
+from ae.restore.footage import Kind, Shot, read_shots, with_given, with_kinds, write_shots
 from ae.restore.hints import TimedHints
 from ae.restore.restoration import Restoration
 from ae.restore.shots import with_shots
@@ -85,8 +86,8 @@ class Change(NamedTuple):
     stages: Callable[[Coding, Coding], Sequence[Stage]]  # of the coding that is read, and of the one that is written
     send: tuple[str, ...]  # planes of the source that they need
     planes: tuple[str, ...]  # that they make
-    statistics: Callable[[States], ClipStatistics | ClipNoise]  # of the stages' states after all frames
-    shots: bool = False  # whether they need to know the frames' shots
+    finished: Callable[[Clip, States], ClipStatistics | ClipNoise]  # takes the stages' states after all frames
+    items: Callable[[Clip], Iterable[Any]] = iter  # the clip's, with what they need to know of frames
     made_with: str = ""  # a fingerprint of models and settings
 
 
@@ -103,30 +104,73 @@ def colorize_clip(
 ) -> Report:
     """Give a clip colour, and keep its luma, frames, times and all other streams (see `change_clip`).
 
+    Shots that are in colour keep it, unless the settings say otherwise, and black, white and title frames stay gray.
+
     `restoration`: what is done to noise; where it is not kept, luma is written without it. `hints`: colours at points, in
     any order of their times. `steady`: share of the colours of the frame before, moved along, where luma agrees. Raises
-    InputError where the model takes no hints and there are some.
+    InputError where the model takes no hints and there are some, and where a table of shots cannot be read.
     """
     moved = [timed._replace(start=timed.start - settings.start) for timed in hints]
     named = tuple(sorted(moved, key=lambda timed: timed.start))
     if named:
         colorizer.check_takes_hints()
 
-    def stages(read: Coding, written: Coding) -> Sequence[Stage]:
-        return *cleaning(restoration, read, written), Chroma(colorizer, written, named, steady), Statistics()
+    shots = settings.shots
+    given = read_shots(shots) if shots is not None and shots.exists() else []
+    found: list[Shot] = []
 
-    def statistics(states: States) -> ClipStatistics:
+    def items(clip: Clip) -> Iterable[Any]:
+        if given:
+            return with_given(clip, given, beginning(clip))
+        if settings.recolour and shots is None:
+            return shots_of(clip) if restoration is not None or named or steady else clip
+        known = with_kinds(shots_of(clip), clip.coding, found)
+        return (recoloured(item) for item in known) if settings.recolour else known
+
+    def stages(read: Coding, written: Coding) -> Sequence[Stage]:
+        chroma = Chroma(colorizer, written, named, steady, read.subsampling)
+        return *cleaning(restoration, read, written), chroma, Statistics()
+
+    def finished(clip: Clip, states: States) -> ClipStatistics:
         if restoration is not None:
             log(clip_noise(states[0]).summary)
         for timed in named[states[-2].named.given :] if named else ():
             log(f"the hints at {format_time(timed.start + settings.start)} come after the last frame")
+        if not settings.recolour and any(shot.kind == Kind.COLOUR for shot in found):
+            log(kept_remark(found))
+        if shots is not None and not given:
+            write_shots(shots, found, beginning(clip))
+            log(f"{len(found)} shots: {shots}")
         return clip_statistics(states[-1])
 
     planes = ("cb", "cr") if restoration is None or restoration.keep_grain else ("luma", "cb", "cr")
-    shots = restoration is not None or bool(named) or steady > 0
-    made_with = fingerprint("colour", colorizer, restoration, named, steady)
-    change = Change(stages, ("luma",), planes, statistics, shots, made_with)
+    sent = ("luma",) if settings.recolour and not given else ("luma", "cb", "cr")
+    made_with = fingerprint("colour", colorizer, restoration, named, steady, given)
+    change = Change(stages, sent, planes, finished, items, made_with)
     return change_clip(source, target, change, settings, log=log)
+
+
+def shots_of(clip: Clip) -> Iterator[Any]:
+    """Yield a clip's items, frames with the number of their shot."""
+    return with_shots(clip, 2**clip.coding.bits)
+
+
+def beginning(clip: Clip) -> float:
+    """Return the time from which people count that of a clip."""
+    return float(clip.times[0][0] - clip.skipped)
+
+
+def recoloured(item: Any) -> Any:
+    """Return an item of a clip, a frame in colour as if it were gray."""
+    return item._replace(kind=int(Kind.GRAY)) if isinstance(item, Frame) and item.kind == Kind.COLOUR else item
+
+
+def kept_remark(shots: Sequence[Shot]) -> str:
+    """Return a line on the shots that keep their colours."""
+    kept = [shot for shot in shots if shot.kind == Kind.COLOUR]
+    starts = ", ".join(format_time(shot.start) for shot in kept[:MOST_NAMED])
+    more = f" and {len(kept) - MOST_NAMED} more" * (len(kept) > MOST_NAMED)
+    return f"{len(kept)} of {len(shots)} shots are in colour and keep it, from {starts}{more} on"
 
 
 def cleaning(restoration: Restoration | None, read: Coding, written: Coding) -> Sequence[Stage]:
@@ -155,7 +199,7 @@ def denoise_clip(
         return (Noise(denoiser, read, written, sigma, strength),)
 
     planes, made_with = ("luma", "cb", "cr"), fingerprint("noise", denoiser, sigma, strength)
-    change = Change(stages, planes, planes, lambda states: clip_noise(states[-1]), True, made_with)
+    change = Change(stages, planes, planes, lambda _, states: clip_noise(states[-1]), shots_of, made_with)
     return change_clip(source, target, change, settings, log=log)
 
 
@@ -205,7 +249,11 @@ def change_clip(
 
 def made_from(source: Path, change: Change, settings: ClipSettings) -> dict[str, Any]:
     """Return what a clip is made from, by what a person calls it."""
-    options = {field.name: repr(getattr(settings, field.name)) for field in fields(settings) if field.name != "resume"}
+    options = {
+        field.name: repr(getattr(settings, field.name))
+        for field in fields(settings)
+        if field.name not in ("shots", "resume")
+    }
     packages = {name: version(name) for name in ("jax", "jaxlib", "flax", "av")}
     return {
         "input": identity(source),
@@ -256,8 +304,8 @@ def _write_frames(
 ) -> ClipStatistics | ClipNoise:
     """Write all frames in segments, those first that are done already; return what the stages know after the last."""
     stages, states = change.stages(clip.coding, writer.coding), ()
-    how: dict[str, Any] = {"send": change.send, "fetch": change.planes, "shots": change.shots, "done": work.done}
-    with run_stages(clip, stages, batch_size, **how) as items:
+    how: dict[str, Any] = {"send": change.send, "fetch": change.planes, "done": work.done}
+    with run_stages(clip, change.items(clip), stages, batch_size, **how) as items:
         for item in items:
             if isinstance(item, Skipped):
                 if segment := work.done.passed():
@@ -270,27 +318,26 @@ def _write_frames(
                 writer.write(item)
         writer.end_segment(None)
         writer.finish()
-    return change.statistics(states)
+    return change.finished(clip, states)
 
 
 @contextmanager
 def run_stages(
     clip: Clip,
+    given: Iterable[Any],
     stages: Sequence[Stage],
     batch_size: int,
     *,
     fetch: Sequence[str],
     send: Sequence[str] = ("luma",),
-    shots: bool = False,
     done: Done | None = None,
 ) -> Iterator[Iterator[Frame | av.Packet | Checkpoint | Skipped]]:
     """Give what `ae.runtime.chain.run` makes of a clip's frames, and its packets, with a bar; Ctrl-C ends it between two.
 
-    Reading, the stages and whoever takes them work at the same time. `shots`: whether frames are to know theirs. `done`:
-    segments whose frames pass the stages by.
+    Reading, the stages and whoever takes them work at the same time. `given`: the clip's items. `done`: segments whose
+    frames pass the stages by.
     """
-    read = with_shots(clip, 2**clip.coding.bits) if shots else clip
-    frames = background(done.skipped(read) if done else read, 2 * batch_size)
+    frames = background(done.skipped(given) if done else given, 2 * batch_size)
     states = done.states if done else None
     items = background(run(stages, frames, batch_size, send=send, fetch=fetch, states=states), batch_size)
     with (

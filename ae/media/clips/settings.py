@@ -1,6 +1,7 @@
 """Settings of clips that are coloured."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from ae.restore.colorize import BATCH_SIZE
@@ -19,6 +20,8 @@ class ClipSettings:
     encoder_options: dict[str, str] | None = None
     audio: Literal["copy", "aac", "opus"] = "copy"  # codec of sound that cannot be copied; "copy" leaves it out
     start: float = 0.0  # seconds from its beginning at which it is taken up
+    recolour: bool = False  # give shots that are in colour new ones
+    shots: Path | None = None  # a table of its shots, which is followed where it is there, and written otherwise
     resume: bool = False  # go on with what an interrupted run has left
 
     @property
