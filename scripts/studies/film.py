@@ -70,7 +70,7 @@ def measured(path: Path, colorizer: Any, steady: tuple[float, ...], limit: int |
 
         def coloured(strength: float) -> Frames:
             target = Path(folder, f"{strength:g}.mkv")
-            settings = ClipSettings(codec="ffv1")
+            settings = ClipSettings(codec="ffv1", recolour=True)
             colorize_clip(source, target, colorizer, settings, steady=strength, log=lambda line: None)
             return read_back(target)
 
