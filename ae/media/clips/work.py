@@ -20,8 +20,9 @@ from flax import serialization
 
 from ae.errors import InputError
 from ae.runtime.chain import Frame, Saved, Skipped, States
-from ae.runtime.files import atomic_write, write_text
+from ae.runtime.files import LONGEST_NAME, atomic_write, write_text
 
+ENDING = ".work"
 JOURNAL = "journal.json"
 DIGEST = 32  # bytes of SHA-256, before what a segment's file holds
 SAMPLE = 2**20  # bytes at the beginning and at the end of a file that tell it from others
@@ -96,7 +97,7 @@ class Work:
     """
 
     def __init__(self, target: Path, made_from: dict[str, Any], *, resume: bool) -> None:
-        self.folder = target.with_name(f"{target.name}.work")
+        self.folder = work_folder_of(target)
         self.remarks: list[str] = []  # on a segment that is made again, a line
         if self.folder.exists():
             self._check_can_resume(target, made_from, resume=resume)
@@ -158,6 +159,12 @@ class Work:
     def remove(self) -> None:
         """Remove the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def work_folder_of(target: Path) -> Path:
+    """Return the name of a clip's work folder, cut where it were too long."""
+    name = target.name.encode()[: LONGEST_NAME - len(ENDING)].decode(errors="ignore")
+    return target.with_name(name + ENDING)
 
 
 @contextmanager
