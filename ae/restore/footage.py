@@ -26,7 +26,8 @@ STROKES = 0.2  # edges for each of the others: letters are thin
 DARK = 0.15  # luma up to which a ground is dark, and from 1 less that on bright
 SPECKS = 0.002  # share of the pixels that a ground alone may lack
 LATEST = 3  # looks that decide
-LEAST_SHARE = 0.22  # of chroma that no tint explains: strong tints leave an eighth where edges are
+WIDE = 2.5 / 255  # spread that no tint has; below it,
+LEAST_SHARE = 0.22  # of chroma has to be unexplained: strong tints leave an eighth where edges are
 VIVID = 0.15  # chroma that tints do not reach
 EVERY = 4  # frames of which one is looked at, once it is known what the shot is
 ROWS = 4  # of a plane that are looked at for each of a small copy
@@ -71,7 +72,7 @@ def seen(frame: Frame, coding: Coding) -> Seen:
     chroma = np.stack([_chroma(_small(plane), coding) for plane in planes], axis=-1)
     gray = _luma(np.round(_small(frame.luma, chroma.shape[:2])).astype(int), coding)
     tint = tint_of_planes(gray, chroma)
-    spreads = tint.spread >= max(GRAY, LEAST_SHARE * tint.strength)
+    spreads = tint.spread >= min(WIDE, max(GRAY, LEAST_SHARE * tint.strength))
     colours = spreads or (blank and _has_vivid(planes, coding))
     kind = Kind.COLOUR if colours else Kind.BLANK if blank else Kind.GRAY
     return Seen(kind, tint.spread, tint.strength)
