@@ -22,6 +22,7 @@ def main(
     batch: int | None = None,
     colour_shots: Literal["keep", "recolour"] = "keep",
     shots: Path | None = None,
+    sheet: Path | None = None,
     start: float = 0.0,
     preview: float | None = None,
     side_by_side: bool = False,
@@ -54,6 +55,7 @@ def main(
         colour_shots: What becomes of shots of a clip that are in colour: they keep it, or are given new ones.
         shots: A table (.csv) of a clip's shots: where each starts, and whether it is gray, tinted, in colour or blank. It
             is written; where it is there already, it is followed, as you have edited it.
+        sheet: A picture to write: of each shot of a clip a frame, gray above coloured.
         start: Seconds from the beginning of a clip at which it is taken up.
         preview: Only so many seconds of a clip, from its beginning or from --start.
         side_by_side: Gray on the left, coloured on the right.
@@ -73,15 +75,21 @@ def main(
     from ae.errors import InputError
     from ae.media.clips.pipeline import CheckFailedError, print_report
     from ae.media.clips.settings import ClipSettings
+    from ae.media.clips.sheet import check_sheet
     from ae.media.folders import is_folder_or_pattern
     from ae.presets import load_preset
     from ae.restore.colorize import BATCH_SIZE, PIXELS, Colorizer
     from ae.restore.denoise import Denoiser
     from ae.restore.restoration import Restoration
+    from ae.runtime.files import check_target
     from ae.tasks import Colorize
 
     cli.check_above(0, batch=batch, pixels=pixels, preview=preview, most_pixels=most_pixels)
     cli.check_at_least(0, saturation=saturation, start=start)
+    if shots is not None:
+        check_target(shots)
+    if sheet is not None:
+        check_sheet(sheet)
     own = load_preset(preset) if preset else None
     trained = load_model(model, preset=own, checkpoint=checkpoint)
     if not isinstance(trained.config.task, Colorize):
@@ -99,6 +107,7 @@ def main(
         start=start,
         recolour=colour_shots == "recolour",
         shots=shots,
+        sheet=sheet,
         resume=resume,
     )
     if keep_grain and not restore:
@@ -107,8 +116,9 @@ def main(
     how = {"colorizer": colorizer, "restoration": restoration}
     try:
         if is_folder_or_pattern(source):
-            if hints or shots:
-                raise InputError(f"{'--hints are' if hints else '--shots is'} for one file: name it as INPUT")
+            for option, given in {"--hints are": hints, "--shots is": shots, "--sheet is": sheet}.items():
+                if given:
+                    raise InputError(f"{option} for one file: name it as INPUT")
             colorize_many(source, target, how, settings, fps=fps, skip_existing=skip_existing)
         else:
             colorize_one(Path(source), target, how, settings, hints)

@@ -203,3 +203,18 @@ def test_tables_are_read_as_they_were_written(tmp_path):
     assert [(item.shot, item.kind) for item in with_given(frames, read, 3.0)] == [(0, 0), (0, 0), (1, 1), (2, 0)]
     with pytest.raises(InputError, match="cannot be read"):
         read_shots(tmp_path)
+
+
+def test_a_sheet_shows_each_shot(tmp_path, call):
+    write_weights(tmp_path / "model.safetensors", *colorizer().trained, "float32")
+    write(tmp_path / "in.mp4", scene("coffee"), gray(scene("astronaut")), gray(scene("chelsea", 5)))
+    command = ["colorize.py", "in.mp4", "out.mp4", "--model", "model.safetensors", "--sheet"]
+    call(*command, "sheet.jpg")
+    sheet = np.asarray(Image.open(tmp_path / "sheet.jpg"), np.float32)
+    assert sheet.shape == (2 * 135 + 14, 3 * 240, 3)
+    grays, colours = sheet[5:130], sheet[140:265]
+    assert np.ptp(grays, axis=-1).mean() < 2
+    for number in range(3):
+        assert np.ptp(colours[:, 240 * number :][:, :240], axis=-1).mean() > 5
+    refused(call(*command, "nowhere/sheet.jpg", status=2), "there is no folder nowhere")
+    refused(call(*command, "sheet.xyz", status=2), "sheet.xyz is to be a picture")

@@ -16,6 +16,7 @@ from ae.errors import InputError
 from ae.media.clips.check import Check, check_clip
 from ae.media.clips.reading import Clip
 from ae.media.clips.settings import DEFAULTS, ClipSettings
+from ae.media.clips.sheet import Sheet, write_sheet
 from ae.media.clips.sidedata import dropped_side_data
 from ae.media.clips.times import format_time
 from ae.media.clips.work import Done, Work, fingerprint, identity, saved, work_folder
@@ -122,7 +123,7 @@ def colorize_clip(
     def items(clip: Clip) -> Iterable[Any]:
         if given:
             return with_given(clip, given, beginning(clip))
-        if settings.recolour and shots is None:
+        if settings.recolour and shots is None and settings.sheet is None:
             return shots_of(clip) if restoration is not None or named or steady else clip
         known = with_kinds(shots_of(clip), clip.coding, found)
         return (recoloured(item) for item in known) if settings.recolour else known
@@ -233,7 +234,7 @@ def change_clip(
             for line in [*writer.remarks, *work.remarks]:
                 log(line)
             carried = set(clip.side_data)
-            statistics = _write_frames(clip, writer, change, settings.batch_size, work)
+            statistics = _write_frames(clip, writer, change, settings, work)
             late = dropped_side_data(writer.codec, clip.side_data - carried, encoder_open=True)
             for line in [*clip.notes, *late.values()]:
                 log(line)
@@ -300,24 +301,29 @@ def check_distinct(source: Path, target: Path) -> None:
 
 
 def _write_frames(
-    clip: Clip, writer: ClipWriter, change: Change, batch_size: int, work: Work
+    clip: Clip, writer: ClipWriter, change: Change, settings: ClipSettings, work: Work
 ) -> ClipStatistics | ClipNoise:
     """Write all frames in segments, those first that are done already; return what the stages know after the last."""
-    stages, states = change.stages(clip.coding, writer.coding), ()
+    stages, states, sheet = change.stages(clip.coding, writer.coding), (), Sheet(writer.coding)
     how: dict[str, Any] = {"send": change.send, "fetch": change.planes, "done": work.done}
-    with run_stages(clip, change.items(clip), stages, batch_size, **how) as items:
+    with run_stages(clip, change.items(clip), stages, settings.batch_size, **how) as items:
         for item in items:
             if isinstance(item, Skipped):
                 if segment := work.done.passed():
                     writer.write_again(segment)
+                    sheet.thumbnails |= segment.thumbnails
             elif isinstance(item, Checkpoint):
                 states = item.states
                 if writer.waiting >= SEGMENT:
-                    work.add(writer.end_segment(saved(states)))
+                    work.add(writer.end_segment(saved(states), sheet.thumbnails))
             else:
                 writer.write(item)
+                if settings.sheet is not None and isinstance(item, Frame):
+                    sheet.add(item, beginning(clip))
         writer.end_segment(None)
         writer.finish()
+    if settings.sheet is not None:
+        write_sheet(settings.sheet, sheet.thumbnails)
     return change.finished(clip, states)
 
 

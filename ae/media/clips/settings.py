@@ -22,6 +22,7 @@ class ClipSettings:
     start: float = 0.0  # seconds from its beginning at which it is taken up
     recolour: bool = False  # give shots that are in colour new ones
     shots: Path | None = None  # a table of its shots, which is followed where it is there, and written otherwise
+    sheet: Path | None = None  # a contact sheet of its shots, to be written
     resume: bool = False  # go on with what an interrupted run has left
 
     @property

@@ -100,15 +100,15 @@ class ClipWriter:
         elif item.stream.index in self.expected:
             self._others.append(item)
 
-    def end_segment(self, states: Any) -> Segment:
-        """Write the frames and packets that wait, and return the segment; `states`: of the stages after it.
+    def end_segment(self, states: Any, thumbnails: dict[str, bytes] | None = None) -> Segment:
+        """Write the frames and packets that wait, and return the segment, with what is given (see `Segment`).
 
         Raises OSError where the disk is full, and InputError where the container cannot hold the time of a frame.
         """
         with self._naming_errors("the last frames"):
             self._pictures += self._output.end_segment()
         packets = [Packed.of(packet) for packet in self._pictures]
-        segment = Segment(self.waiting, self._altered, packets, states)
+        segment = Segment(self.waiting, self._altered, packets, states, thumbnails or {})
         self._write(self._pictures, segment)
         return segment
 
