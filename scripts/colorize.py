@@ -15,7 +15,9 @@ def main(
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUTPUT")],
     model: str = "chroma_unet",
     saturation: float = 1.0,
+    white_balance: Literal["none", "auto"] = "none",
     hints: tuple[str, ...] = (),
+    reference: Path | None = None,
     restore: bool = False,
     keep_grain: bool = False,
     pixels: int | None = None,
@@ -45,9 +47,11 @@ def main(
             images (see --fps); images of a clip, as in frames/%06d.png.
         model: Name of weights in the package, a file of weights (.safetensors), or a run directory.
         saturation: What colours are multiplied with; least squares makes them dull, 1.5 is livelier.
+        white_balance: "auto" takes away the tint of what is bright and nearly gray, in each frame.
         hints: A picture with colours where you want them, and transparent elsewhere; or the photograph painted over. Of
             another size it is scaled. Of a clip from a time on, as in 0:12.5=dots.png, until the scene is cut or others
             follow.
+        reference: A picture in colour, whose colours things that look alike get.
         restore: Take noise away before colours are chosen, as old material needs it, and leave it out of the result.
         keep_grain: With --restore: the result has its noise all the same.
         pixels: About how many pixels the model sees of a frame (default: 1,800); more are slower, and seldom better.
@@ -94,7 +98,9 @@ def main(
     trained = load_model(model, preset=own, checkpoint=checkpoint)
     if not isinstance(trained.config.task, Colorize):
         raise InputError(f"{model} is a model for another task than colour")
-    colorizer = Colorizer(trained, saturation, pixels or PIXELS)
+    colorizer = Colorizer(trained, saturation, pixels or PIXELS, white_balance == "auto")
+    if reference is not None:
+        colorizer = with_reference(colorizer, reference, most_pixels)
     settings = ClipSettings(
         batch or BATCH_SIZE,
         preview,
@@ -125,6 +131,14 @@ def main(
     except CheckFailedError as error:
         print_report(error.report)
         raise
+
+
+def with_reference(colorizer: Any, path: Path, most_pixels: int | None = None) -> Any:
+    """Return a colorizer that takes colours from a picture. Raises InputError where that is gray, or cannot be read."""
+    from ae.media.images import read_image
+    from ae.media.pictures import reference_colours
+
+    return colorizer.with_reference(reference_colours(read_image(path, most_pixels=most_pixels), path.name))
 
 
 def colorize_many(

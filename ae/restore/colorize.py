@@ -1,7 +1,7 @@
 """Colour for gray frames of any size: RGB of images, chroma planes of clips; luma stays as it is."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import chain
 from typing import Any, NamedTuple
@@ -15,8 +15,9 @@ from ae.config import Config
 from ae.errors import InputError
 from ae.models import input_shape
 from ae.models.apply import variable_shapes
-from ae.restore.chroma import Colours, colours_of, full_chroma, predict_chroma, predict_colours
+from ae.restore.chroma import Colours, Look, colours_of, full_chroma, predict_chroma, predict_colours
 from ae.restore.hints import Hints, Point, hint_cells, hints_at
+from ae.restore.reference import Reference, reference_of
 from ae.restore.resizing import Rows, interpolation, neighbours, resized, sampled, shrunk, shrunk_fields
 from ae.restore.steady import Before, Steady, finer, steadied
 from ae.restore.weights import Pretrained, check_range
@@ -63,9 +64,10 @@ def chroma_planes(
     config: Config,
     variables: Any,
     codes: jax.Array,
-    saturation: float,
+    look: Look,
     cells: jax.Array | None = None,
     steady: Steady | None = None,
+    reference: Reference | None = None,
     *,
     working: tuple[int, int],
     coding: Coding,
@@ -81,8 +83,8 @@ def chroma_planes(
         shrink = shrunk_fields if coding.interlaced else shrunk
         gray = coding.luma(shrink(codes, coding.subsampling))
         small = resized(gray[..., None], size)
-        predict = partial(predict_chroma, weights=coding.weights, turns=coding.turns, cells=cells)
-        return gray, small, predict(config, variables, small, saturation)
+        predict = partial(predict_chroma, weights=coding.weights, turns=coding.turns, cells=cells, reference=reference)
+        return gray, small, predict(config, variables, small, look)
 
     def shown(gray: jax.Array, small: jax.Array, chroma: jax.Array, cells: jax.Array | None) -> Planes:
         chroma = full_chroma(colours_of(chroma, small, weights=coding.weights, cells=cells), gray, coding.weights)
@@ -110,18 +112,26 @@ def shown_frames(codes: jax.Array, cb: jax.Array, cr: jax.Array, coding: Coding)
 
 @partial(jax.jit, static_argnames="working")
 def rgb_frames(
-    config: Config, variables: Any, gray: jax.Array, saturation: float, *, working: tuple[int, int]
+    config: Config,
+    variables: Any,
+    gray: jax.Array,
+    look: Look,
+    reference: Reference | None = None,
+    *,
+    working: tuple[int, int],
 ) -> jax.Array:
     """Return RGB [B, H, W, 3] in [0, 1] for luma [B, H, W] in [0, 1]."""
 
     def one(gray: jax.Array) -> jax.Array:
-        colours = predict_colours(config, variables, resized(gray[..., None], working), saturation)
+        small = resized(gray[..., None], working)
+        colours = predict_colours(config, variables, small, look, reference=reference)
         return rgb_of(colours, gray)
 
     return jax.vmap(one)(devices.split(gray))
 
 
 _small_colours = jax.jit(predict_colours)
+_reference_of = jax.jit(reference_of)
 
 
 @jax.jit
@@ -138,6 +148,8 @@ class Colorizer:
     trained: Pretrained
     saturation: float = 1.0  # what chroma is multiplied with
     pixels: int = PIXELS  # of the working size
+    white_balance: bool = False  # take away the tint of what ought to be white
+    reference: Reference | None = None  # a picture whose colours are taken for what is alike (see `with_reference`)
 
     def __call__(
         self, frames: np.ndarray, *, hints: Hints | Sequence[Point] | None = None, batch_size: int = BATCH_SIZE
@@ -193,7 +205,9 @@ class Colorizer:
         `cells`: hints for each frame, as `clip_cells` makes them. `steady`: see `chroma_planes`.
         """
         working = self.clip_working(codes.shape[1:], coding)
-        return chroma_planes(*self._model, codes, self.saturation, cells, steady, working=working, coding=coding)
+        return chroma_planes(
+            *self._model, codes, self.look, cells, steady, self.reference, working=working, coding=coding
+        )
 
     def clip_cells(self, hints: Hints | None, codes: np.ndarray, coding: Coding) -> np.ndarray:
         """Return hints [h, w, 4] for a frame's luma plane [H, W], as it is stored; None: that there are none."""
@@ -212,7 +226,7 @@ class Colorizer:
     def frames(self, gray: Array) -> jax.Array:
         """Return RGB [B, H, W, 3] in [0, 1] for luma [B, H, W] in [0, 1]."""
         working = self.working_size(*gray.shape[1:])
-        return rgb_frames(*self._model, gray, self.saturation, working=working)
+        return rgb_frames(*self._model, gray, self.look, self.reference, working=working)
 
     def image(
         self, gray: np.ndarray, *, hints: Hints | Sequence[Point] | None = None, small: np.ndarray | None = None
@@ -229,7 +243,7 @@ class Colorizer:
             rows, columns = (interpolation(*lengths) for lengths in zip(gray.shape, working, strict=True))
             small = rows @ (gray @ columns.T)
         cells = None if hints is None else hint_cells(self._hints(hints, gray), gray, working)
-        colours = _small_colours(*self._model, small[..., None], self.saturation, cells=cells)
+        colours = _small_colours(*self._model, small[..., None], self.look, cells=cells, reference=self.reference)
         if working == gray.shape:
             return np.asarray(rgb_of(colours, gray))
         (upper, share), lines = neighbours(working[0], height), max(1, STRIP // width)
@@ -244,6 +258,15 @@ class Colorizer:
         """Return the size at which the model sees an upright frame (see the function of that name)."""
         return working_size(self.trained.config, height, width, self.pixels)
 
+    def with_reference(self, rgb: np.ndarray) -> "Colorizer":
+        """Return a colorizer that takes the colours of what is alike in another picture, RGB [H, W, 3] in [0, 1].
+
+        Raises InputError where the model takes no hints, which they are given as.
+        """
+        self.check_takes_hints()
+        small = resized(jnp.asarray(rgb), self.working_size(*rgb.shape[:2]))
+        return replace(self, reference=_reference_of(*self._model, small))
+
     def check_takes_hints(self) -> None:
         """Raise InputError where the model has not learnt from hints."""
         if not getattr(self.trained.config.model, "hints", False):
@@ -252,6 +275,11 @@ class Colorizer:
     def _hints(self, hints: Hints | Sequence[Point], gray: np.ndarray) -> Hints:
         self.check_takes_hints()
         return hints if isinstance(hints, Hints) else hints_at(hints, gray)
+
+    @property
+    def look(self) -> Look:
+        """Return what is wanted of the colours."""
+        return Look(self.saturation, float(self.white_balance))
 
     @property
     def _model(self) -> tuple[Config, Any]:
