@@ -19,7 +19,8 @@ from ae.restore.chroma import Colours, Look, colours_of, full_chroma, predict_ch
 from ae.restore.hints import Hints, Point, hint_cells, hints_at
 from ae.restore.reference import Reference, reference_of
 from ae.restore.resizing import Rows, interpolation, neighbours, resized, sampled, shrunk, shrunk_fields
-from ae.restore.steady import Before, Steady, finer, steadied
+from ae.restore.shots import with_shots
+from ae.restore.steady import Before, Steady, before_first, steadied
 from ae.restore.weights import Pretrained, check_range
 from ae.runtime import devices
 from ae.runtime.chain import Array, Batch, Frame, run
@@ -96,8 +97,7 @@ def chroma_planes(
     gray, small, chroma = jax.vmap(seen)(devices.split(codes), cells)
     before = None
     if steady is not None:
-        fine = jax.vmap(lambda gray: resized(gray[..., None], finer(size))[..., 0])(gray)
-        before, chroma = steadied(steady.before, chroma, fine, steady.shots, steady.strength)
+        before, chroma = steadied(steady, chroma, gray)
     return before, jax.vmap(shown)(gray, small, chroma, cells)
 
 
@@ -117,17 +117,25 @@ def rgb_frames(
     gray: jax.Array,
     look: Look,
     reference: Reference | None = None,
+    steady: Steady | None = None,
     *,
     working: tuple[int, int],
-) -> jax.Array:
-    """Return RGB [B, H, W, 3] in [0, 1] for luma [B, H, W] in [0, 1]."""
+) -> tuple[Before | None, jax.Array]:
+    """Return what is kept for the next frames, and RGB [B, H, W, 3] in [0, 1] for luma [B, H, W] in [0, 1].
 
-    def one(gray: jax.Array) -> jax.Array:
+    `steady`: how colours are carried on from frame to frame.
+    """
+
+    def seen(gray: jax.Array) -> tuple[jax.Array, jax.Array]:
         small = resized(gray[..., None], working)
-        colours = predict_colours(config, variables, small, look, reference=reference)
-        return rgb_of(colours, gray)
+        return small, predict_chroma(config, variables, small, look, reference=reference)
 
-    return jax.vmap(one)(devices.split(gray))
+    gray = devices.split(gray)
+    small, chroma = jax.vmap(seen)(gray)
+    before = None
+    if steady is not None:
+        before, chroma = steadied(steady, chroma, gray)
+    return before, jax.vmap(lambda *frame: rgb_of(colours_of(*frame[:2]), frame[2]))(chroma, small, gray)
 
 
 _small_colours = jax.jit(predict_colours)
@@ -174,12 +182,15 @@ class Colorizer:
             rgb = self.image(frame.astype(np.float32) / white, hints=hints)
             yield np.round(255 * rgb) if frames.dtype == np.uint8 else rgb
 
-    def stream(self, frames: Iterable[np.ndarray], *, batch_size: int = BATCH_SIZE) -> Iterator[np.ndarray]:
+    def stream(
+        self, frames: Iterable[np.ndarray], *, steady: float = 0.0, batch_size: int = BATCH_SIZE
+    ) -> Iterator[np.ndarray]:
         """Yield RGB [H, W, 3] for frames, gray [H, W] or RGB [H, W, 3], of which luma is taken and kept.
 
-        Each is drawn when it is needed: a batch is computed while the frames of the one before it are taken, and no more
-        than two are held. uint8 becomes uint8, floats in [0, 1] become float32. Raises InputError for other shapes, dtypes
-        and ranges, and where frames are not of one size and dtype.
+        `steady`: share of the colours of the frame before, moved along, where luma agrees and no scene is cut; a few frames
+        are held for that. Each is drawn when it is needed: a batch is computed while the frames of the one before it are
+        taken, and no more than two are held. uint8 becomes uint8, floats in [0, 1] become float32. Raises InputError for
+        other shapes, dtypes and ranges, and where frames are not of one size and dtype.
         """
         frames = map(np.asarray, frames)
         first = next(frames, None)
@@ -189,7 +200,8 @@ class Colorizer:
         numbered = enumerate(chain([first], frames), 1)
         del first  # which would be held to the end
         items = (Frame(_checked_luma(frame, number, size, dtype), None) for number, frame in numbered)
-        for item in run((_ToRgb(self, dtype),), items, batch_size, fetch=("rgb",)):
+        known = with_shots(items, 1.0) if steady else items
+        for item in run((_ToRgb(self, dtype, steady),), known, batch_size, fetch=("rgb",)):
             if isinstance(item, Frame):
                 yield item.rgb
 
@@ -226,7 +238,12 @@ class Colorizer:
     def frames(self, gray: Array) -> jax.Array:
         """Return RGB [B, H, W, 3] in [0, 1] for luma [B, H, W] in [0, 1]."""
         working = self.working_size(*gray.shape[1:])
-        return rgb_frames(*self._model, gray, self.look, self.reference, working=working)
+        return rgb_frames(*self._model, gray, self.look, self.reference, working=working)[1]
+
+    def steady_frames(self, gray: Array, steady: Steady) -> tuple[Before | None, jax.Array]:
+        """Return what is kept for the next frames, and RGB as `frames` does, with carried colours."""
+        working = self.working_size(*gray.shape[1:])
+        return rgb_frames(*self._model, gray, self.look, self.reference, steady, working=working)
 
     def image(
         self, gray: np.ndarray, *, hints: Hints | Sequence[Point] | None = None, small: np.ndarray | None = None
@@ -292,13 +309,19 @@ class _ToRgb:
 
     colorizer: Colorizer
     dtype: np.dtype
+    steady: float = 0.0  # share of the colours of the frame before, where luma agrees
 
-    def init(self, first: Batch) -> tuple[()]:
-        return ()
+    def init(self, first: Batch) -> Before | tuple[()]:
+        working = self.colorizer.working_size(*first.luma.shape[1:])
+        return devices.replicate(before_first(working)) if self.steady else ()
 
-    def step(self, state: tuple[()], batch: Batch) -> tuple[tuple[()], Batch]:
-        rgb = self.colorizer.frames(batch.luma)
-        return state, batch._replace(rgb=_to_uint8(rgb) if self.dtype == np.uint8 else rgb)
+    def step(self, state: Before | tuple[()], batch: Batch) -> tuple[Before | tuple[()], Batch]:
+        before: Before | None = None
+        if isinstance(state, Before):
+            before, rgb = self.colorizer.steady_frames(batch.luma, Steady(state, batch.shots, self.steady))
+        else:
+            rgb = self.colorizer.frames(batch.luma)
+        return before or (), batch._replace(rgb=_to_uint8(rgb) if self.dtype == np.uint8 else rgb)
 
 
 @jax.jit
