@@ -10,6 +10,7 @@ from studies.noise import noise
 from studies.old import old
 from studies.photos import kodak, photos, sizes
 from studies.recolour import recolour
+from studies.upsampling import upsampling
 
 from ae.runtime import cli
 
@@ -27,6 +28,7 @@ if __name__ == "__main__":
             "recolour": recolour,
             "hints": hints,
             "old": old,
+            "upsampling": upsampling,
             "side-by-side": side_by_side,
         }
     )
