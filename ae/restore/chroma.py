@@ -1,9 +1,9 @@
 """Chroma for gray frames: computed small, brought to full size along the edges of luma.
 
-A model sees a small copy of a frame (its working size), which is what it was trained on and what it costs. Around every
-point of it chroma is taken to be a line in luma, which is enlarged in place of chroma, so that edges stay sharp (He and Sun,
-"Fast guided filter", 2015). That filter's lines are fitted to the windows around a point, which smooths; ours have the
-fitted slope, and go through the point's own chroma.
+A model sees a small copy of a frame (its working size), which is what it was trained on and what it costs. Its chroma is
+brought to full size as a guided filter does it (He, Sun and Tang, "Guided image filtering", 2010; on small copies: He and
+Sun, "Fast guided filter", 2015): around every point chroma is taken to be a line in luma, whose slope and offset are smooth
+and can be enlarged without blurring an edge.
 """
 
 from functools import reduce
@@ -20,8 +20,8 @@ from ae.restore.hints import correction
 from ae.restore.reference import Reference, reference_hints
 from ae.restore.resizing import Rows, interpolation, neighbours
 
-RADIUS = 1  # of the windows that lines are fitted to, in pixels of the working size
-FLATNESS = 3e-3  # variance of luma below which a window counts as flat, and its chroma as constant
+RADIUS = 1  # of the guided filter's windows, in pixels of the working size
+FLATNESS = 1e-3  # variance of luma below which a window counts as flat, and its chroma as constant
 
 
 NEUTRAL = 0.1  # chroma over luma, about, up to which a pixel may be a white or gray thing under tinted light
@@ -111,8 +111,8 @@ def colours_of(
     """Return chroma [h, w, 2] as lines in luma [h, w, 1], corrected where hints `cells` ask for other colours."""
     mean_luma, mean_chroma = window_mean(small), window_mean(chroma)
     variance = window_mean(small * small) - mean_luma * mean_luma
-    slope = window_mean((window_mean(small * chroma) - mean_luma * mean_chroma) / (variance + FLATNESS))
-    offset = chroma - slope * small
+    slope = (window_mean(small * chroma) - mean_luma * mean_chroma) / (variance + FLATNESS)
+    slope, offset = window_mean(slope), window_mean(mean_chroma - slope * mean_luma)
     if cells is None:
         return Colours(chroma, slope, offset)
     luma = cells[..., 3:]

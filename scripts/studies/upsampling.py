@@ -80,8 +80,8 @@ def chroma_for(colorizer: Any, gray: np.ndarray) -> np.ndarray:
     return np.asarray(jax.jit(predict_chroma)(trained.config.compile_key, trained.variables, gray, colorizer.look))
 
 
-def ours(chroma: np.ndarray, small: np.ndarray, gray: np.ndarray) -> np.ndarray:
-    """Return chroma at full size as the colorizer makes it: by lines in luma through each point's chroma."""
+def guided(chroma: np.ndarray, small: np.ndarray, gray: np.ndarray) -> np.ndarray:
+    """Return chroma at full size as the colorizer makes it: by lines in luma that are fitted to windows."""
     import jax.numpy as jnp
 
     from ae.restore.chroma import colours_of, full_chroma
@@ -89,19 +89,14 @@ def ours(chroma: np.ndarray, small: np.ndarray, gray: np.ndarray) -> np.ndarray:
     return np.moveaxis(np.asarray(full_chroma(colours_of(jnp.asarray(chroma), small), gray)), 0, -1)
 
 
-def guided(chroma: np.ndarray, small: np.ndarray, gray: np.ndarray) -> np.ndarray:
-    """Return chroma at full size by lines in luma that are fitted to windows.
-
-    From He and Sun, "Fast guided filter" (2015).
-    """
+def through_points(chroma: np.ndarray, small: np.ndarray, gray: np.ndarray) -> np.ndarray:
+    """Return chroma at full size by lines of the same slopes that go through the chroma of each point."""
     import jax.numpy as jnp
 
-    from ae.restore.chroma import Colours, colours_of, full_chroma, window_mean
+    from ae.restore.chroma import Colours, colours_of, full_chroma
 
-    mean_luma, mean_chroma = window_mean(jnp.asarray(small)), window_mean(jnp.asarray(chroma))
     slope = colours_of(jnp.asarray(chroma), small).slope
-    lines = Colours(chroma, slope, window_mean(mean_chroma - slope * mean_luma))
-    return np.moveaxis(np.asarray(full_chroma(lines, gray)), 0, -1)
+    return np.moveaxis(np.asarray(full_chroma(Colours(chroma, slope, chroma - slope * small), gray)), 0, -1)
 
 
 def straight(chroma: np.ndarray, small: np.ndarray, gray: np.ndarray) -> np.ndarray:
@@ -132,8 +127,8 @@ def joint_bilateral(chroma: np.ndarray, small: np.ndarray, gray: np.ndarray) -> 
 
 
 WAYS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
-    "lines through each point (ours)": ours,
-    "guided filter": guided,
+    "guided filter (ours)": guided,
+    "lines through each point": through_points,
     "joint bilateral": joint_bilateral,
     "straight lines": straight,
 }
