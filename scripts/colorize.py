@@ -15,11 +15,17 @@ def main(
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUTPUT")],
     model: str = "chroma_unet",
     saturation: float = 1.0,
+    white_balance: Literal["none", "auto"] = "none",
     hints: tuple[str, ...] = (),
+    reference: Path | None = None,
     restore: bool = False,
     keep_grain: bool = False,
     pixels: int | None = None,
     batch: int | None = None,
+    colour_shots: Literal["keep", "recolour"] = "keep",
+    shots: Path | None = None,
+    sheet: Path | None = None,
+    start: float = 0.0,
     preview: float | None = None,
     side_by_side: bool = False,
     deinterlace: bool = False,
@@ -29,6 +35,7 @@ def main(
     fps: str | None = None,
     most_pixels: int | None = None,
     skip_existing: bool = False,
+    resume: bool = False,
     checkpoint: Literal["last", "best"] | None = None,
     preset: str | None = None,
 ) -> None:
@@ -40,14 +47,21 @@ def main(
             images (see --fps); images of a clip, as in frames/%06d.png.
         model: Name of weights in the package, a file of weights (.safetensors), or a run directory.
         saturation: What colours are multiplied with; least squares makes them dull, 1.5 is livelier.
+        white_balance: "auto" takes away the tint of what is bright and nearly gray, in each frame.
         hints: A picture with colours where you want them, and transparent elsewhere; or the photograph painted over. Of
             another size it is scaled. Of a clip from a time on, as in 0:12.5=dots.png, until the scene is cut or others
             follow.
+        reference: A picture in colour, whose colours things that look alike get.
         restore: Take noise away before colours are chosen, as old material needs it, and leave it out of the result.
         keep_grain: With --restore: the result has its noise all the same.
         pixels: About how many pixels the model sees of a frame (default: 1,800); more are slower, and seldom better.
         batch: Frames of a clip that are computed at a time (default: 8).
-        preview: Only so many seconds from the beginning of a clip.
+        colour_shots: What becomes of shots of a clip that are in colour: they keep it, or are given new ones.
+        shots: A table (.csv) of a clip's shots: where each starts, and whether it is gray, tinted, in colour or blank. It
+            is written; where it is there already, it is followed, as you have edited it.
+        sheet: A picture to write: of each shot of a clip a frame, gray above coloured.
+        start: Seconds from the beginning of a clip at which it is taken up.
+        preview: Only so many seconds of a clip, from its beginning or from --start.
         side_by_side: Gray on the left, coloured on the right.
         deinterlace: Make one picture of the two fields of a clip's frames (FFmpeg's bwdif).
         codec: Encoder of clips (default: libvpx-vp9 for .webm, else libx264, or another where that cannot hold them).
@@ -57,6 +71,7 @@ def main(
         most_pixels: Images with more pixels, all frames together, and clips with more in a frame are refused
             (default: 2**27).
         skip_existing: Of a folder or pattern, files that are in OUTPUT already stay as they are.
+        resume: Go on with clips that an interrupted run has left unfinished.
         checkpoint: Of a run: the last weights (default), or those with the lowest validation loss.
         preset: The preset of a model or task that is defined in a file of your own (my_model.py:PRESET).
     """
@@ -64,22 +79,42 @@ def main(
     from ae.errors import InputError
     from ae.media.clips.pipeline import CheckFailedError, print_report
     from ae.media.clips.settings import ClipSettings
+    from ae.media.clips.sheet import check_sheet
     from ae.media.folders import is_folder_or_pattern
     from ae.presets import load_preset
     from ae.restore.colorize import BATCH_SIZE, PIXELS, Colorizer
     from ae.restore.denoise import Denoiser
     from ae.restore.restoration import Restoration
+    from ae.runtime.files import check_target
     from ae.tasks import Colorize
 
     cli.check_above(0, batch=batch, pixels=pixels, preview=preview, most_pixels=most_pixels)
-    cli.check_at_least(0, saturation=saturation)
+    cli.check_at_least(0, saturation=saturation, start=start)
+    if shots is not None:
+        check_target(shots)
+    if sheet is not None:
+        check_sheet(sheet)
     own = load_preset(preset) if preset else None
     trained = load_model(model, preset=own, checkpoint=checkpoint)
     if not isinstance(trained.config.task, Colorize):
         raise InputError(f"{model} is a model for another task than colour")
-    colorizer = Colorizer(trained, saturation, pixels or PIXELS)
+    colorizer = Colorizer(trained, saturation, pixels or PIXELS, white_balance == "auto")
+    if reference is not None:
+        colorizer = with_reference(colorizer, reference, most_pixels)
     settings = ClipSettings(
-        batch or BATCH_SIZE, preview, most_pixels, side_by_side, deinterlace, codec, encoder_options, audio
+        batch or BATCH_SIZE,
+        preview,
+        most_pixels,
+        side_by_side,
+        deinterlace,
+        codec,
+        encoder_options,
+        audio,
+        start=start,
+        recolour=colour_shots == "recolour",
+        shots=shots,
+        sheet=sheet,
+        resume=resume,
     )
     if keep_grain and not restore:
         raise InputError("--keep-grain is for --restore, which takes the noise away")
@@ -87,14 +122,23 @@ def main(
     how = {"colorizer": colorizer, "restoration": restoration}
     try:
         if is_folder_or_pattern(source):
-            if hints:
-                raise InputError("--hints are for one picture or clip: name it as INPUT")
+            for option, given in {"--hints are": hints, "--shots is": shots, "--sheet is": sheet}.items():
+                if given:
+                    raise InputError(f"{option} for one file: name it as INPUT")
             colorize_many(source, target, how, settings, fps=fps, skip_existing=skip_existing)
         else:
             colorize_one(Path(source), target, how, settings, hints)
     except CheckFailedError as error:
         print_report(error.report)
         raise
+
+
+def with_reference(colorizer: Any, path: Path, most_pixels: int | None = None) -> Any:
+    """Return a colorizer that takes colours from a picture. Raises InputError where that is gray, or cannot be read."""
+    from ae.media.images import read_image
+    from ae.media.pictures import reference_colours
+
+    return colorizer.with_reference(reference_colours(read_image(path, most_pixels=most_pixels), path.name))
 
 
 def colorize_many(

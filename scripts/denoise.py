@@ -17,6 +17,7 @@ def main(
     model: str = "camera_denoiser",
     sigma: float | None = None,
     strength: float = 1.0,
+    start: float = 0.0,
     preview: float | None = None,
     deinterlace: bool = False,
     codec: str | None = None,
@@ -24,6 +25,7 @@ def main(
     audio: Literal["copy", "aac", "opus"] = "copy",
     most_pixels: int | None = None,
     skip_existing: bool = False,
+    resume: bool = False,
     checkpoint: Literal["last", "best"] | None = None,
     preset: str | None = None,
 ) -> None:
@@ -41,7 +43,8 @@ def main(
             away (default: estimated for each image, and for each shot of a clip, where the model has learnt from noise of
             all levels).
         strength: From 0 to 2; what is taken away is multiplied with it.
-        preview: Only so many seconds from the beginning of a clip.
+        start: Seconds from the beginning of a clip at which it is taken up.
+        preview: Only so many seconds of a clip, from its beginning or from --start.
         deinterlace: Make one picture of the two fields of a clip's frames (FFmpeg's bwdif).
         codec: Encoder of clips (default: libvpx-vp9 for .webm, else libx264, or another where that cannot hold them).
         encoder_options: Its options, as in "crf 20 preset veryfast".
@@ -49,6 +52,7 @@ def main(
         most_pixels: Images with more pixels, all frames together, and clips with more in a frame are refused
             (default: 2**27).
         skip_existing: Of a folder or pattern, files that are in OUTPUT already stay as they are.
+        resume: Go on with clips that an interrupted run has left unfinished.
         checkpoint: Of a run: the last weights (default), or those with the lowest validation loss.
         preset: The preset of a model or task that is defined in a file of your own (my_model.py:PRESET).
     """
@@ -61,7 +65,7 @@ def main(
     from ae.tasks import Denoising
 
     cli.check_above(0, most_pixels=most_pixels, preview=preview)
-    cli.check_at_least(0, sigma=sigma, strength=strength)
+    cli.check_at_least(0, sigma=sigma, strength=strength, start=start)
     if strength > 2:
         raise InputError(f"--strength has to be from 0 to 2, not {strength:g}")
     own = load_preset(preset) if preset else None
@@ -69,7 +73,15 @@ def main(
     if not isinstance(trained.config.task, Denoising):
         raise InputError(f"{model} is a model for another task than noise")
     settings = ClipSettings(
-        FRAMES, preview, most_pixels, deinterlace=deinterlace, codec=codec, encoder_options=encoder_options, audio=audio
+        FRAMES,
+        preview,
+        most_pixels,
+        deinterlace=deinterlace,
+        codec=codec,
+        encoder_options=encoder_options,
+        audio=audio,
+        start=start,
+        resume=resume,
     )
     how = {"denoiser": Denoiser(trained), "sigma": in_unit_range(sigma), "strength": strength}
     try:

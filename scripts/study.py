@@ -2,6 +2,7 @@
 
 from studies.clips import clips
 from studies.colours import colour
+from studies.film import film
 from studies.grids import side_by_side
 from studies.hints import hints
 from studies.latents import latents
@@ -9,6 +10,7 @@ from studies.noise import noise
 from studies.old import old
 from studies.photos import kodak, photos, sizes
 from studies.recolour import recolour
+from studies.upsampling import upsampling
 
 from ae.runtime import cli
 
@@ -21,10 +23,12 @@ if __name__ == "__main__":
             "latents": latents,
             "colour": colour,
             "clips": clips,
+            "film": film,
             "sizes": sizes,
             "recolour": recolour,
             "hints": hints,
             "old": old,
+            "upsampling": upsampling,
             "side-by-side": side_by_side,
         }
     )

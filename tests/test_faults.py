@@ -14,6 +14,7 @@ from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
+import av
 import imageio.v3 as iio
 import numpy as np
 import pytest
@@ -113,22 +114,41 @@ def test_kill_9_while_a_checkpoint_is_written(tmp_path, times, tally):
 
 
 def test_kill_9_while_a_clip_is_written(tmp_path, times, tally, weights):
+    """One clip, killed again and again, that ends as if nothing had been."""
     rng = random.Random(2)
-    make_clip(tmp_path / "in.mp4", luma_frames(3000, 64, 64), tracks=[0.0])
+    make_clip(tmp_path / "in.mp4", luma_frames(12000, 64, 64), tracks=[0.0])
     (tmp_path / "out.mp4").write_bytes(b"an earlier result")
+
+    def command(target):
+        script = ROOT / "scripts/colorize.py"
+        return python(script, "in.mp4", target, "--model", weights.name, "--batch", "4", "--resume")
 
     def begun(process):
         while not list(tmp_path.glob(".*out.mp4")) and process.poll() is None:
             time.sleep(0.02)
 
-    command = python(ROOT / "scripts/colorize.py", "in.mp4", "out.mp4", "--model", weights.name)
     for _ in range(times):
-        killed(command, begun, rng.uniform(0, 2), cwd=tmp_path)
-        left = sorted(path.name for path in tmp_path.iterdir() if "out" in path.name and not path.name.startswith("."))
-        kept = left == ["out.mp4"] and (tmp_path / "out.mp4").read_bytes() == b"an earlier result"
-        tally("kill -9 while a clip is written", "the earlier result is untouched, no new name stands beside it", kept)
+        killed(command("out.mp4"), begun, rng.uniform(0, 2), cwd=tmp_path)
+        left = {path.name for path in tmp_path.iterdir() if "out" in path.name and not path.name.startswith(".")}
+        kept = left <= {"out.mp4", "out.mp4.work"} and (tmp_path / "out.mp4").read_bytes() == b"an earlier result"
+        promise = "the earlier result is untouched, and beside it is only the work folder"
+        tally("kill -9 while a clip is written", promise, kept)
         for path in tmp_path.glob(".*out.mp4"):
             path.unlink()
+    for target in ("out.mp4", "whole.mp4"):
+        subprocess.run(command(target), cwd=tmp_path, check=True, capture_output=True)
+    tally(
+        f"all of these kills of one clip, {times} in number",
+        "--resume ends with the same packets and times",
+        packets_of(tmp_path / "out.mp4") == packets_of(tmp_path / "whole.mp4"),
+    )
+    assert not list(tmp_path.glob("*.work"))
+
+
+def packets_of(path):
+    """The packets of all streams, in the order in which they lie in the file."""
+    with av.open(str(path)) as container:
+        return [(p.stream.index, p.pts, p.dts, p.duration, bytes(p)) for p in container.demux() if p.size]
 
 
 def limited(kilobytes, command, **settings):

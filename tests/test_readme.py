@@ -89,6 +89,9 @@ ELSEWHERE = {
     "python scripts/colorize.py old.jpg new.png --hints dots.png --model runs/my_run": "test_the_command_takes_hints",
     "python scripts/colorize.py film.mkv new.mkv --hints 0:12.5=dots.png 0:31=more.png --model runs/my_run":
         "test_the_command_takes_hints",
+    "python scripts/colorize.py film.mp4 film-in-colour.mp4 --sheet sheet.jpg --shots shots.csv":
+        "test_the_table_is_followed_as_it_was_edited",
+    "python scripts/colorize.py film.mp4 film-in-colour.mp4 --resume": "test_the_command_goes_on_with_a_clip",
     "python scripts/prepare.py kodak24": "test_a_set_is_the_wanted_files_of_its_repository",
     "python scripts/prepare.py bsds500 --from BSDS500.zip": "test_a_set_is_the_wanted_files_of_its_repository",
     f"{TRAIN} photo_denoiser_base --data photos/ --tile 128 --train-task.crop 64 --train-task.turned":

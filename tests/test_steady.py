@@ -16,7 +16,7 @@ from ae.media.clips.pipeline import colorize_clip
 from ae.media.clips.settings import ClipSettings
 from ae.media.stages.colour import Chroma
 from ae.restore.motion import motion, moved
-from ae.restore.steady import before_first, steadied
+from ae.restore.steady import Steady, before_first, steadied
 from ae.runtime.chain import Frame, run
 
 
@@ -58,25 +58,39 @@ def frames_of(photograph, count=20, speed=1.0):
 def test_colours_become_steady_and_follow_what_moves(photograph):
     fine, true, noisy = frames_of(photograph)
     carry = jax.jit(steadied)
-    _, steady = carry(before_first((32, 48)), noisy, fine, np.zeros(20, int), 0.9)
+    _, steady = carry(Steady(before_first((32, 48)), np.zeros(20, int), 0.9), noisy, fine)
     error = [np.square(chroma - true)[8:].mean() for chroma in (noisy, np.asarray(steady))]
     assert error[1] < 0.3 * error[0]
-    _, fresh = carry(before_first((32, 48)), noisy, fine, np.zeros(20, int), 0.0)
+    _, fresh = carry(Steady(before_first((32, 48)), np.zeros(20, int), 0.0), noisy, fine)
     np.testing.assert_array_equal(fresh, noisy)
 
 
 def test_colours_are_fresh_after_a_cut_and_where_luma_is_another(photograph):
     fine, _, noisy = frames_of(photograph, 6)
     cut = np.array([0, 0, 0, 1, 1, 1])
-    before, steady = steadied(before_first((32, 48)), noisy, fine, cut, 0.9)
+    before, steady = steadied(Steady(before_first((32, 48)), cut, 0.9), noisy, fine)
     np.testing.assert_array_equal(steady[3], noisy[3])
     np.testing.assert_array_equal(steady[0], noisy[0])
     assert np.abs(steady[4] - noisy[4]).mean() > 0.01
     assert int(before.shot) == 1
     other = fine.copy()
     other[3:] = 1 - other[3:]
-    _, steady = steadied(before_first((32, 48)), noisy, other, np.zeros(6, int), 0.9)
+    _, steady = steadied(Steady(before_first((32, 48)), np.zeros(6, int), 0.9), noisy, other)
     assert np.abs(steady[3] - noisy[3]).mean() < 0.3 * np.abs(steady[2] - noisy[2]).mean()
+
+
+def test_a_stream_of_frames_is_steady_too():
+    frames = np.uint8(luma_frames(9, 48, 64))
+    model = colorizer()
+    steady = list(model.stream(frames, steady=0.8, batch_size=4))
+    fresh = list(model.stream(frames, batch_size=4))
+    np.testing.assert_array_equal(steady[0], fresh[0])
+    changes = [
+        np.abs(np.diff(np.stack(clip).astype(int) - frames[..., None], axis=0)).mean() for clip in (steady, fresh)
+    ]
+    assert changes[0] < 0.9 * changes[1]
+    again = list(model.stream(frames, steady=0.8, batch_size=2))
+    assert np.abs(np.stack(again).astype(int) - np.stack(steady)).max() <= 1
 
 
 def test_a_film_in_batches_is_the_film_at_once():

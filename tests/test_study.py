@@ -12,6 +12,7 @@ from conftest import ROOT, write_denoiser
 from PIL import Image
 from skimage.data import astronaut
 from studies.hints import spread_over
+from studies.upsampling import joint_bilateral
 from variants import variants_table
 from vivid import PRESET as VIVID
 from vivid import ClassUNet
@@ -245,6 +246,29 @@ def test_hints_are_measured_beside_spreading_without_a_model(call, tmp_path):
     assert len(rows) == 8
     for method in ("spread without a model", "the model"):
         assert rows[method, "100"]["mean of PSNR"] > rows["gray", "0"]["mean of PSNR"] + 1
+
+
+def test_ways_of_upsampling_are_compared(call, tmp_path):
+    ours = colorizer().trained
+    write_weights(tmp_path / "ours.safetensors", ours.config, ours.variables, {"epochs": 0}, "float32")
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(astronaut()[:300:2, :300:2]).save(tmp_path / "photos/a.png")
+    call("study.py", "upsampling", "photos", "--model", "ours.safetensors")
+    values = json.loads((tmp_path / "results/study_upsampling.json").read_text())
+    psnr = {(row["chroma"], row["brought to full size by"]): row["mean of PSNR"] for row in rows_of(values)}
+    assert len(psnr) == 9
+    best = psnr.pop(("the true chroma", "lines through each point"))
+    assert best > max(psnr.values())
+
+
+def test_joint_bilateral_keeps_colours_apart_where_luma_is():
+    gray = np.full((64, 64), 0.2, np.float32)
+    gray[:, 29:] = 0.7
+    small = gray.reshape(16, 4, 16, 4).mean((1, 3))[..., None]
+    chroma = np.concatenate([small - 0.2, 0.7 - small], -1)  # a mixture where the edge is
+    large = joint_bilateral(chroma, small, gray)
+    apart = np.linalg.norm(large[:, 29] - large[:, 28], axis=-1)
+    assert apart.min() > 0.9 * np.hypot(0.5, 0.5)
 
 
 def test_without_a_model_hints_spread_over_what_has_like_luma():

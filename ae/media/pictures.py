@@ -78,6 +78,14 @@ def painted(hints: Picture, photograph: Picture | None = None) -> Hints:
     return hints_in(rgb, alpha, original if original is not None and original.shape == rgb.shape else None)
 
 
+def reference_colours(picture: Picture, name: str) -> np.ndarray:
+    """Return a picture as RGB [H, W, 3] in [0, 1]. Raises InputError where it has no colours."""
+    rgb = _rgb(in_srgb(picture))
+    if tint_of(rgb).is_gray:
+        raise InputError(f"{name} is gray, or has one tint: a reference is a picture in colour")
+    return rgb
+
+
 def _rgb(picture: Picture) -> np.ndarray:
     first = picture.pixels[0].astype(np.float32) / np.float32(picture.max_value)
     return first.repeat(3, axis=-1) if picture.is_gray else first

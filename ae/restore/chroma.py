@@ -17,10 +17,21 @@ from ae.config import Config
 from ae.layers.conv import xla_convolutions
 from ae.models.apply import apply
 from ae.restore.hints import correction
+from ae.restore.reference import Reference, reference_hints
 from ae.restore.resizing import Rows, interpolation, neighbours
 
 RADIUS = 1  # of the guided filter's windows, in pixels of the working size
 FLATNESS = 1e-3  # variance of luma below which a window counts as flat, and its chroma as constant
+
+
+NEUTRAL = 0.1  # chroma over luma, about, up to which a pixel may be a white or gray thing under tinted light
+
+
+class Look(NamedTuple):
+    """What a person wants of the colours: values for compiled programs."""
+
+    saturation: float | jax.Array = 1.0  # what chroma is multiplied with
+    balance: float | jax.Array = 0.0  # share of the tint of what ought to be white that is taken away
 
 
 class Colours(NamedTuple):
@@ -32,32 +43,57 @@ class Colours(NamedTuple):
 
 
 def predict_colours(
-    config: Config, variables: Any, small: jax.Array, saturation: jax.Array | float, *, cells: jax.Array | None = None
+    config: Config,
+    variables: Any,
+    small: jax.Array,
+    look: Look,
+    *,
+    cells: jax.Array | None = None,
+    reference: Reference | None = None,
 ) -> Colours:
     """Return the colours that a model predicts for a small upright frame [h, w, 1] in [0, 1] (see `predict_chroma`)."""
-    return colours_of(predict_chroma(config, variables, small, saturation, cells=cells), small, cells=cells)
+    chroma = predict_chroma(config, variables, small, look, cells=cells, reference=reference)
+    return colours_of(chroma, small, cells=cells)
 
 
 def predict_chroma(
     config: Config,
     variables: Any,
     small: jax.Array,
-    saturation: jax.Array | float,
+    look: Look,
     *,
     weights: tuple[float, float, float] = BT601,
     turns: int = 0,
     cells: jax.Array | None = None,
+    reference: Reference | None = None,
 ) -> jax.Array:
     """Return the chroma that a model predicts for a small frame [h, w, 1] in [0, 1]: [h, w, 2].
 
-    `saturation`: what it is multiplied with. `weights`: of R, G and B in the frame's luma. `turns`: quarter turns,
-    counter-clockwise, after which the frame is upright. `cells`: hints [h, w, 4] (see `ae.restore.hints`).
+    `weights`: of R, G and B in the frame's luma. `turns`: quarter turns,
+    counter-clockwise, after which the frame is upright. `cells`: hints [h, w, 4] (see `ae.restore.hints`). `reference`: a
+    picture whose colours are hints where there are no others.
     """
-    seen = small if cells is None else jnp.concatenate([small, cells[..., :3]], axis=-1)
+    upright = jnp.rot90(small, turns)
+    hints = None if cells is None else jnp.rot90(cells[..., :3], turns)
     with xla_convolutions():
-        upright = jnp.rot90(seen, turns)[None]
-        rgb = apply(config.model, variables, upright, **config.numerics, train=False)[0]
-    return weighted(small, saturation * rgb_to_chroma(jnp.rot90(rgb, -turns)), weights)
+        if reference is not None:
+            alike = reference_hints(config, variables, upright, reference)
+            hints = alike if hints is None else jnp.where(hints[..., 2:] > 0, hints, alike)
+        seen = upright if hints is None else jnp.concatenate([upright, hints], axis=-1)
+        rgb = apply(config.model, variables, seen[None], **config.numerics, train=False)[0]
+    chroma = balanced(rgb_to_chroma(jnp.rot90(rgb, -turns)), small, look.balance)
+    return weighted(small, look.saturation * chroma, weights)
+
+
+def balanced(chroma: jax.Array, small: jax.Array, share: float | jax.Array) -> jax.Array:
+    """Return chroma [h, w, 2] without a share of the tint that bright and nearly gray pixels have; luma [h, w, 1].
+
+    Light multiplies, so darker pixels have less of it.
+    """
+    strength = jnp.linalg.norm(chroma, axis=-1, keepdims=True) / jnp.maximum(small, 1e-3)
+    weights = jnp.square(small) * jnp.exp(-0.5 * jnp.square(strength / NEUTRAL))
+    tint = (weights * chroma).sum((0, 1)) / jnp.maximum((weights * small).sum((0, 1)), 1e-6)
+    return chroma - share * tint * small
 
 
 def weighted(luma: jax.Array, chroma: jax.Array, weights: tuple[float, float, float]) -> jax.Array:

@@ -1,7 +1,7 @@
 """Colour for gray frames of any size: RGB of images, chroma planes of clips; luma stays as it is."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import chain
 from typing import Any, NamedTuple
@@ -15,10 +15,12 @@ from ae.config import Config
 from ae.errors import InputError
 from ae.models import input_shape
 from ae.models.apply import variable_shapes
-from ae.restore.chroma import Colours, colours_of, full_chroma, predict_chroma, predict_colours
+from ae.restore.chroma import Colours, Look, colours_of, full_chroma, predict_chroma, predict_colours
 from ae.restore.hints import Hints, Point, hint_cells, hints_at
+from ae.restore.reference import Reference, reference_of
 from ae.restore.resizing import Rows, interpolation, neighbours, resized, sampled, shrunk, shrunk_fields
-from ae.restore.steady import Before, Steady, finer, steadied
+from ae.restore.shots import with_shots
+from ae.restore.steady import Before, Steady, before_first, steadied
 from ae.restore.weights import Pretrained, check_range
 from ae.runtime import devices
 from ae.runtime.chain import Array, Batch, Frame, run
@@ -63,9 +65,10 @@ def chroma_planes(
     config: Config,
     variables: Any,
     codes: jax.Array,
-    saturation: float,
+    look: Look,
     cells: jax.Array | None = None,
     steady: Steady | None = None,
+    reference: Reference | None = None,
     *,
     working: tuple[int, int],
     coding: Coding,
@@ -81,8 +84,8 @@ def chroma_planes(
         shrink = shrunk_fields if coding.interlaced else shrunk
         gray = coding.luma(shrink(codes, coding.subsampling))
         small = resized(gray[..., None], size)
-        predict = partial(predict_chroma, weights=coding.weights, turns=coding.turns, cells=cells)
-        return gray, small, predict(config, variables, small, saturation)
+        predict = partial(predict_chroma, weights=coding.weights, turns=coding.turns, cells=cells, reference=reference)
+        return gray, small, predict(config, variables, small, look)
 
     def shown(gray: jax.Array, small: jax.Array, chroma: jax.Array, cells: jax.Array | None) -> Planes:
         chroma = full_chroma(colours_of(chroma, small, weights=coding.weights, cells=cells), gray, coding.weights)
@@ -94,8 +97,7 @@ def chroma_planes(
     gray, small, chroma = jax.vmap(seen)(devices.split(codes), cells)
     before = None
     if steady is not None:
-        fine = jax.vmap(lambda gray: resized(gray[..., None], finer(size))[..., 0])(gray)
-        before, chroma = steadied(steady.before, chroma, fine, steady.shots, steady.strength)
+        before, chroma = steadied(steady, chroma, gray)
     return before, jax.vmap(shown)(gray, small, chroma, cells)
 
 
@@ -110,18 +112,34 @@ def shown_frames(codes: jax.Array, cb: jax.Array, cr: jax.Array, coding: Coding)
 
 @partial(jax.jit, static_argnames="working")
 def rgb_frames(
-    config: Config, variables: Any, gray: jax.Array, saturation: float, *, working: tuple[int, int]
-) -> jax.Array:
-    """Return RGB [B, H, W, 3] in [0, 1] for luma [B, H, W] in [0, 1]."""
+    config: Config,
+    variables: Any,
+    gray: jax.Array,
+    look: Look,
+    reference: Reference | None = None,
+    steady: Steady | None = None,
+    *,
+    working: tuple[int, int],
+) -> tuple[Before | None, jax.Array]:
+    """Return what is kept for the next frames, and RGB [B, H, W, 3] in [0, 1] for luma [B, H, W] in [0, 1].
 
-    def one(gray: jax.Array) -> jax.Array:
-        colours = predict_colours(config, variables, resized(gray[..., None], working), saturation)
-        return rgb_of(colours, gray)
+    `steady`: how colours are carried on from frame to frame.
+    """
 
-    return jax.vmap(one)(devices.split(gray))
+    def seen(gray: jax.Array) -> tuple[jax.Array, jax.Array]:
+        small = resized(gray[..., None], working)
+        return small, predict_chroma(config, variables, small, look, reference=reference)
+
+    gray = devices.split(gray)
+    small, chroma = jax.vmap(seen)(gray)
+    before = None
+    if steady is not None:
+        before, chroma = steadied(steady, chroma, gray)
+    return before, jax.vmap(lambda *frame: rgb_of(colours_of(*frame[:2]), frame[2]))(chroma, small, gray)
 
 
 _small_colours = jax.jit(predict_colours)
+_reference_of = jax.jit(reference_of)
 
 
 @jax.jit
@@ -138,6 +156,8 @@ class Colorizer:
     trained: Pretrained
     saturation: float = 1.0  # what chroma is multiplied with
     pixels: int = PIXELS  # of the working size
+    white_balance: bool = False  # take away the tint of what ought to be white
+    reference: Reference | None = None  # a picture whose colours are taken for what is alike (see `with_reference`)
 
     def __call__(
         self, frames: np.ndarray, *, hints: Hints | Sequence[Point] | None = None, batch_size: int = BATCH_SIZE
@@ -162,12 +182,15 @@ class Colorizer:
             rgb = self.image(frame.astype(np.float32) / white, hints=hints)
             yield np.round(255 * rgb) if frames.dtype == np.uint8 else rgb
 
-    def stream(self, frames: Iterable[np.ndarray], *, batch_size: int = BATCH_SIZE) -> Iterator[np.ndarray]:
+    def stream(
+        self, frames: Iterable[np.ndarray], *, steady: float = 0.0, batch_size: int = BATCH_SIZE
+    ) -> Iterator[np.ndarray]:
         """Yield RGB [H, W, 3] for frames, gray [H, W] or RGB [H, W, 3], of which luma is taken and kept.
 
-        Each is drawn when it is needed: a batch is computed while the frames of the one before it are taken, and no more
-        than two are held. uint8 becomes uint8, floats in [0, 1] become float32. Raises InputError for other shapes, dtypes
-        and ranges, and where frames are not of one size and dtype.
+        `steady`: share of the colours of the frame before, moved along, where luma agrees and no scene is cut; a few frames
+        are held for that. Each is drawn when it is needed: a batch is computed while the frames of the one before it are
+        taken, and no more than two are held. uint8 becomes uint8, floats in [0, 1] become float32. Raises InputError for
+        other shapes, dtypes and ranges, and where frames are not of one size and dtype.
         """
         frames = map(np.asarray, frames)
         first = next(frames, None)
@@ -177,7 +200,8 @@ class Colorizer:
         numbered = enumerate(chain([first], frames), 1)
         del first  # which would be held to the end
         items = (Frame(_checked_luma(frame, number, size, dtype), None) for number, frame in numbered)
-        for item in run((_ToRgb(self, dtype),), items, batch_size, fetch=("rgb",)):
+        known = with_shots(items, 1.0) if steady else items
+        for item in run((_ToRgb(self, dtype, steady),), known, batch_size, fetch=("rgb",)):
             if isinstance(item, Frame):
                 yield item.rgb
 
@@ -193,7 +217,9 @@ class Colorizer:
         `cells`: hints for each frame, as `clip_cells` makes them. `steady`: see `chroma_planes`.
         """
         working = self.clip_working(codes.shape[1:], coding)
-        return chroma_planes(*self._model, codes, self.saturation, cells, steady, working=working, coding=coding)
+        return chroma_planes(
+            *self._model, codes, self.look, cells, steady, self.reference, working=working, coding=coding
+        )
 
     def clip_cells(self, hints: Hints | None, codes: np.ndarray, coding: Coding) -> np.ndarray:
         """Return hints [h, w, 4] for a frame's luma plane [H, W], as it is stored; None: that there are none."""
@@ -212,7 +238,12 @@ class Colorizer:
     def frames(self, gray: Array) -> jax.Array:
         """Return RGB [B, H, W, 3] in [0, 1] for luma [B, H, W] in [0, 1]."""
         working = self.working_size(*gray.shape[1:])
-        return rgb_frames(*self._model, gray, self.saturation, working=working)
+        return rgb_frames(*self._model, gray, self.look, self.reference, working=working)[1]
+
+    def steady_frames(self, gray: Array, steady: Steady) -> tuple[Before | None, jax.Array]:
+        """Return what is kept for the next frames, and RGB as `frames` does, with carried colours."""
+        working = self.working_size(*gray.shape[1:])
+        return rgb_frames(*self._model, gray, self.look, self.reference, steady, working=working)
 
     def image(
         self, gray: np.ndarray, *, hints: Hints | Sequence[Point] | None = None, small: np.ndarray | None = None
@@ -229,7 +260,7 @@ class Colorizer:
             rows, columns = (interpolation(*lengths) for lengths in zip(gray.shape, working, strict=True))
             small = rows @ (gray @ columns.T)
         cells = None if hints is None else hint_cells(self._hints(hints, gray), gray, working)
-        colours = _small_colours(*self._model, small[..., None], self.saturation, cells=cells)
+        colours = _small_colours(*self._model, small[..., None], self.look, cells=cells, reference=self.reference)
         if working == gray.shape:
             return np.asarray(rgb_of(colours, gray))
         (upper, share), lines = neighbours(working[0], height), max(1, STRIP // width)
@@ -244,6 +275,15 @@ class Colorizer:
         """Return the size at which the model sees an upright frame (see the function of that name)."""
         return working_size(self.trained.config, height, width, self.pixels)
 
+    def with_reference(self, rgb: np.ndarray) -> "Colorizer":
+        """Return a colorizer that takes the colours of what is alike in another picture, RGB [H, W, 3] in [0, 1].
+
+        Raises InputError where the model takes no hints, which they are given as.
+        """
+        self.check_takes_hints()
+        small = resized(jnp.asarray(rgb), self.working_size(*rgb.shape[:2]))
+        return replace(self, reference=_reference_of(*self._model, small))
+
     def check_takes_hints(self) -> None:
         """Raise InputError where the model has not learnt from hints."""
         if not getattr(self.trained.config.model, "hints", False):
@@ -252,6 +292,11 @@ class Colorizer:
     def _hints(self, hints: Hints | Sequence[Point], gray: np.ndarray) -> Hints:
         self.check_takes_hints()
         return hints if isinstance(hints, Hints) else hints_at(hints, gray)
+
+    @property
+    def look(self) -> Look:
+        """Return what is wanted of the colours."""
+        return Look(self.saturation, float(self.white_balance))
 
     @property
     def _model(self) -> tuple[Config, Any]:
@@ -264,13 +309,19 @@ class _ToRgb:
 
     colorizer: Colorizer
     dtype: np.dtype
+    steady: float = 0.0  # share of the colours of the frame before, where luma agrees
 
-    def init(self, first: Batch) -> tuple[()]:
-        return ()
+    def init(self, first: Batch) -> Before | tuple[()]:
+        working = self.colorizer.working_size(*first.luma.shape[1:])
+        return devices.replicate(before_first(working)) if self.steady else ()
 
-    def step(self, state: tuple[()], batch: Batch) -> tuple[tuple[()], Batch]:
-        rgb = self.colorizer.frames(batch.luma)
-        return state, batch._replace(rgb=_to_uint8(rgb) if self.dtype == np.uint8 else rgb)
+    def step(self, state: Before | tuple[()], batch: Batch) -> tuple[Before | tuple[()], Batch]:
+        before: Before | None = None
+        if isinstance(state, Before):
+            before, rgb = self.colorizer.steady_frames(batch.luma, Steady(state, batch.shots, self.steady))
+        else:
+            rgb = self.colorizer.frames(batch.luma)
+        return before or (), batch._replace(rgb=_to_uint8(rgb) if self.dtype == np.uint8 else rgb)
 
 
 @jax.jit

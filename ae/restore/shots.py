@@ -57,8 +57,8 @@ def glance(gray: np.ndarray, white: float = 1.0) -> Glance:
     """Return what is kept of a frame's luma [H, W], whose white is that."""
     steps = [max(1, size // most) for size, most in zip(gray.shape, (ROWS, COLUMNS), strict=True)]
     height, width = (size // step * step for size, step in zip(gray.shape, steps, strict=True))
-    blocks = gray[:height, :width].reshape(height // steps[0], steps[0], width // steps[1], steps[1])
-    small = blocks.mean(axis=(1, 3), dtype=np.float32) / np.float32(white)
+    rows = gray[:height, :width].reshape(height // steps[0], steps[0], width).sum(axis=1, dtype=np.float32)
+    small = rows.reshape(len(rows), width // steps[1], steps[1]).mean(axis=2) / np.float32(steps[0] * white)
     counts, _ = np.histogram((small - small.mean()) / (small.std() + FLOOR), BINS, (-FAR, FAR))
     soft, even = map(np.asarray, _evened(small))
     return Glance(small, soft, even, (counts / small.size).astype(np.float32))
@@ -72,10 +72,19 @@ def _evened(small: jax.Array) -> tuple[jax.Array, jax.Array]:
     return mean[..., 0], (small - mean[..., 0]) / (contrast[..., 0] + FLOOR)
 
 
-def unlike(one: Glance, other: Glance) -> float:
-    """Return how unlike two frames are: about .2 for neighbours in a shot, about 1.3 for frames of two scenes."""
-    moved = float(_moved(one.even, other.even))
-    return moved + float(np.abs(one.shares - other.shares).sum())
+def is_other_scene(one: Glance, other: Glance) -> bool:
+    """Return whether two frames are of different scenes.
+
+    Their unlikeness is about .2 for neighbours in a shot, and about 1.3 for frames of two scenes. Where they hardly differ
+    without motion, none has to be found.
+    """
+    shares = _other_shares(one, other)
+    unmoved = np.abs(one.even - other.even).mean() / (np.abs(one.even).mean() + FLAT)
+    return unmoved + shares > CUT and float(_moved(one.even, other.even)) + shares > CUT
+
+
+def _other_shares(one: Glance, other: Glance) -> float:
+    return float(np.abs(one.shares - other.shares).sum())
 
 
 @jax.jit
@@ -126,11 +135,11 @@ class ShotFinder:
             return False
         if self._after_blank:  # the scene is another where it is clear, which it is a few frames later
             later = next((glance for glance in reversed(following) if not glance.is_blank), frame)
-            return self._clear is not None and unlike(self._clear, later) > CUT
-        if not self._rising and not self._is_falling(frame, following) and unlike(self._past[-1], frame) > CUT:
+            return self._clear is not None and is_other_scene(self._clear, later)
+        if not self._rising and not self._is_falling(frame, following) and is_other_scene(self._past[-1], frame):
             # and what is around it, or it is a flash
             pairs = product(list(self._past)[-FLASH:], [frame, *following[: FLASH - 1]])
-            return all(unlike(*pair) > CUT for pair in pairs if not any(glance.is_blank for glance in pair))
+            return all(is_other_scene(*pair) for pair in pairs if not any(glance.is_blank for glance in pair))
         return self._since >= 2 * AHEAD and self._is_halfway(frame, following)
 
     def _is_falling(self, frame: Glance, following: list[Glance]) -> bool:
@@ -148,7 +157,7 @@ class ShotFinder:
         first, last = self._past[0].soft, following[-1].soft
         distance = np.sqrt(np.square(last - first).mean())
         off = np.sqrt(np.square(frame.soft - (first + last) / 2).mean())
-        return bool(off < HALFWAY * distance) and unlike(self._past[0], following[-1]) > CUT
+        return bool(off < HALFWAY * distance) and is_other_scene(self._past[0], following[-1])
 
 
 def with_shots(items: Iterable[Any], white: float) -> Iterator[Any]:

@@ -42,25 +42,23 @@ def before_first(size: tuple[int, int]) -> Before:
     return Before(jnp.zeros(finer(size)), jnp.zeros((*size, 2)), jnp.int32(-1))
 
 
-def steadied(
-    before: Before, chroma: jax.Array, fine: jax.Array, shots: jax.Array, strength: float | jax.Array
-) -> tuple[Before, jax.Array]:
+def steadied(steady: Steady, chroma: jax.Array, gray: jax.Array) -> tuple[Before, jax.Array]:
     """Return what is kept of the last of some frames, and the steady chroma of all: [B, h, w, 2].
 
-    `chroma`: as a model answers, [B, h, w, 2]. `fine`: luma [B, FINER * h, FINER * w]. `shots`: of each frame the number of
-    its shot, [B]. `strength`: share of the colours of the frame before where luma agrees, from 0 to 1.
+    `chroma`: as a model answers, [B, h, w, 2]. `gray`: luma [B, H, W] of the frames.
     """
+    _, height, width, _ = chroma.shape
+    size = height, width
+    fine = jax.vmap(lambda gray: resized(gray[..., None], finer(size))[..., 0])(gray)
 
     def follow(before: Before, frame: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[Before, jax.Array]:
         fresh, fine, shot = frame
-        height, width, _ = fresh.shape
-        size = height, width
         flow = motion(before.fine, fine)
         off = moved(before.fine[..., None], flow)[..., 0] - fine
         agrees = resized(jnp.exp(-jnp.square(off / TOLERANCE))[..., None], size)
         carried = moved(before.chroma, resized(flow, size) / FINER)
-        share = jnp.where(shot == before.shot, strength * agrees, 0)
-        steady = fresh + share * (carried - fresh)
-        return Before(fine, steady, shot), steady
+        share = jnp.where(shot == before.shot, steady.strength * agrees, 0)
+        kept = fresh + share * (carried - fresh)
+        return Before(fine, kept, shot), kept
 
-    return jax.lax.scan(follow, before, (chroma, fine, jnp.int32(shots)))
+    return jax.lax.scan(follow, steady.before, (chroma, fine, jnp.int32(steady.shots)))

@@ -43,8 +43,13 @@ def tint_of(rgb: np.ndarray) -> Tint:
     """Measure the tint of a picture [H, W, 3] in [0, 1]."""
     rows, columns = (interpolation(length, min(SIDE, length)) for length in rgb.shape[:2])
     small = jnp.asarray(np.einsum("hH,HWc,wW->hwc", rows, rgb, columns, optimize=True))
-    powers = np.vander(np.float64(luma(small)).ravel(), DEGREE + 1)
-    chroma = np.float64(rgb_to_chroma(small)).reshape(-1, 2)
-    curve = np.linalg.lstsq(powers, chroma, rcond=None)[0]
-    strength, spread = (float(np.sqrt(np.square(part).sum(1).mean())) for part in (chroma, chroma - powers @ curve))
+    return tint_of_planes(np.asarray(luma(small)), np.asarray(rgb_to_chroma(small)))
+
+
+def tint_of_planes(gray: np.ndarray, chroma: np.ndarray) -> Tint:
+    """Measure the tint of luma [..., 1] in [0, 1] and chroma [..., 2] of a small picture."""
+    powers = np.vander(np.float64(gray).ravel(), DEGREE + 1)
+    values = np.float64(chroma).reshape(-1, 2)
+    curve = np.linalg.lstsq(powers, values, rcond=None)[0]
+    strength, spread = (float(np.sqrt(np.square(part).sum(1).mean())) for part in (values, values - powers @ curve))
     return Tint(curve, strength, spread)

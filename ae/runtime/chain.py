@@ -13,6 +13,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import jax
 import numpy as np
+from flax.serialization import from_state_dict
 
 from ae.errors import InputError
 from ae.runtime import devices
@@ -34,6 +35,7 @@ class Frame(NamedTuple, Generic[Source]):
     cr: np.ndarray = UNSET  # [h, w]
     rgb: np.ndarray = UNSET  # [H, W, 3]
     shot: int = 0  # that it is in, counted from 0
+    kind: int = 0  # what becomes of it (see `ae.restore.footage.Kind`)
 
 
 class Batch(NamedTuple):
@@ -48,6 +50,7 @@ class Batch(NamedTuple):
     samples: Array = UNSET  # RGB [B, h', w', 3] in [0, 1] of pixels at regular places
     seen: Array = UNSET  # luma [B, H, W] by which colours are chosen, where it is another than the one that is shown
     shots: Array = UNSET  # [B]: the number of the shot that each is in
+    kinds: Array = UNSET  # [B]: what becomes of each (see `ae.restore.footage.Kind`)
 
 
 class Stage(Protocol):
@@ -66,13 +69,41 @@ class Checkpoint(NamedTuple):
     states: States
 
 
-def step(stages: Sequence[Stage], states: States | None, batch: Batch) -> tuple[States, Batch]:
+class Saved(NamedTuple):
+    """States of all stages as they were written down: of each the values of `flax.serialization.to_state_dict`."""
+
+    states: Any  # by "0", "1", ...
+
+
+class Skipped(NamedTuple):
+    """A frame that passes by all stages, as it is done already."""
+
+    frame: Frame
+
+
+def step(stages: Sequence[Stage], states: States | Saved | None, batch: Batch) -> tuple[States, Batch]:
     """Return the states of stages after a batch, and the batch as they leave it, one after the other; None: at first."""
     after = []
     for index, stage in enumerate(stages):
-        state, batch = stage.step(stage.init(batch) if states is None else states[index], batch)
+        state, batch = stage.step(_before(stage, index, states, batch), batch)
         after.append(state)
     return tuple(after), batch
+
+
+def _before(stage: Stage, index: int, states: States | Saved | None, batch: Batch) -> Any:
+    """Return the state of a stage before a batch."""
+    if states is not None and not isinstance(states, Saved):
+        return states[index]
+    first = stage.init(batch)
+    if states is None:
+        return first
+    values = from_state_dict(first, states.states[str(index)])
+    return jax.tree.map(_placed, first, values, is_leaf=lambda value: value is None)
+
+
+def _placed(like: Any, value: Any) -> Any:
+    """Return a saved value on the devices where the one is that it stands for."""
+    return jax.device_put(value, like.sharding) if isinstance(like, jax.Array) else value
 
 
 def run(
@@ -82,14 +113,14 @@ def run(
     *,
     fetch: Sequence[str],
     send: Sequence[str] = ("luma",),
-    states: States | None = None,
+    states: States | Saved | None = None,
 ) -> Generator[Any]:
     """Yield frames with the fields that are fetched from the device, batch by batch, and after each batch a Checkpoint.
 
     `send`: the fields of frames that batches have from the beginning. What is no Frame passes by. A batch is computed
     while the one before it is fetched, so that at most two are held. All have one shape: the last is filled up with its
-    own last frame. `states`: to go on from, as a Checkpoint has them. Where memory does not suffice, all batches from
-    there on are halved. Raises InputError where it does not suffice for a single frame on each device.
+    own last frame. `states`: to go on from, as a Checkpoint has them, or as they were saved. Where memory does not suffice,
+    all batches from there on are halved. Raises InputError where it does not suffice for a single frame on each device.
     """
     batches = _Batches(stages, devices.round_up(size), send, fetch, states)
     for item in items:
@@ -112,7 +143,12 @@ class _Batches:
     """Frames that wait to be sent to the device, and batches that are there."""
 
     def __init__(
-        self, stages: Sequence[Stage], size: int, send: Sequence[str], fetch: Sequence[str], states: States | None
+        self,
+        stages: Sequence[Stage],
+        size: int,
+        send: Sequence[str],
+        fetch: Sequence[str],
+        states: States | Saved | None,
     ) -> None:
         self._stages, self._size, self._given, self._fetch = stages, size, send, fetch
         self._states = states  # after the last batch that was fetched
@@ -146,8 +182,11 @@ class _Batches:
         frames = self._waiting[: self._size]
         padded = frames + [frames[-1]] * (self._size - len(frames))
         fields = {name: np.stack([getattr(frame, name) for frame in padded]) for name in self._given}
-        times, shots = (np.asarray([getattr(frame, name) for frame in padded]) for name in ("time", "shot"))
-        batch = Batch(valid=np.arange(self._size) < len(frames), times=times, shots=shots, **fields)
+        times, shots, kinds = (
+            np.asarray([getattr(frame, name) for frame in padded]) for name in ("time", "shot", "kind")
+        )
+        valid = np.arange(self._size) < len(frames)
+        batch = Batch(valid=valid, times=times, shots=shots, kinds=kinds, **fields)
         before = self._sent[-1].states if self._sent else self._states
         self._sent.append(_Sent(frames, *step(self._stages, before, batch)))
         del self._waiting[: self._size]

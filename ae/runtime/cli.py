@@ -40,8 +40,8 @@ def run(
         sys.exit(_fail(f"error: {error}", 2))
     except OSError as error:
         sys.exit(_fail(f"error: {error}{'; make room, then try again' if error.errno in FULL else ''}", 2))
-    except KeyboardInterrupt:
-        sys.exit(_fail(interrupted, 130))
+    except KeyboardInterrupt as interrupt:
+        sys.exit(_fail(str(interrupt) or interrupted, 130))
 
 
 def _use_huge_pages() -> None:

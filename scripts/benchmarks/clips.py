@@ -124,6 +124,7 @@ def copied(source: Path, target: Path, options: dict[str, str]) -> float:
             _, cb, cr = planes(planar(item.source))
             item = item._replace(cb=cb, cr=cr)
         output.write(item)
+    output.end_segment(None)
     output.finish()
     clip.close()
     return time.perf_counter() - began
@@ -135,7 +136,7 @@ def colorized(source: Path, target: Path, colorizer: Any, options: dict[str, str
     from ae.media.clips.settings import ClipSettings
 
     began = time.perf_counter()
-    colorize_clip(source, target, colorizer, ClipSettings(encoder_options=options))
+    colorize_clip(source, target, colorizer, ClipSettings(encoder_options=options, recolour=True))
     return time.perf_counter() - began
 
 

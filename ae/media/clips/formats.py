@@ -1,6 +1,7 @@
 """Opening clips: every format that FFmpeg reads, but none that makes it read something else than the file."""
 
 from collections import Counter
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,23 @@ def open_clip(path: Path) -> Any:
         else:
             what = f"{': '.join(found)}: {reason(error)}" if found else reason(error)
         raise InputError(f"{path} cannot be read as a video: {what}") from error
+
+
+def open_clip_at(path: Path, seconds: Fraction) -> Any:
+    """Open a clip, to be read from so many seconds after its beginning on, or from somewhere before.
+
+    Raises as `open_clip` does. Where there is no way to go there, it is read from the beginning.
+    """
+    container = open_clip(path)
+    flags = (av.format.Flags.no_timestamps, av.format.Flags.ts_discont)
+    if not seconds or any(has_flag(container.format, flag) for flag in flags):
+        return container
+    try:
+        container.seek(max(container.start_time or 0, 0) + int(seconds * av.time_base))
+    except ERRORS:
+        container.close()
+        return open_clip(path)
+    return container
 
 
 def _open(path: Path) -> Any:

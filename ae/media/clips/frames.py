@@ -14,7 +14,7 @@ import numpy as np
 
 from ae.errors import InputError
 from ae.media.clips.coding import planes
-from ae.media.clips.pipeline import Report, cleaning, colorize_clip, run_stages
+from ae.media.clips.pipeline import Report, cleaning, colorize_clip, run_stages, shots_of
 from ae.media.clips.plan import stream_name
 from ae.media.clips.reading import Clip
 from ae.media.clips.settings import DEFAULTS, ClipSettings
@@ -146,7 +146,8 @@ def write_frames(
             log(line)
         noise = cleaning(restoration, clip.coding, clip.coding)
         stages = (*noise, Rgb(colorizer, clip.coding, settings.side_by_side))
-        with run_stages(clip, stages, settings.batch_size, fetch=("rgb",), shots=bool(noise)) as items:
+        given = shots_of(clip) if noise else clip
+        with run_stages(clip, given, stages, settings.batch_size, fetch=("rgb",)) as items:
             frames = (item for item in items if isinstance(item, Frame))
             for number, frame in enumerate(frames, 1):
                 write_image(frame_path(target, number), Picture(frame.rgb[None]))

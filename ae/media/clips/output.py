@@ -1,9 +1,10 @@
 """A container that is being written, in memory or to a file: the pictures first, then what goes along with them."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import av
@@ -20,7 +21,8 @@ NOT_COPIED = {"major_brand", "minor_version", "compatible_brands", "encoder"}  #
 class Output:
     """Streams of a container: the pictures, and others by their number in the source, whose `streams` they come from.
 
-    Times are the source's, less `start`. Raises what PyAV raises where it cannot be.
+    Times are the source's, less `start`. Pictures are encoded in segments, each by an encoder of its own, so that none needs
+    another. Raises what PyAV raises where it cannot be.
     """
 
     def __init__(
@@ -34,7 +36,11 @@ class Output:
         side_by_side: bool = False,
     ) -> None:
         self.container, self.start = container, common_start(clip)
-        self.picture = add_picture(container, clip, encoding, side_by_side=side_by_side)
+        self._add_picture = partial(add_picture, clip=clip, encoding=encoding, side_by_side=side_by_side)
+        self.picture = self._add_picture(container)
+        self._encoder: Any = self.picture  # of the segment; None: the next frame begins one
+        self._scratch: Any = None  # the container of an encoder but the first
+        self._last_dts: Any = None
         made = {index: factory(container, streams[index]) for index, factory in others.items()}
         self.others = dict(sorted(made.items(), key=lambda item: item[1].is_last))
         self.keys = _keys(self.others)
@@ -43,10 +49,31 @@ class Output:
         container.set_chapters(_moved(clip.container.chapters(), self.start))
         container.start_encoding()
 
-    def write_frame(self, frame: Any) -> None:
-        """Encode a frame at the time of the source."""
+    def encode(self, frame: Any) -> list[av.Packet]:
+        """Encode a frame at the time of the source; return the packets that this completes."""
         frame.pts -= round(self.start / Fraction(frame.time_base))
-        self.container.mux(self.picture.encode(frame))
+        if self._encoder is None:
+            self._scratch, _ = in_memory(self.container.format.name)
+            self._encoder = self._add_picture(self._scratch)
+            self._scratch.start_encoding()
+        return self._encoder.encode(frame)
+
+    def end_segment(self) -> list[av.Packet]:
+        """Return the last packets of a segment: the next frame begins another."""
+        packets = [] if self._encoder is None else self._encoder.encode(None)
+        if self._scratch is not None:
+            close_quietly(self._scratch)
+        self._encoder = self._scratch = None
+        return packets
+
+    def write_pictures(self, packets: Iterable[av.Packet]) -> None:
+        """Write packets of the pictures, in the order of decoding."""
+        for packet in packets:
+            packet.stream = self.picture
+            if None not in (self._last_dts, packet.dts) and packet.dts <= self._last_dts:  # segments of a variable rate
+                packet.dts = self._last_dts + 1
+            self._last_dts = packet.dts
+            self.container.mux(packet)
 
     def write_packet(self, index: int, packet: av.Packet) -> None:
         """Write a packet of the source's stream with that index."""
@@ -56,8 +83,7 @@ class Output:
         self.others[index].write(packet)
 
     def finish(self) -> None:
-        """Write what is still waiting, and the trailer."""
-        self.container.mux(self.picture.encode(None))
+        """Write what the other streams still hold, and the trailer."""
         for other in self.others.values():
             other.finish()
         self.container.close()
@@ -88,6 +114,8 @@ def common_start(clip: Clip) -> Fraction:
     """Return when the first stream starts, in ticks of the coarsest clock, so that all move by the same."""
     streams = [s for s in clip.container.streams if s.start_time is not None and not s.disposition & COVER]
     bases = [Fraction(clip.time_base), *(Fraction(stream.time_base) for stream in streams)]
+    if clip.begins is not None:
+        return clip.begins // max(bases) * max(bases)
     starts = [clip.times[0][0], *(stream.start_time * Fraction(stream.time_base) for stream in streams)]
     return min(starts) // max(bases) * max(bases)
 

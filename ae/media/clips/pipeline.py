@@ -1,20 +1,25 @@
 """Colour or less noise for clips: what is read goes through a model in batches and is written, all three at a time."""
 
 import os
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import fields
+from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
+import jax
 
 from ae.color import Coding
 from ae.errors import InputError
 from ae.media.clips.check import Check, check_clip
 from ae.media.clips.reading import Clip
 from ae.media.clips.settings import DEFAULTS, ClipSettings
+from ae.media.clips.sheet import Sheet, write_sheet
 from ae.media.clips.sidedata import dropped_side_data
 from ae.media.clips.times import format_time
+from ae.media.clips.work import Done, Work, fingerprint, identity, saved, work_folder
 from ae.media.clips.writing import SUFFIXES, ClipWriter
 from ae.media.folders import Job, Outcome
 from ae.media.stages.colour import Chroma
@@ -22,14 +27,16 @@ from ae.media.stages.noise import ClipNoise, Noise, clip_noise
 from ae.media.stages.statistics import ClipStatistics, Statistics, clip_statistics
 from ae.restore.colorize import Colorizer
 from ae.restore.denoise import Denoiser
+from ae.restore.footage import Kind, Shot, read_shots, with_given, with_kinds, write_shots
 from ae.restore.hints import TimedHints
 from ae.restore.restoration import Restoration
 from ae.restore.shots import with_shots
-from ae.runtime.chain import Checkpoint, Frame, Stage, States, background, run
+from ae.runtime.chain import Checkpoint, Frame, Skipped, Stage, States, background, run
 from ae.runtime.files import atomic_write, check_target, with_infix
 from ae.runtime.interrupts import deferred_interrupts
 from ae.runtime.progress import bar
 
+SEGMENT = 240  # frames, at least, that are encoded as one
 MOST_NAMED = 3  # of the parts that could not be read
 
 
@@ -80,8 +87,9 @@ class Change(NamedTuple):
     stages: Callable[[Coding, Coding], Sequence[Stage]]  # of the coding that is read, and of the one that is written
     send: tuple[str, ...]  # planes of the source that they need
     planes: tuple[str, ...]  # that they make
-    statistics: Callable[[States], ClipStatistics | ClipNoise]  # of the stages' states after all frames
-    shots: bool = False  # whether they need to know the frames' shots
+    finished: Callable[[Clip, States], ClipStatistics | ClipNoise]  # takes the stages' states after all frames
+    items: Callable[[Clip], Iterable[Any]] = iter  # the clip's, with what they need to know of frames
+    made_with: str = ""  # a fingerprint of models and settings
 
 
 def colorize_clip(
@@ -97,27 +105,73 @@ def colorize_clip(
 ) -> Report:
     """Give a clip colour, and keep its luma, frames, times and all other streams (see `change_clip`).
 
+    Shots that are in colour keep it, unless the settings say otherwise, and black, white and title frames stay gray.
+
     `restoration`: what is done to noise; where it is not kept, luma is written without it. `hints`: colours at points, in
     any order of their times. `steady`: share of the colours of the frame before, moved along, where luma agrees. Raises
-    InputError where the model takes no hints and there are some.
+    InputError where the model takes no hints and there are some, and where a table of shots cannot be read.
     """
-    named = tuple(sorted(hints, key=lambda timed: timed.start))
+    moved = [timed._replace(start=timed.start - settings.start) for timed in hints]
+    named = tuple(sorted(moved, key=lambda timed: timed.start))
     if named:
         colorizer.check_takes_hints()
 
-    def stages(read: Coding, written: Coding) -> Sequence[Stage]:
-        return *cleaning(restoration, read, written), Chroma(colorizer, written, named, steady), Statistics()
+    shots = settings.shots
+    given = read_shots(shots) if shots is not None and shots.exists() else []
+    found: list[Shot] = []
 
-    def statistics(states: States) -> ClipStatistics:
+    def items(clip: Clip) -> Iterable[Any]:
+        if given:
+            return with_given(clip, given, beginning(clip))
+        if settings.recolour and shots is None and settings.sheet is None:
+            return shots_of(clip) if restoration is not None or named or steady else clip
+        known = with_kinds(shots_of(clip), clip.coding, found)
+        return (recoloured(item) for item in known) if settings.recolour else known
+
+    def stages(read: Coding, written: Coding) -> Sequence[Stage]:
+        chroma = Chroma(colorizer, written, named, steady, read.subsampling)
+        return *cleaning(restoration, read, written), chroma, Statistics()
+
+    def finished(clip: Clip, states: States) -> ClipStatistics:
         if restoration is not None:
             log(clip_noise(states[0]).summary)
         for timed in named[states[-2].named.given :] if named else ():
-            log(f"the hints at {format_time(timed.start)} come after the last frame")
+            log(f"the hints at {format_time(timed.start + settings.start)} come after the last frame")
+        if not settings.recolour and any(shot.kind == Kind.COLOUR for shot in found):
+            log(kept_remark(found))
+        if shots is not None and not given:
+            write_shots(shots, found, beginning(clip))
+            log(f"{len(found)} shots: {shots}")
         return clip_statistics(states[-1])
 
     planes = ("cb", "cr") if restoration is None or restoration.keep_grain else ("luma", "cb", "cr")
-    shots = restoration is not None or bool(named) or steady > 0
-    return change_clip(source, target, Change(stages, ("luma",), planes, statistics, shots), settings, log=log)
+    sent = ("luma",) if settings.recolour and not given else ("luma", "cb", "cr")
+    made_with = fingerprint("colour", colorizer, restoration, named, steady, given)
+    change = Change(stages, sent, planes, finished, items, made_with)
+    return change_clip(source, target, change, settings, log=log)
+
+
+def shots_of(clip: Clip) -> Iterator[Any]:
+    """Yield a clip's items, frames with the number of their shot."""
+    return with_shots(clip, 2**clip.coding.bits)
+
+
+def beginning(clip: Clip) -> float:
+    """Return the time from which people count that of a clip."""
+    return float(clip.times[0][0] - clip.skipped)
+
+
+def recoloured(item: Any) -> Any:
+    """Return an item of a clip, a frame in colour as if it were gray."""
+    return item._replace(kind=int(Kind.GRAY)) if isinstance(item, Frame) and item.kind == Kind.COLOUR else item
+
+
+def kept_remark(shots: Sequence[Shot]) -> str:
+    """Return a line on the shots that keep their colours."""
+    kept = [shot for shot in shots if shot.kind == Kind.COLOUR]
+    starts = ", ".join(format_time(shot.start) for shot in kept[:MOST_NAMED])
+    more = f" and {len(kept) - MOST_NAMED} more" * (len(kept) > MOST_NAMED)
+    return f"{len(kept)} of {len(shots)} shots are in colour and keep it, from {starts}{more} on"
 
 
 def cleaning(restoration: Restoration | None, read: Coding, written: Coding) -> Sequence[Stage]:
@@ -145,7 +199,8 @@ def denoise_clip(
     def stages(read: Coding, written: Coding) -> Sequence[Stage]:
         return (Noise(denoiser, read, written, sigma, strength),)
 
-    change = Change(stages, ("luma", "cb", "cr"), ("luma", "cb", "cr"), lambda states: clip_noise(states[-1]), True)
+    planes, made_with = ("luma", "cb", "cr"), fingerprint("noise", denoiser, sigma, strength)
+    change = Change(stages, planes, planes, lambda _, states: clip_noise(states[-1]), shots_of, made_with)
     return change_clip(source, target, change, settings, log=log)
 
 
@@ -168,13 +223,18 @@ def change_clip(
         there = f"there are {', '.join(SUFFIXES)}, and numbered frames, as in frames/%06d.png"
         raise InputError(f"{target} has no suffix of a clip that is written; {there}")
     clip = Clip(source, settings)
-    with closing(clip), atomic_write(target) as temporary:
+    made = made_from(source, change, settings)
+    with (
+        closing(clip),
+        work_folder(target, made, resume=settings.resume) as work,
+        atomic_write(target) as temporary,
+    ):
         writer = ClipWriter(temporary, clip, settings)
         with closing(writer):
-            for line in writer.remarks:
+            for line in [*writer.remarks, *work.remarks]:
                 log(line)
             carried = set(clip.side_data)
-            statistics = _write_frames(clip, writer, change, settings.batch_size)
+            statistics = _write_frames(clip, writer, change, settings, work)
             late = dropped_side_data(writer.codec, clip.side_data - carried, encoder_open=True)
             for line in [*clip.notes, *late.values()]:
                 log(line)
@@ -186,6 +246,21 @@ def change_clip(
             os.replace(temporary, report.path)
             raise CheckFailedError(report)
     return report
+
+
+def made_from(source: Path, change: Change, settings: ClipSettings) -> dict[str, Any]:
+    """Return what a clip is made from, by what a person calls it."""
+    options = {
+        field.name: repr(getattr(settings, field.name))
+        for field in fields(settings)
+        if field.name not in ("shots", "resume")
+    }
+    packages = {name: version(name) for name in ("jax", "jaxlib", "flax", "av")}
+    return {
+        "input": identity(source),
+        "model or options": [change.made_with, options],
+        "version": packages | {"device": jax.devices()[0].device_kind, "devices": jax.device_count()},
+    }
 
 
 def print_report(report: Report) -> None:
@@ -200,9 +275,10 @@ def print_report(report: Report) -> None:
 
 def _cut_off(clip: Clip) -> list[str]:
     """Return what a preview leaves out."""
-    whole = clip.container.duration
-    is_cut = clip.seconds is not None and (not whole or whole > clip.seconds * av.time_base)
-    return [f"what follows {format_time(clip.seconds)}"] if is_cut else []
+    whole, end = clip.container.duration, clip.skipped + (clip.seconds or 0)
+    is_cut = clip.seconds is not None and (not whole or whole > end * av.time_base)
+    before = [f"what comes before {format_time(clip.skipped)}"] * bool(clip.skipped)
+    return [*before, *[f"what follows {format_time(end)}"] * is_cut]
 
 
 def change_clips(jobs: list[Job], convert: Callable[..., Report]) -> Generator[tuple[Job, Outcome]]:
@@ -224,47 +300,64 @@ def check_distinct(source: Path, target: Path) -> None:
     check_target(target)
 
 
-def _write_frames(clip: Clip, writer: ClipWriter, change: Change, batch_size: int) -> ClipStatistics | ClipNoise:
-    states: States = ()
-    stages = change.stages(clip.coding, writer.coding)
-    how = {"send": change.send, "fetch": change.planes}
-    with run_stages(clip, stages, batch_size, shots=change.shots, **how) as items:
+def _write_frames(
+    clip: Clip, writer: ClipWriter, change: Change, settings: ClipSettings, work: Work
+) -> ClipStatistics | ClipNoise:
+    """Write all frames in segments, those first that are done already; return what the stages know after the last."""
+    stages, states, sheet = change.stages(clip.coding, writer.coding), (), Sheet(writer.coding)
+    how: dict[str, Any] = {"send": change.send, "fetch": change.planes, "done": work.done}
+    with run_stages(clip, change.items(clip), stages, settings.batch_size, **how) as items:
         for item in items:
-            if isinstance(item, Checkpoint):
+            if isinstance(item, Skipped):
+                if segment := work.done.passed():
+                    writer.write_again(segment)
+                    sheet.thumbnails |= segment.thumbnails
+            elif isinstance(item, Checkpoint):
                 states = item.states
+                if writer.waiting >= SEGMENT:
+                    work.add(writer.end_segment(saved(states), sheet.thumbnails))
             else:
                 writer.write(item)
+                if settings.sheet is not None and isinstance(item, Frame):
+                    sheet.add(item, beginning(clip))
+        writer.end_segment(None)
         writer.finish()
-    return change.statistics(states)
+    if settings.sheet is not None:
+        write_sheet(settings.sheet, sheet.thumbnails)
+    return change.finished(clip, states)
 
 
 @contextmanager
 def run_stages(
     clip: Clip,
+    given: Iterable[Any],
     stages: Sequence[Stage],
     batch_size: int,
     *,
     fetch: Sequence[str],
     send: Sequence[str] = ("luma",),
-    shots: bool = False,
-) -> Iterator[Iterator[Frame | av.Packet | Checkpoint]]:
+    done: Done | None = None,
+) -> Iterator[Iterator[Frame | av.Packet | Checkpoint | Skipped]]:
     """Give what `ae.runtime.chain.run` makes of a clip's frames, and its packets, with a bar; Ctrl-C ends it between two.
 
-    Reading, the stages and whoever takes them work at the same time. `shots`: whether frames are to know theirs.
+    Reading, the stages and whoever takes them work at the same time. `given`: the clip's items. `done`: segments whose
+    frames pass the stages by.
     """
-    frames = background(with_shots(clip, 2**clip.coding.bits) if shots else clip, 2 * batch_size)
-    items = background(run(stages, frames, batch_size, send=send, fetch=fetch), batch_size)
+    frames = background(done.skipped(given) if done else given, 2 * batch_size)
+    states = done.states if done else None
+    items = background(run(stages, frames, batch_size, send=send, fetch=fetch, states=states), batch_size)
     with (
+        closing(frames),  # which nobody takes any more once the items are closed
         closing(items),
         deferred_interrupts() as interrupted,
         bar(clip.path.name, clip.count, unit="frame") as progress,
     ):
 
-        def watched() -> Iterator[Frame | av.Packet | Checkpoint]:
+        def watched() -> Iterator[Frame | av.Packet | Checkpoint | Skipped]:
             for item in items:
                 if interrupted.is_set():
                     raise KeyboardInterrupt
                 yield item
-                progress.update(isinstance(item, Frame))
+                progress.update(isinstance(item, Frame | Skipped))
 
         yield watched()

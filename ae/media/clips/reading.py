@@ -13,7 +13,7 @@ import av
 from ae.errors import InputError
 from ae.media.clips.coding import GRAY, PLANAR, SEMIPLANAR, coding_of, planar, planes, target_format
 from ae.media.clips.fields import Deinterlacer
-from ae.media.clips.formats import ERRORS, has_flag, open_clip, picture_stream, reason
+from ae.media.clips.formats import ERRORS, has_flag, open_clip_at, picture_stream, reason
 from ae.media.clips.settings import DEFAULTS, ClipSettings
 from ae.media.clips.sidedata import side_data_of
 from ae.media.clips.times import ContinuousClock, MonotonicTimes, Timed, finer_time_base, format_time, time_of
@@ -42,7 +42,9 @@ class Clip:
         self._rescaled_from: Fraction | None = None
         self._late_fields = 0
         self._origin: Any = None  # when the first frame is shown
-        self.container = open_clip(path)
+        self.skipped = Fraction(settings.start).limit_denominator(10**6)  # seconds
+        self.container = open_clip_at(path, self.skipped)
+        self.begins = self._start() + self.skipped if self.skipped else None  # the time before which nothing is taken
         self.video = picture_stream(self.container, path, settings.most_pixels or MOST_PIXELS)
         self.others = [stream for stream in self.container.streams if stream is not self.video]
         self.time_base = finer_time_base(self.video.time_base)  # of the frames that are given
@@ -56,7 +58,8 @@ class Clip:
                 break
         else:
             why = f": {self.lost[0]}" if self.lost else ""
-            raise InputError(f"{path} ({self.container.format.name}) has no frame that can be decoded{why}")
+            after = f" from {format_time(self.skipped)} on" if self.skipped else ""
+            raise InputError(f"{path} ({self.container.format.name}) has no frame that can be decoded{after}{why}")
         self.coding = coding_of(self.first)
 
     @property
@@ -106,11 +109,11 @@ class Clip:
     @property
     def count(self) -> int | None:
         """Return how many frames there are to come in all, as far as the container tells."""
-        if self.video.frames and not self.seconds:
+        if self.video.frames and not self.seconds and not self.skipped:
             return self.video.frames
         if not (rate := self.video.average_rate):
             return None
-        whole = self.container.duration / av.time_base if self.container.duration else None
+        whole = self.container.duration / av.time_base - self.skipped if self.container.duration else None
         lengths = [length for length in (whole, self.seconds) if length]
         return round(min(lengths) * rate) if lengths else None
 
@@ -171,11 +174,11 @@ class Clip:
         try:
             frames = packet.decode()
         except ERRORS as error:
-            if not isinstance(error, EOFError):
+            if not isinstance(error, EOFError) and not self.is_before(time_of(packet)):
                 self.lost.append(f"a frame at {format_time(time_of(packet))}: {reason(error)}")
             return []
         for frame in frames:
-            if frame.is_corrupt:
+            if frame.is_corrupt and not self.is_before(time_of(frame)):
                 self.lost.append(f"parts of the frame at {format_time(time_of(frame))}, damaged")
         return frames
 
@@ -192,6 +195,8 @@ class Clip:
         """Yield frames as they are written, up to the seconds that are asked for."""
         whole = None
         for item in items:
+            if self.is_before(time_of(item) if isinstance(item, av.Packet) else item[1]):
+                continue
             if isinstance(item, av.Packet):
                 if not self._is_past(time_of(item)):
                     yield item
@@ -241,6 +246,10 @@ class Clip:
         luma, *chroma = planes(picture)
         frame = Frame(luma, picture, float(start))
         return frame._replace(cb=chroma[0], cr=chroma[1]) if chroma else frame
+
+    def is_before(self, time: Fraction | None) -> bool:
+        """Return whether it is before what is taken."""
+        return self.begins is not None and (time is None or time < self.begins)
 
     def _is_past(self, time: Fraction | None) -> bool:
         """Return whether it is beyond the seconds that are asked for, which begin with the first frame."""

@@ -1,6 +1,7 @@
 """Settings of clips that are coloured."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from ae.restore.colorize import BATCH_SIZE
@@ -18,6 +19,11 @@ class ClipSettings:
     codec: str | None = None  # encoder of the pictures; None: the first that can hold them
     encoder_options: dict[str, str] | None = None
     audio: Literal["copy", "aac", "opus"] = "copy"  # codec of sound that cannot be copied; "copy" leaves it out
+    start: float = 0.0  # seconds from its beginning at which it is taken up
+    recolour: bool = False  # give shots that are in colour new ones
+    shots: Path | None = None  # a table of its shots, which is followed where it is there, and written otherwise
+    sheet: Path | None = None  # a contact sheet of its shots, to be written
+    resume: bool = False  # go on with what an interrupted run has left
 
     @property
     def names_encoder(self) -> bool:

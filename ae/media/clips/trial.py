@@ -11,11 +11,11 @@ import av
 from ae.media.clips.check import Contents, Tally, read_contents, time_tolerance
 from ae.media.clips.coding import planes
 from ae.media.clips.encoders import Encoding, bits_of
-from ae.media.clips.formats import ERRORS, open_clip
+from ae.media.clips.formats import ERRORS, open_clip_at
 from ae.media.clips.output import Output, close_quietly, in_memory
 from ae.media.clips.reading import USUAL_RATE, Clip
 from ae.media.clips.streams import Encoded, StreamFactory
-from ae.media.clips.times import MIN_INTERVAL
+from ae.media.clips.times import MIN_INTERVAL, time_of
 
 COUNT = 4  # frames and packets of each stream that a container is tried with
 MANY = 100  # frames of which the times are looked at
@@ -38,7 +38,7 @@ class Trials:
 
     def __init__(self, clip: Clip, *, side_by_side: bool = False) -> None:
         self._clip, self._side_by_side = clip, side_by_side
-        self._source = open_clip(clip.path)
+        self._source = open_clip_at(clip.path, clip.skipped)
         self.streams = {stream.index: stream for stream in self._source.streams}
         self.packets: dict[int, list[av.Packet]] = {index: [] for index in self.streams}
         self._known: list[Fraction] = []  # times of frames, in the order of decoding
@@ -52,6 +52,8 @@ class Trials:
             for packet in self._source.demux():
                 size += packet.size
                 found = self.packets.get(packet.stream.index, [])
+                if self._clip.is_before(time_of(packet)):
+                    continue
                 if packet.stream.index == self._clip.video.index and packet.pts is not None:
                     self._known.append(Fraction(packet.pts * packet.time_base))
                 if packet.size and len(found) < COUNT:
@@ -89,8 +91,8 @@ class Trials:
         container, memory = in_memory(name)
         try:
             output = Output(container, self._clip, encoding, others, self.streams, side_by_side=self._side_by_side)
-            for time in self._times:
-                output.write_frame(_blank(output, time))
+            pictures = [packet for time in self._times for packet in output.encode(_blank(output, time))]
+            output.write_pictures([*pictures, *output.end_segment()])
             for index in others:
                 for packet in self.packets[index]:
                     with _kept(packet):

@@ -22,6 +22,7 @@ from ae.media.clips.sidedata import dropped_side_data
 from ae.media.clips.streams import Encoded
 from ae.media.clips.times import format_time, time_of
 from ae.media.clips.trial import Target
+from ae.media.clips.work import Packed, Segment
 from ae.runtime.chain import Frame
 
 SUFFIXES = (".mp4", ".mkv", ".mov", ".m4v", ".webm", ".avi", ".ts", ".m2ts", ".flv", ".3gp", ".wmv")  # that are written
@@ -51,13 +52,17 @@ class ClipWriter:
         self.path, self.clip, self.side_by_side = path, clip, settings.side_by_side
         self.lost: list[str] = []  # packets that could not be written, a line each
         self.altered = 0  # frames whose luma is not the source's
+        self.waiting = 0  # frames of the segment that is being encoded
+        self._altered = 0  # of these
+        self._pictures: list[Any] = []  # packets of the segment
+        self._others: list[Any] = []  # packets of the other streams that came meanwhile
         try:
             container: Any = av.open(str(path.absolute()), "w")  # or a name like "10:30.mp4" were a protocol
         except ERRORS as error:
             raise InputError(f"cannot write {path.name} to {path.parent}: {reason(error)}") from error
         target = Target(path.suffix.lower(), container.format.name)
         plan = make_plan(clip, target, settings)
-        self.codec, self.pixels = plan.encoding.codec, plan.encoding.pixels
+        self.codec, self.pixels, self._clock = plan.encoding.codec, plan.encoding.pixels, plan.encoding.clock
         carried = dropped_side_data(self.codec, clip.side_data)
         self.left_out = [*plan.left_out, *carried]
         self.remarks = [*clip.remarks, *plan.remarks, *field_remarks(self.codec, clip), *carried.values()]
@@ -84,15 +89,41 @@ class ClipWriter:
         return self.clip.luma_conditions + f", at {bits} bits" * (bits < self.clip.coding.bits)
 
     def write(self, item: Frame | av.Packet) -> None:
-        """Encode a frame at the time of its source, or write a packet.
+        """Encode a frame at the time of its source, or take a packet of another stream, which waits for the segment's end.
 
-        Raises OSError where the disk is full, and InputError where the container cannot hold the time of a frame.
+        Raises OSError where the disk is full, and InputError where the encoder cannot hold the time of a frame.
         """
         if isinstance(item, Frame):
             with self._naming_errors(f"the frame at {format_time(item.time)}"):
-                self._output.write_frame(self._frame(item))
+                self._pictures += self._output.encode(self._frame(item))
+            self.waiting += 1
         elif item.stream.index in self.expected:
-            self._write_packet(item.stream, item)
+            self._others.append(item)
+
+    def end_segment(self, states: Any, thumbnails: dict[str, bytes] | None = None) -> Segment:
+        """Write the frames and packets that wait, and return the segment, with what is given (see `Segment`).
+
+        Raises OSError where the disk is full, and InputError where the container cannot hold the time of a frame.
+        """
+        with self._naming_errors("the last frames"):
+            self._pictures += self._output.end_segment()
+        packets = [Packed.of(packet) for packet in self._pictures]
+        segment = Segment(self.waiting, self._altered, packets, states, thumbnails or {})
+        self._write(self._pictures, segment)
+        return segment
+
+    def write_again(self, segment: Segment) -> None:
+        """Write a segment that is done already, and the packets that wait. Raises as `end_segment` does."""
+        picture = self._output.picture
+        self._write([packed.packet(picture, self._clock) for packed in segment.packets], segment)
+
+    def _write(self, pictures: list[Any], segment: Segment) -> None:
+        with self._naming_errors("the time of a frame"):
+            self._output.write_pictures(pictures)
+        for packet in self._others:
+            self._write_packet(packet.stream, packet)
+        self.altered += segment.altered
+        self.waiting, self._altered, self._pictures, self._others = 0, 0, [], []
 
     @contextmanager
     def _naming_errors(self, item: str) -> Iterator[None]:
@@ -122,7 +153,7 @@ class ClipWriter:
         neutral = np.full_like(cb, 2 ** (bits_of(self.pixels) - 1))
         for lines, values, left in zip(planes(frame), (luma, cb, cr), (luma, neutral, neutral), strict=True):
             lines[:] = np.hstack([left, values])[:, : lines.shape[1]] if self.side_by_side else values
-        self.altered += not np.array_equal(planes(frame)[0][:, -width:], luma)
+        self._altered += not np.array_equal(planes(frame)[0][:, -width:], luma)
         return frame
 
     def _shallow(self, plane: np.ndarray) -> np.ndarray:
@@ -131,8 +162,8 @@ class ClipWriter:
         return (plane >> (self.clip.coding.bits - bits)).astype(np.uint8 if bits == 8 else np.uint16)
 
     def finish(self) -> None:
-        """Encode what is still waiting, and close the file. Raises as `write` does."""
-        with self._naming_errors("the last frames"):
+        """Write what the other streams still hold, and close the file. Raises as `end_segment` does."""
+        with self._naming_errors("the end"):
             self._output.finish()
         for index, other in self._output.others.items():
             if isinstance(other, Encoded):  # packets may start before the samples that can be made of them

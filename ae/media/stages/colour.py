@@ -1,15 +1,18 @@
 """Stages that give the luma of a clip its colours. They keep hints that hold, and colours that are carried on."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ae.color import Coding, with_luma
-from ae.restore.colorize import Colorizer
+from ae.color import Coding, luma, with_luma, ycbcr_to_rgb
+from ae.restore.colorize import Colorizer, Planes
+from ae.restore.footage import Kind
 from ae.restore.hints import TimedHints
+from ae.restore.resizing import sampled
 from ae.restore.steady import Before, Steady, before_first
 from ae.runtime import devices
 from ae.runtime.chain import Array, Batch
@@ -33,12 +36,16 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class Chroma:
-    """Adds `cb` and `cr` in the coding of the clip that is written, and `samples`."""
+    """Adds `cb` and `cr` in the coding of the clip that is written, and `samples`.
+
+    Where the batch has chroma, frames that are in colour keep it, and blank ones have none.
+    """
 
     colorizer: Colorizer
     coding: Coding
     hints: tuple[TimedHints, ...] = ()  # by time
     steady: float = 0.0  # share of the colours of the frame before, where luma agrees
+    subsampling: tuple[int, int] | None = None  # of the chroma that is read; None: as it is written
 
     def init(self, first: Batch) -> State:
         """Return the state before the first frame."""
@@ -52,6 +59,8 @@ class Chroma:
         steady = Steady(state.before, batch.shots, self.steady) if isinstance(state.before, Before) else None
         before, planes = self.colorizer.film_planes(_seen(batch), self.coding, cells=cells, steady=steady)
         after = State(named, () if before is None else before)
+        if len(batch.kinds):
+            planes = _by_kind(planes, batch, self.coding, self.subsampling or self.coding.subsampling)
         return after, batch._replace(cb=planes.cb, cr=planes.cr, samples=planes.samples)
 
     def _cells(self, named: Named | tuple[()], batch: Batch) -> tuple[Named | tuple[()], np.ndarray | None]:
@@ -73,6 +82,57 @@ class Chroma:
         hints = self.hints[begun - 1].hints if begun > state.given else None
         cells = self.colorizer.clip_cells(hints, np.asarray(batch.luma[index]), self.coding)
         return state._replace(given=begun, shot=-1 if hints is None else shot, cells=cells)
+
+
+def _by_kind(planes: Planes, batch: Batch, coding: Coding, subsampling: tuple[int, int]) -> Planes:
+    """Return the planes that frames have by their kind: those that were computed, their own, or none."""
+    kinds = np.asarray(batch.kinds)
+    if not kinds.any():
+        return planes
+    blank = jnp.full_like(planes.cb, 2 ** (coding.bits - 1))
+    own = Planes(blank, blank, planes.samples)
+    if batch.cb.size:
+        size = planes.cb.shape[1:]
+        own = own._replace(
+            **{
+                name: _resampled(jnp.asarray(getattr(batch, name)), subsampling, coding.subsampling, size)
+                for name in ("cb", "cr")
+            }
+        )
+    return _chosen(kinds, planes, own, blank, coding=coding)
+
+
+def _resampled(plane: jax.Array, read: tuple[int, int], written: tuple[int, int], size: tuple[int, ...]) -> jax.Array:
+    """Return chroma [B, h, w] in another layout: repeated, then the mean of what one value stands for."""
+    if read == written:
+        return plane
+    for axis, (times, count) in enumerate(zip(read, size, strict=True), 1):
+        plane = plane.repeat(times, axis)
+        short = count * written[axis - 1] - plane.shape[axis]
+        padding = [(0, max(0, short)) if at == axis else (0, 0) for at in range(3)]
+        plane = jnp.pad(plane, padding, mode="edge")
+        plane = jax.lax.slice_in_dim(plane, 0, count * written[axis - 1], axis=axis)
+    batch, (rows, columns) = len(plane), written
+    means = plane.astype(jnp.float32).reshape(batch, size[0], rows, size[1], columns).mean((2, 4))
+    return jnp.round(means).astype(plane.dtype)
+
+
+@partial(jax.jit, static_argnames="coding")
+def _chosen(kinds: jax.Array, planes: Planes, own: Planes, blank: jax.Array, *, coding: Coding) -> Planes:
+    """Return each frame's planes and samples by its kind."""
+
+    def choose(computed: jax.Array, own: jax.Array, none: jax.Array) -> jax.Array:
+        kind = kinds.reshape(-1, *[1] * (computed.ndim - 1))
+        return jnp.where(kind == Kind.COLOUR, own, jnp.where(kind == Kind.BLANK, none, computed))
+
+    gray = luma(planes.samples, coding.weights)
+    chroma = jnp.stack([jax.vmap(sampled)(coding.chroma(plane)) for plane in (own.cb, own.cr)], axis=-1)
+    shown = jnp.clip(ycbcr_to_rgb(gray, chroma, coding.weights), 0, 1)
+    return Planes(
+        choose(planes.cb, own.cb, blank),
+        choose(planes.cr, own.cr, blank),
+        choose(planes.samples, shown, jnp.broadcast_to(gray, shown.shape)),
+    )
 
 
 @dataclass(frozen=True)

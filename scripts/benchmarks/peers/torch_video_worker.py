@@ -145,7 +145,8 @@ def build(request):
 def colorize(colorizer, request):
     """Colorize the clip of a request."""
     target = Path(request["folder"]) / "torch.mp4"
-    colorize_clip(Path(request["clip"]), target, colorizer, ClipSettings(encoder_options=request["options"]))
+    settings = ClipSettings(encoder_options=request["options"], recolour=True)
+    colorize_clip(Path(request["clip"]), target, colorizer, settings)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,59 @@
+"""How the steadiness of film is measured."""
+
+import json
+
+import numpy as np
+import pytest
+from clips import colorizer, luma_frames, make_clip
+from skimage import data
+from studies.film import averaged, mixed, motions_of, scores_of, warp_error
+
+from ae.color import luma
+from ae.report.markdown import rows_of
+from ae.restore.weights import write_weights
+
+
+@pytest.fixture(scope="module")
+def moving():
+    """A photograph that moves by a pixel to the right in each frame, RGB [T, H, W, 3]."""
+    whole = np.float32(data.astronaut()[40:104, 180:300]) / 255
+    return np.stack([whole[:, 8 - step : 8 - step + 96] for step in range(6)])
+
+
+def test_what_moves_along_has_no_error(moving):
+    motions = list(motions_of(np.asarray(luma(moving))[..., 0]))
+    assert all(motion.seen.mean() > 0.8 for motion in motions)
+    assert np.median([np.median(motion.columns - np.arange(96)) for motion in motions]) == pytest.approx(-1, abs=0.1)
+    still = scores_of(moving, moving, motions)
+    flickering = scores_of(moving * np.float32([[[[1, 1, 1]]], [[[1.1, 1, 0.9]]]] * 3), moving, motions)
+    assert still["PSNR"] == 80
+    assert flickering["warp error"] > 3 * still["warp error"]
+    assert flickering["CDC"] > still["CDC"]
+
+
+def test_where_nothing_was_seen_there_is_no_error(moving):
+    motion = next(motions_of(np.asarray(luma(moving))[..., 0]))
+    hidden = motion._replace(seen=np.zeros_like(motion.seen))
+    assert warp_error(moving[0, ..., :2], moving[1, ..., :2], hidden) == 0
+
+
+def test_averages_keep_luma_and_mix_chroma(moving):
+    tinted = np.clip(moving * np.float32([1, 0.9, 0.8]), 0, 1)
+    frames = np.where(np.arange(6)[:, None, None, None] % 2, tinted, moving)
+    for smooth in (averaged(frames, 3), mixed(frames)):
+        np.testing.assert_allclose(luma(smooth), luma(frames), atol=0.01)
+        assert (
+            np.abs(np.diff(smooth[1:3] - luma(smooth[1:3]), axis=0)).mean()
+            < np.abs(np.diff(frames[1:3] - luma(frames[1:3]), axis=0)).mean()
+        )
+
+
+def test_film(call, tmp_path):
+    write_weights(tmp_path / "ours.safetensors", *colorizer().trained, "float32")
+    make_clip(tmp_path / "in.mp4", luma_frames(6, 72, 128))
+    call("study.py", "film", "in.mp4", "--model", "ours.safetensors", "--steady", "0.5", "--limit", "5")
+    rows = rows_of(json.loads((tmp_path / "results/study_film.json").read_text()))
+    methods = ["truth", "gray", "as it is", "mean of 3 frames", "mean of 5 frames", "FFmpeg's tmix", "steady 0.5"]
+    assert [row["method"] for row in rows] == 2 * methods
+    assert rows[0]["excess of CDC"] == 0
+    assert rows[0]["colourfulness"] < 2
