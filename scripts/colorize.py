@@ -18,6 +18,7 @@ def main(
     white_balance: Literal["none", "auto"] = "none",
     hints: tuple[str, ...] = (),
     reference: Path | None = None,
+    steady: float = 0.0,
     restore: bool = False,
     keep_grain: bool = False,
     pixels: int | None = None,
@@ -52,6 +53,7 @@ def main(
             another size it is scaled. Of a clip from a time on, as in 0:12.5=dots.png, until the scene is cut or others
             follow.
         reference: A picture in colour, whose colours things that look alike get.
+        steady: Share, from 0 to 1, of a clip's colours that are those of the frame before, moved along: less flicker.
         restore: Take noise away before colours are chosen, as old material needs it, and leave it out of the result.
         keep_grain: With --restore: the result has its noise all the same.
         pixels: About how many pixels the model sees of a frame (default: 1,800); more are slower, and seldom better.
@@ -89,7 +91,9 @@ def main(
     from ae.tasks import Colorize
 
     cli.check_above(0, batch=batch, pixels=pixels, preview=preview, most_pixels=most_pixels)
-    cli.check_at_least(0, saturation=saturation, start=start)
+    cli.check_at_least(0, saturation=saturation, start=start, steady=steady)
+    if steady > 1:
+        raise InputError(f"--steady has to be at most 1, not {steady:g}")
     if shots is not None:
         check_target(shots)
     if sheet is not None:
@@ -111,6 +115,7 @@ def main(
         encoder_options,
         audio,
         start=start,
+        steady=steady,
         recolour=colour_shots == "recolour",
         shots=shots,
         sheet=sheet,

@@ -1,17 +1,18 @@
 """Motion between frames, and colours that are carried along with it."""
 
-from functools import partial
-
+import imageio.v3 as iio
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from clips import colorizer, luma_frames, make_clip
+from conftest import refused
 from skimage import data
 from skimage.transform import rescale
 from test_clip_noise import all_planes
 
 from ae.color import Coding
+from ae.media.clips.frames import write_frames
 from ae.media.clips.pipeline import colorize_clip
 from ae.media.clips.settings import ClipSettings
 from ae.media.stages.colour import Chroma
@@ -110,7 +111,17 @@ def test_a_film_in_batches_is_the_film_at_once():
 def test_clips_are_steadied(tmp_path):
     source = make_clip(tmp_path / "in.mkv", luma_frames(8, 48, 64), codec="ffv1")
     for name, steady in (("off", 0.0), ("on", 0.9)):
-        how = partial(colorize_clip, steady=steady, log=lambda _: None)
-        assert how(source, tmp_path / f"{name}.mkv", colorizer(), ClipSettings(3, codec="ffv1")).passed
+        settings = ClipSettings(3, codec="ffv1", steady=steady)
+        assert colorize_clip(source, tmp_path / f"{name}.mkv", colorizer(), settings, log=lambda _: None).passed
+        assert write_frames(source, tmp_path / name / "%d.png", colorizer(), settings) == 8
     off, on = (np.float32([planes[1] for planes in all_planes(tmp_path / f"{name}.mkv")]) for name in ("off", "on"))
     assert np.abs(np.diff(on, axis=0)).mean() < np.abs(np.diff(off, axis=0)).mean()
+    off, on = (
+        np.stack([np.ptp(iio.imread(tmp_path / name / f"{index}.png"), axis=-1).astype(int) for index in range(1, 9)])
+        for name in ("off", "on")
+    )
+    assert np.abs(np.diff(on, axis=0)).mean() < np.abs(np.diff(off, axis=0)).mean()
+
+
+def test_the_command_takes_a_share(call):
+    refused(call("colorize.py", "in.mp4", "out.mp4", "--steady", "1.5", status=2), "--steady has to be at most 1")

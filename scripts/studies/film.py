@@ -70,8 +70,8 @@ def measured(path: Path, colorizer: Any, steady: tuple[float, ...], limit: int |
 
         def coloured(strength: float) -> Frames:
             target = Path(folder, f"{strength:g}.mkv")
-            settings = ClipSettings(codec="ffv1", recolour=True)
-            colorize_clip(source, target, colorizer, settings, steady=strength, log=lambda line: None)
+            settings = ClipSettings(codec="ffv1", steady=strength, recolour=True)
+            colorize_clip(source, target, colorizer, settings, log=lambda line: None)
             return read_back(target)
 
         fresh = coloured(0.0)

@@ -145,8 +145,8 @@ def write_frames(
         for line in _left_out(clip):
             log(line)
         noise = cleaning(restoration, clip.coding, clip.coding)
-        stages = (*noise, Rgb(colorizer, clip.coding, settings.side_by_side))
-        given = shots_of(clip) if noise else clip
+        stages = (*noise, Rgb(colorizer, clip.coding, settings.side_by_side, settings.steady))
+        given = shots_of(clip) if noise or settings.steady else clip
         with run_stages(clip, given, stages, settings.batch_size, fetch=("rgb",)) as items:
             frames = (item for item in items if isinstance(item, Frame))
             for number, frame in enumerate(frames, 1):

@@ -100,7 +100,6 @@ def colorize_clip(
     *,
     restoration: Restoration | None = None,
     hints: Sequence[TimedHints] = (),
-    steady: float = 0.0,
     log: Callable[[str], None] = print,
 ) -> Report:
     """Give a clip colour, and keep its luma, frames, times and all other streams (see `change_clip`).
@@ -108,8 +107,8 @@ def colorize_clip(
     Shots that are in colour keep it, unless the settings say otherwise, and black, white and title frames stay gray.
 
     `restoration`: what is done to noise; where it is not kept, luma is written without it. `hints`: colours at points, in
-    any order of their times. `steady`: share of the colours of the frame before, moved along, where luma agrees. Raises
-    InputError where the model takes no hints and there are some, and where a table of shots cannot be read.
+    any order of their times. Raises InputError where the model takes no hints and there are some, and where a table of shots
+    cannot be read.
     """
     moved = [timed._replace(start=timed.start - settings.start) for timed in hints]
     named = tuple(sorted(moved, key=lambda timed: timed.start))
@@ -124,12 +123,12 @@ def colorize_clip(
         if given:
             return with_given(clip, given, beginning(clip))
         if settings.recolour and shots is None and settings.sheet is None:
-            return shots_of(clip) if restoration is not None or named or steady else clip
+            return shots_of(clip) if restoration is not None or named or settings.steady else clip
         known = with_kinds(shots_of(clip), clip.coding, found)
         return (recoloured(item) for item in known) if settings.recolour else known
 
     def stages(read: Coding, written: Coding) -> Sequence[Stage]:
-        chroma = Chroma(colorizer, written, named, steady, read.subsampling)
+        chroma = Chroma(colorizer, written, named, settings.steady, read.subsampling)
         return *cleaning(restoration, read, written), chroma, Statistics()
 
     def finished(clip: Clip, states: States) -> ClipStatistics:
@@ -146,7 +145,7 @@ def colorize_clip(
 
     planes = ("cb", "cr") if restoration is None or restoration.keep_grain else ("luma", "cb", "cr")
     sent = ("luma",) if settings.recolour and not given else ("luma", "cb", "cr")
-    made_with = fingerprint("colour", colorizer, restoration, named, steady, given)
+    made_with = fingerprint("colour", colorizer, restoration, named, given)
     change = Change(stages, sent, planes, finished, items, made_with)
     return change_clip(source, target, change, settings, log=log)
 

@@ -142,18 +142,25 @@ class Rgb:
     colorizer: Colorizer
     coding: Coding
     side_by_side: bool = False  # gray on the left
+    steady: float = 0.0  # share of the colours of the frame before, where luma agrees
 
-    def init(self, first: Batch) -> tuple[()]:
-        """Return no state."""
-        return ()
+    def init(self, first: Batch) -> Before | tuple[()]:
+        """Return the state before the first frame."""
+        if not self.steady:
+            return ()
+        size = self._upright(first.luma[:1]).shape[1:]
+        return devices.replicate(before_first(self.colorizer.working_size(*size)))
 
-    def step(self, state: tuple[()], batch: Batch) -> tuple[tuple[()], Batch]:
-        """Return the batch with `rgb`, [B, H, W, 3]."""
-        return state, batch._replace(rgb=self._shown(batch))
+    def step(self, state: Before | tuple[()], batch: Batch) -> tuple[Before | tuple[()], Batch]:
+        """Return the state after a batch, and the batch with `rgb`, [B, H, W, 3]."""
+        seen = self._upright(_seen(batch))
+        if not isinstance(state, Before):
+            return state, batch._replace(rgb=self._shown(self.colorizer.frames(seen), batch))
+        after, rgb = self.colorizer.steady_frames(seen, Steady(state, batch.shots, self.steady))
+        return after or (), batch._replace(rgb=self._shown(rgb, batch))
 
-    def _shown(self, batch: Batch) -> jax.Array:
-        gray, seen = (self._upright(codes) for codes in (batch.luma, _seen(batch)))
-        rgb = self.colorizer.frames(seen)
+    def _shown(self, rgb: jax.Array, batch: Batch) -> jax.Array:
+        gray = self._upright(batch.luma)
         rgb = jnp.clip(with_luma(rgb, gray[..., None]) if batch.seen.size else rgb, 0, 1)
         if self.side_by_side:
             rgb = jnp.concatenate([jnp.broadcast_to(gray[..., None], rgb.shape), rgb], axis=2)
