@@ -121,6 +121,8 @@ ELSEWHERE = {
     "python scripts/benchmark.py train --peers torch keras --seconds 3": "test_training_is_timed",
     "srun python scripts/train.py conv_ae --distributed": "test_slurm_says_what_there_is_to_join",
     "python scripts/train.py conv_ae --coordinator HOST:PORT --processes 2 --process 0": "test_two_processes",
+    "python scripts/benchmark.py denoise": "test_denoisers_take_turns",
+    "python scripts/benchmark.py tiles": "test_tiles_are_timed_by_what_computes_them",
     "python scripts/benchmark.py ablation": "test_parts_of_the_convolutions_are_timed",
 }  # fmt: skip
 
