@@ -113,6 +113,7 @@ ELSEWHERE = {
     "python scripts/study.py noise --models unet_denoiser runs/unet_denoiser_blind runs/conv_ae_14": "test_noise",
     "python scripts/study.py latents": "test_latents",
     "python scripts/study.py photos": "test_photos",
+    "python scripts/study.py kodak": "test_crops_of_kodaks_photographs_are_shown",
     "python scripts/study.py colour": "test_colour",
     "python scripts/study.py clips CLIP.mp4 --reference runs/colorizer_ae": "test_clips",
     "python scripts/study.py sizes": "test_sizes",
