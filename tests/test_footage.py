@@ -12,9 +12,11 @@ from skimage import data
 
 from ae.color import Coding
 from ae.errors import InputError
+from ae.media.clips import pipeline
 from ae.media.clips.pipeline import colorize_clip
 from ae.media.clips.settings import ClipSettings
-from ae.restore.footage import Kind, Shot, is_blank, read_shots, seen, with_given, write_shots
+from ae.restore.colorize import Colorizer
+from ae.restore.footage import Kind, Shot, is_blank, read_shots, seen, with_given, with_own_kind, write_shots
 from ae.restore.weights import write_weights
 from ae.runtime.chain import Frame
 
@@ -78,7 +80,7 @@ def frame(rgb):
     (height, width), area = SIZE, SIZE[0] * SIZE[1]
     flat = yuv.ravel()
     cb, cr = (part.reshape(height // 2, width // 2) for part in np.split(flat[area:], 2))
-    return Frame(flat[:area].reshape(SIZE), None, 0.0, cb, cr)
+    return with_own_kind(Frame(flat[:area].reshape(SIZE), None, 0.0, cb, cr), Coding())
 
 
 @pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea", "rocket"])
@@ -205,7 +207,7 @@ def test_tables_are_read_as_they_were_written(tmp_path):
         read_shots(tmp_path)
 
 
-def test_a_sheet_shows_each_shot(tmp_path, call):
+def test_a_sheet_shows_each_shot(tmp_path, call, monkeypatch):
     write_weights(tmp_path / "model.safetensors", *colorizer().trained, "float32")
     write(tmp_path / "in.mp4", scene("coffee"), gray(scene("astronaut")), gray(scene("chelsea", 5)))
     command = ["colorize.py", "in.mp4", "out.mp4", "--model", "model.safetensors", "--sheet"]
@@ -216,5 +218,22 @@ def test_a_sheet_shows_each_shot(tmp_path, call):
     assert np.ptp(grays, axis=-1).mean() < 2
     for number in range(3):
         assert np.ptp(colours[:, 240 * number :][:, :240], axis=-1).mean() > 5
+    settings = ClipSettings(4, sheet=tmp_path / "again.jpg", resume=True)
+    monkeypatch.setattr(pipeline, "SEGMENT", 8)
+    planes, calls = Colorizer.film_planes, []
+
+    def limited(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 7:
+            raise KeyboardInterrupt
+        return planes(*args, **kwargs)
+
+    monkeypatch.setattr(Colorizer, "film_planes", limited)
+    with pytest.raises(KeyboardInterrupt, match="--resume goes on"):
+        colorize_clip(tmp_path / "in.mp4", tmp_path / "again.mp4", colorizer(), settings)
+    colorize_clip(tmp_path / "in.mp4", tmp_path / "again.mp4", colorizer(), settings)
+    again = np.asarray(Image.open(tmp_path / "again.jpg"), np.float32)
+    assert again.shape == sheet.shape
+    assert np.abs(again - sheet).mean() < 4
     refused(call(*command, "nowhere/sheet.jpg", status=2), "there is no folder nowhere")
     refused(call(*command, "sheet.xyz", status=2), "sheet.xyz is to be a picture")

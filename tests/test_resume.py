@@ -125,6 +125,24 @@ def test_a_clip_without_noise_goes_on_too(clip, tmp_path, monkeypatch):
     assert report.statistics == expected.statistics
 
 
+def test_what_is_done_outlives_many_interruptions_and_errors(clip, tmp_path, interrupted):
+    whole, resumed = tmp_path / "whole.mkv", tmp_path / "resumed.mkv"
+    colorize_clip(clip, whole, colorizer(), SETTINGS)
+    for batches, error in ((3, KeyboardInterrupt), (0, KeyboardInterrupt), (0, InputError("no memory")), (2, OSError)):
+        restore = interrupted(batches, error)
+        with pytest.raises((KeyboardInterrupt, InputError, OSError), match="--resume goes on"):
+            colorize_clip(clip, resumed, colorizer(), RESUMED)
+        restore()
+    colorize_clip(clip, resumed, colorizer(), RESUMED)
+    assert_equal(whole, resumed)
+
+
+def test_a_folder_without_a_journal_has_nothing_to_lose(clip, tmp_path):
+    (tmp_path / "out.mkv.work").mkdir()
+    colorize_clip(clip, tmp_path / "out.mkv", colorizer(), SETTINGS)
+    assert not (tmp_path / "out.mkv.work").exists()
+
+
 def test_nothing_is_left_where_nothing_was_done(clip, tmp_path, interrupted):
     interrupted(1)
     with pytest.raises(KeyboardInterrupt):

@@ -63,19 +63,23 @@ class Shot(NamedTuple):
         return "tinted" if self.kind == Kind.GRAY and self.tint > VISIBLE else self.kind.name.lower()
 
 
+def with_own_kind(frame: Frame, coding: Coding) -> Frame:
+    """Return a clip's frame with its kind as its luma alone tells it: blank, or gray."""
+    return frame._replace(kind=int(Kind.BLANK if is_blank(frame, coding) else Kind.GRAY))
+
+
 def seen(frame: Frame, coding: Coding) -> Seen:
-    """Look at a clip's frame."""
-    blank = is_blank(frame, coding)
+    """Look at a clip's frame (see `with_own_kind`)."""
+    blank = frame.kind == Kind.BLANK
     if not frame.cb.size:
-        return Seen(Kind.BLANK if blank else Kind.GRAY, 0.0, 0.0)
+        return Seen(Kind(frame.kind), 0.0, 0.0)
     planes = frame.cb, frame.cr
     chroma = np.stack([_chroma(_small(plane), coding) for plane in planes], axis=-1)
     gray = _luma(np.round(_small(frame.luma, chroma.shape[:2])).astype(int), coding)
     tint = tint_of_planes(gray, chroma)
     spreads = tint.spread >= min(WIDE, max(GRAY, LEAST_SHARE * tint.strength))
     colours = spreads or (blank and _has_vivid(planes, coding))
-    kind = Kind.COLOUR if colours else Kind.BLANK if blank else Kind.GRAY
-    return Seen(kind, tint.spread, tint.strength)
+    return Seen(Kind.COLOUR if colours else Kind(frame.kind), tint.spread, tint.strength)
 
 
 def _has_vivid(planes: tuple[np.ndarray, np.ndarray], coding: Coding) -> bool:
@@ -147,20 +151,23 @@ def with_kinds(items: Iterable[Any], coding: Coding, shots: list[Shot]) -> Itera
             shots.append(_shot(start, looks))
         while waiting:
             item = waiting.popleft()
-            yield item._replace(kind=_kind_of(item, shots[-1], coding)) if isinstance(item, Frame) else item
+            coloured = isinstance(item, Frame) and shots[-1].kind == Kind.COLOUR
+            yield item._replace(kind=int(Kind.COLOUR)) if coloured else item
 
     for item in items:
-        if isinstance(item, Frame) and item.shot != current:
+        if not isinstance(item, Frame):
+            waiting.append(item)
+            continue
+        if item.shot != current:
             yield from release()
             looks.clear()
             current, since = item.shot, 0
-        waiting.append(item)
-        if isinstance(item, Frame):
-            since += 1
-            if since <= LOOK or since % EVERY == 0:
-                looks.append(seen(item, coding))
-                if since > LOOK and shots[-1].kind != Kind.COLOUR:
-                    shots[-1] = _shot(shots[-1].start, looks)
+        frame, since = with_own_kind(item, coding), since + 1
+        waiting.append(frame)
+        if since <= LOOK or since % EVERY == 0:
+            looks.append(seen(frame, coding))
+            if since > LOOK and shots[-1].kind != Kind.COLOUR:
+                shots[-1] = _shot(shots[-1].start, looks)
         if since >= LOOK:
             yield from release()
     yield from release()
@@ -172,13 +179,6 @@ def _shot(start: float, looks: Iterable[Seen]) -> Shot:
     spread, tint = (float(np.median([getattr(look, name) for look in last])) for name in ("spread", "tint"))
     kinds = [look.kind for look in last]
     return Shot(start, max(kinds, key=kinds.count), spread, tint)
-
-
-def _kind_of(frame: Frame, shot: Shot, coding: Coding) -> int:
-    """Return what becomes of a frame of a shot: of one without colours, some frames may be blank."""
-    if shot.kind == Kind.COLOUR:
-        return int(Kind.COLOUR)
-    return int(Kind.BLANK if is_blank(frame, coding) else Kind.GRAY)
 
 
 def with_given(items: Iterable[Any], shots: list[Shot], origin: float) -> Iterator[Any]:

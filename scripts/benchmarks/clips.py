@@ -124,7 +124,6 @@ def copied(source: Path, target: Path, options: dict[str, str]) -> float:
             _, cb, cr = planes(planar(item.source))
             item = item._replace(cb=cb, cr=cr)
         output.write(item)
-    output.end_segment(None)
     output.finish()
     clip.close()
     return time.perf_counter() - began

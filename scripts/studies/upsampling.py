@@ -55,19 +55,19 @@ def enlarged(colorizer: Any, truth: np.ndarray) -> dict[tuple[str, str], np.ndar
     from ae.color import rgb_to_chroma
     from ae.restore.resizing import resized
 
-    gray, working = luma_of(truth), colorizer.working_size(*truth.shape[:2])
+    gray, working, name = luma_of(truth), colorizer.working_size(*truth.shape[:2]), colorizer.trained.config.name
     small = np.asarray(resized(jnp.asarray(gray)[..., None], working))
     true = np.asarray(resized(rgb_to_chroma(jnp.asarray(truth)), working))
     answered = chroma_for(colorizer, small)
     made = {
         (what, how): enlarge(chroma, small, gray)
-        for what, chroma in (("the true chroma", true), (colorizer.trained.config.name, answered))
+        for what, chroma in (("the true chroma", true), (name, answered))
         for how, enlarge in WAYS.items()
     }
     whole = [length // 8 * 8 for length in gray.shape]
     full = chroma_for(colorizer, gray[: whole[0], : whole[1], None])
     padding = [(0, length - side) for length, side in zip(gray.shape, whole, strict=True)]
-    return made | {(colorizer.trained.config.name, "computed at full size"): np.pad(full, [*padding, (0, 0)], "edge")}
+    return made | {(name, "computed at full size"): np.pad(full, [*padding, (0, 0)], "edge")}
 
 
 def chroma_for(colorizer: Any, gray: np.ndarray) -> np.ndarray:

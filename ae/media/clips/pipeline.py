@@ -37,7 +37,7 @@ from ae.runtime.interrupts import deferred_interrupts
 from ae.runtime.progress import bar
 
 SEGMENT = 240  # frames, at least, that are encoded as one
-MOST_NAMED = 3  # of the parts that could not be read
+MOST_NAMED = 3  # parts that could not be read, or shots, in a line
 
 
 class Report(NamedTuple):
@@ -88,8 +88,8 @@ class Change(NamedTuple):
     send: tuple[str, ...]  # planes of the source that they need
     planes: tuple[str, ...]  # that they make
     finished: Callable[[Clip, States], ClipStatistics | ClipNoise]  # takes the stages' states after all frames
-    items: Callable[[Clip], Iterable[Any]] = iter  # the clip's, with what they need to know of frames
-    made_with: str = ""  # a fingerprint of models and settings
+    items: Callable[[Clip], Iterable[Any]]  # the clip's, with what they need to know of frames
+    made_with: str  # a fingerprint of models and settings
 
 
 def colorize_clip(
@@ -137,7 +137,7 @@ def colorize_clip(
         for timed in named[states[-2].named.given :] if named else ():
             log(f"the hints at {format_time(timed.start + settings.start)} come after the last frame")
         if not settings.recolour and any(shot.kind == Kind.COLOUR for shot in found):
-            log(kept_remark(found))
+            log(kept_remark(found, beginning(clip)))
         if shots is not None and not given:
             write_shots(shots, found, beginning(clip))
             log(f"{len(found)} shots: {shots}")
@@ -165,10 +165,10 @@ def recoloured(item: Any) -> Any:
     return item._replace(kind=int(Kind.GRAY)) if isinstance(item, Frame) and item.kind == Kind.COLOUR else item
 
 
-def kept_remark(shots: Sequence[Shot]) -> str:
-    """Return a line on the shots that keep their colours."""
+def kept_remark(shots: Sequence[Shot], origin: float) -> str:
+    """Return a line on the shots that keep their colours; `origin`: the time from which theirs count."""
     kept = [shot for shot in shots if shot.kind == Kind.COLOUR]
-    starts = ", ".join(format_time(shot.start) for shot in kept[:MOST_NAMED])
+    starts = ", ".join(format_time(shot.start - origin) for shot in kept[:MOST_NAMED])
     more = f" and {len(kept) - MOST_NAMED} more" * (len(kept) > MOST_NAMED)
     return f"{len(kept)} of {len(shots)} shots are in colour and keep it, from {starts}{more} on"
 
@@ -243,6 +243,7 @@ def change_clip(
         if not report.passed:
             report = report._replace(path=with_infix(target, "failed"))
             os.replace(temporary, report.path)
+            work.remove()  # it would be the same again
             raise CheckFailedError(report)
     return report
 
@@ -252,12 +253,12 @@ def made_from(source: Path, change: Change, settings: ClipSettings) -> dict[str,
     options = {
         field.name: repr(getattr(settings, field.name))
         for field in fields(settings)
-        if field.name not in ("shots", "resume")
+        if field.name not in ("shots", "sheet", "resume")
     }
     packages = {name: version(name) for name in ("jax", "jaxlib", "flax", "av")}
     return {
         "input": identity(source),
-        "model or options": [change.made_with, options],
+        "model or options": [change.made_with, options, settings.sheet is not None],
         "version": packages | {"device": jax.devices()[0].device_kind, "devices": jax.device_count()},
     }
 
@@ -303,25 +304,28 @@ def _write_frames(
     clip: Clip, writer: ClipWriter, change: Change, settings: ClipSettings, work: Work
 ) -> ClipStatistics | ClipNoise:
     """Write all frames in segments, those first that are done already; return what the stages know after the last."""
-    stages, states, sheet = change.stages(clip.coding, writer.coding), (), Sheet(writer.coding)
+    stages, states = change.stages(clip.coding, writer.coding), ()
+    sheet = None if settings.sheet is None else Sheet(writer.coding, beginning(clip))
     how: dict[str, Any] = {"send": change.send, "fetch": change.planes, "done": work.done}
     with run_stages(clip, change.items(clip), stages, settings.batch_size, **how) as items:
         for item in items:
             if isinstance(item, Skipped):
-                if segment := work.done.passed():
+                segment = work.done.passed()
+                if segment:
                     writer.write_again(segment)
-                    sheet.thumbnails |= segment.thumbnails
+                if sheet:
+                    sheet.pass_by(item.frame)
+                    sheet.thumbnails |= segment.thumbnails if segment else {}
             elif isinstance(item, Checkpoint):
                 states = item.states
                 if writer.waiting >= SEGMENT:
-                    work.add(writer.end_segment(saved(states), sheet.thumbnails))
+                    work.add(writer.end_segment(saved(states), sheet.taken() if sheet else {}))
             else:
                 writer.write(item)
-                if settings.sheet is not None and isinstance(item, Frame):
-                    sheet.add(item, beginning(clip))
-        writer.end_segment(None)
+                if sheet and isinstance(item, Frame):
+                    sheet.add(item)
         writer.finish()
-    if settings.sheet is not None:
+    if sheet and settings.sheet:
         write_sheet(settings.sheet, sheet.thumbnails)
     return change.finished(clip, states)
 

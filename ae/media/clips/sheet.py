@@ -28,18 +28,29 @@ Thumbnails = dict[str, bytes]  # JPEG files of frames, gray above coloured, by t
 class Sheet:
     """Frames of shots while they go by."""
 
-    def __init__(self, coding: Coding) -> None:
-        self._coding = coding
-        self._shot, self._start, self._since = -1, 0.0, 0
+    def __init__(self, coding: Coding, origin: float) -> None:
         self.thumbnails: Thumbnails = {}
+        self._coding, self._origin = coding, origin
+        self._shot, self._start, self._since = -1, 0.0, 0
+        self._taken: Thumbnails = {}
 
-    def add(self, frame: Frame, origin: float) -> None:
-        """Take a coloured frame; of each shot the first, until there is one by which it shows what it is."""
+    def pass_by(self, frame: Frame) -> None:
+        """Count a frame."""
         if frame.shot != self._shot:
-            self._shot, self._start, self._since = frame.shot, frame.time - origin, 0
-        if self._since in (0, SETTLED):
-            self.thumbnails[f"{self._start:.3f}"] = thumbnail(frame, self._coding)
+            self._shot, self._start, self._since = frame.shot, frame.time - self._origin, 0
         self._since += 1
+
+    def add(self, frame: Frame) -> None:
+        """Take a coloured frame; of each shot the first, until there is one by which it shows what it is."""
+        self.pass_by(frame)
+        if self._since in (1, SETTLED):
+            self.thumbnails[f"{self._start:.3f}"] = thumbnail(frame, self._coding)
+
+    def taken(self) -> Thumbnails:
+        """Return what is new since this was asked last."""
+        new = {start: image for start, image in self.thumbnails.items() if self._taken.get(start) is not image}
+        self._taken = dict(self.thumbnails)
+        return new
 
 
 def thumbnail(frame: Frame, coding: Coding) -> bytes:

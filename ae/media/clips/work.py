@@ -6,6 +6,7 @@ segment: the encoded packets, and the state of the stages after it.
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from flax import serialization
 
 from ae.errors import InputError
 from ae.runtime.chain import Frame, Saved, Skipped, States
-from ae.runtime.files import LONGEST_NAME, atomic_write, write_text
+from ae.runtime.files import LONGEST_NAME, atomic_write
 
 ENDING = ".work"
 JOURNAL = "journal.json"
@@ -100,15 +101,20 @@ class Work:
     def __init__(self, target: Path, made_from: dict[str, Any], *, resume: bool) -> None:
         self.folder = work_folder_of(target)
         self.remarks: list[str] = []  # on a segment that is made again, a line
-        if self.folder.exists():
+        self.folder.mkdir(exist_ok=True)
+        if self.has_segments or (self.folder / JOURNAL).exists():
             self._check_can_resume(target, made_from, resume=resume)
         else:
-            self.folder.mkdir()
-            write_text(self.folder / JOURNAL, json.dumps(made_from, indent=1))
+            _write_synced(self.folder / JOURNAL, json.dumps(made_from, indent=1).encode())
         whole = self._whole()
         # The last is made again: what the stages know at the end follows from frames that went through them.
         self.done = Done(whole[:-1], self.read)
-        self.count = len(self.done.frames)
+        self._count = len(self.done.frames)
+
+    @property
+    def has_segments(self) -> bool:
+        """Return whether there is something to go on with."""
+        return any(self.folder.glob("*.segment"))
 
     def _check_can_resume(self, target: Path, made_from: dict[str, Any], *, resume: bool) -> None:
         if not resume:
@@ -153,9 +159,8 @@ class Work:
         """Write the next segment, whole or not at all. Raises OSError where there is no room."""
         values = segment._asdict() | {"packets": [list(packet) for packet in segment.packets]}
         data = serialization.msgpack_serialize(values)
-        with atomic_write(self._path(self.count)) as temporary:
-            temporary.write_bytes(hashlib.sha256(data).digest() + data)
-        self.count += 1
+        _write_synced(self._path(self._count), hashlib.sha256(data).digest() + data)
+        self._count += 1
 
     def remove(self) -> None:
         """Remove the folder."""
@@ -177,18 +182,25 @@ def work_folder(target: Path, made_from: dict[str, Any], *, resume: bool) -> Ite
     work = Work(target, made_from, resume=resume)
     try:
         yield work
-    except (KeyboardInterrupt, OSError) as error:
-        if not work.count:
+    except (KeyboardInterrupt, OSError, InputError) as error:
+        if not work.has_segments:
             work.remove()
             raise
         line = f"{work.folder} has what is done: --resume goes on with it"
+        if isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt(f"interrupted; {line}") from error
         if isinstance(error, OSError):
-            raise OSError(error.errno, f"{error.strerror}; {line}") from error
-        raise KeyboardInterrupt(f"interrupted; {line}") from error
-    except InputError:
-        work.remove()
-        raise
+            raise OSError(error.errno, f"{error.strerror or error}; {line}") from error
+        raise InputError(f"{error}; {line}") from error
     work.remove()
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, and have it on the disk: power may go."""
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def saved(states: States) -> Any:

@@ -162,7 +162,8 @@ class ClipWriter:
         return (plane >> (self.clip.coding.bits - bits)).astype(np.uint8 if bits == 8 else np.uint16)
 
     def finish(self) -> None:
-        """Write what the other streams still hold, and close the file. Raises as `end_segment` does."""
+        """Write all that waits, and close the file. Raises as `end_segment` does."""
+        self.end_segment(None)
         with self._naming_errors("the end"):
             self._output.finish()
         for index, other in self._output.others.items():
