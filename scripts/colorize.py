@@ -156,8 +156,9 @@ def colorize_many(
     from functools import partial
 
     from ae.errors import InputError
+    from ae.media.clips.conversions import colorize_clip
     from ae.media.clips.frames import colorize_frames, parse_rate
-    from ae.media.clips.pipeline import change_clips, colorize_clip, print_report
+    from ae.media.clips.pipeline import change_clips, print_report
     from ae.media.folders import change_folder
     from ae.media.pictures import change_images, colorize_picture
 
@@ -182,8 +183,9 @@ def colorize_one(source: Path, target: Path, how: dict[str, Any], settings: Any,
     from functools import partial
 
     from ae.errors import InputError
+    from ae.media.clips.conversions import colorize_clip
     from ae.media.clips.frames import is_numbered, write_frames
-    from ae.media.clips.pipeline import colorize_clip, print_report
+    from ae.media.clips.pipeline import print_report
     from ae.media.images import read_image
     from ae.media.pictures import change_image, colorize_picture, is_image
 

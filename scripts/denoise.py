@@ -97,7 +97,8 @@ def denoise(source: str, target: Path, how: dict[str, Any], settings: Any, *, sk
     `how`: denoiser, sigma and strength. `settings`: a `ClipSettings`.
     """
     from ae.errors import InputError
-    from ae.media.clips.pipeline import change_clips, denoise_clip, print_report
+    from ae.media.clips.conversions import denoise_clip
+    from ae.media.clips.pipeline import change_clips, print_report
     from ae.media.clips.writing import SUFFIXES
     from ae.media.folders import change_folder, is_folder_or_pattern
     from ae.media.pictures import change_image, change_images, denoise_picture, is_image

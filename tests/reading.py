@@ -5,8 +5,8 @@ from itertools import pairwise
 import av
 from clips import colorizer, decoded
 
+from ae.media.clips.conversions import colorize_clip
 from ae.media.clips.formats import TEXT
-from ae.media.clips.pipeline import colorize_clip
 from ae.media.clips.reading import Clip
 from ae.media.clips.settings import ClipSettings
 from ae.runtime.chain import Frame

@@ -16,7 +16,7 @@ from ae import Config, Denoise
 from ae.color import BT709, Coding
 from ae.errors import InputError
 from ae.media.clips.coding import planes
-from ae.media.clips.pipeline import denoise_clip
+from ae.media.clips.conversions import denoise_clip
 from ae.media.clips.settings import ClipSettings
 from ae.media.stages.noise import Noise, clip_noise
 from ae.models import UNet

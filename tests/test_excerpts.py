@@ -6,7 +6,7 @@ import pytest
 from clips import colorizer, decoded, luma_frames, make_clip
 from conftest import refused
 
-from ae.media.clips.pipeline import colorize_clip
+from ae.media.clips.conversions import colorize_clip
 from ae.media.clips.settings import ClipSettings
 from ae.restore.weights import write_weights
 

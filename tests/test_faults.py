@@ -295,7 +295,7 @@ def test_damaged_images(tmp_path, inputs, tally):
 
 
 def test_damaged_clips(tmp_path, inputs, tally):
-    from ae.media.clips.pipeline import colorize_clip
+    from ae.media.clips.conversions import colorize_clip
     from ae.media.clips.settings import ClipSettings
 
     suffixes = (".mp4", ".mkv", ".ts")

@@ -13,7 +13,7 @@ from skimage import data
 from ae.color import Coding
 from ae.errors import InputError
 from ae.media.clips import pipeline
-from ae.media.clips.pipeline import colorize_clip
+from ae.media.clips.conversions import colorize_clip
 from ae.media.clips.settings import ClipSettings
 from ae.restore.colorize import Colorizer
 from ae.restore.footage import Kind, Shot, is_blank, read_shots, seen, with_given, with_own_kind, write_shots

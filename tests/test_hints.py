@@ -13,7 +13,7 @@ from test_clip_noise import all_planes
 from ae import Colorize, Config
 from ae.color import into_gamut, luma, rgb_to_chroma
 from ae.errors import InputError
-from ae.media.clips.pipeline import colorize_clip
+from ae.media.clips.conversions import colorize_clip
 from ae.media.clips.settings import ClipSettings
 from ae.media.images import read_image, write_image
 from ae.media.images.picture import Picture

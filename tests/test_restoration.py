@@ -7,8 +7,8 @@ from clips import colorizer, luma_frames, make_clip
 from test_clip_noise import all_planes, denoiser
 
 from ae.color import luma
+from ae.media.clips.conversions import colorize_clip
 from ae.media.clips.frames import write_frames
-from ae.media.clips.pipeline import colorize_clip
 from ae.media.clips.settings import ClipSettings
 from ae.media.images import read_image, write_image
 from ae.media.images.picture import Picture

@@ -13,7 +13,7 @@ from conftest import refused, write_denoiser
 from ae import Denoiser, load_model
 from ae.errors import InputError
 from ae.media.clips import pipeline
-from ae.media.clips.pipeline import colorize_clip, denoise_clip
+from ae.media.clips.conversions import colorize_clip, denoise_clip
 from ae.media.clips.settings import ClipSettings
 from ae.media.clips.work import fingerprint
 from ae.restore.colorize import Colorizer

@@ -12,8 +12,8 @@ from skimage.transform import rescale
 from test_clip_noise import all_planes
 
 from ae.color import Coding
+from ae.media.clips.conversions import colorize_clip
 from ae.media.clips.frames import write_frames
-from ae.media.clips.pipeline import colorize_clip
 from ae.media.clips.settings import ClipSettings
 from ae.media.stages.colour import Chroma
 from ae.restore.motion import motion, moved

@@ -6,8 +6,8 @@ import av
 import numpy as np
 from clips import colorizer, frame_of, luma_frames, make_clip
 
+from ae.media.clips.conversions import colorize_clip
 from ae.media.clips.formats import TEXT
-from ae.media.clips.pipeline import colorize_clip
 from ae.media.clips.settings import ClipSettings
 
 LOSSLESS = {"qp": "0", "preset": "ultrafast"}

@@ -131,7 +131,7 @@ def copied(source: Path, target: Path, options: dict[str, str]) -> float:
 
 def colorized(source: Path, target: Path, colorizer: Any, options: dict[str, str]) -> float:
     """Return the seconds to colorize a clip, with the check at the end."""
-    from ae.media.clips.pipeline import colorize_clip
+    from ae.media.clips.conversions import colorize_clip
     from ae.media.clips.settings import ClipSettings
 
     began = time.perf_counter()

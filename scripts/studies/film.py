@@ -60,7 +60,7 @@ def film(
 def measured(path: Path, colorizer: Any, steady: tuple[float, ...], limit: int | None) -> dict[str, dict[str, float]]:
     """Return the scores of a clip, by method."""
     from ae.color import luma
-    from ae.media.clips.pipeline import colorize_clip
+    from ae.media.clips.conversions import colorize_clip
     from ae.media.clips.settings import ClipSettings
 
     with tempfile.TemporaryDirectory() as folder:

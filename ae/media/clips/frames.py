@@ -14,7 +14,8 @@ import numpy as np
 
 from ae.errors import InputError
 from ae.media.clips.coding import planes
-from ae.media.clips.pipeline import Report, cleaning, colorize_clip, run_stages, shots_of
+from ae.media.clips.conversions import cleaning, colorize_clip, shots_of
+from ae.media.clips.pipeline import Report, run_stages
 from ae.media.clips.plan import stream_name
 from ae.media.clips.reading import Clip
 from ae.media.clips.settings import DEFAULTS, ClipSettings

@@ -68,6 +68,11 @@ class Clip:
         return self.first.height, self.first.width
 
     @property
+    def origin(self) -> float:
+        """Return the time from which people count that of its frames, in seconds."""
+        return float(self.times[0][0] - self.skipped)
+
+    @property
     def interlaced(self) -> bool:
         """Return whether its frames are of two fields each."""
         return self.first.interlaced_frame and not self.deinterlaced

@@ -10,7 +10,7 @@ from worker import serve
 
 from ae.color import BT601
 from ae.layers.norm import BatchNorm
-from ae.media.clips.pipeline import colorize_clip
+from ae.media.clips.conversions import colorize_clip
 from ae.media.clips.reading import Clip
 from ae.media.clips.settings import ClipSettings
 from ae.models.unet import CHROMA_SCALE

@@ -1,0 +1,128 @@
+"""Colour or less noise for clips: the stages that frames go through, and what these need to know of them."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ae.color import Coding
+from ae.media.clips.pipeline import MOST_NAMED, Change, Report, change_clip
+from ae.media.clips.reading import Clip
+from ae.media.clips.settings import DEFAULTS, ClipSettings
+from ae.media.clips.times import format_time
+from ae.media.clips.work import fingerprint
+from ae.media.stages.colour import Chroma
+from ae.media.stages.noise import Noise, clip_noise
+from ae.media.stages.statistics import ClipStatistics, Statistics, clip_statistics
+from ae.restore.colorize import Colorizer
+from ae.restore.denoise import Denoiser
+from ae.restore.footage import Kind, Shot, read_shots, with_given, with_kinds, write_shots
+from ae.restore.hints import TimedHints
+from ae.restore.restoration import Restoration
+from ae.restore.shots import with_shots
+from ae.runtime.chain import Frame, Stage, States
+
+
+def colorize_clip(
+    source: Path,
+    target: Path,
+    colorizer: Colorizer,
+    settings: ClipSettings = DEFAULTS,
+    *,
+    restoration: Restoration | None = None,
+    hints: Sequence[TimedHints] = (),
+    log: Callable[[str], None] = print,
+) -> Report:
+    """Give a clip colour, and keep its luma, frames, times and all other streams (see `change_clip`).
+
+    Shots that are in colour keep it, unless the settings say otherwise, and black, white and title frames stay gray.
+
+    `restoration`: what is done to noise; where it is not kept, luma is written without it. `hints`: colours at points, in
+    any order of their times. Raises InputError where the model takes no hints and there are some, and where a table of shots
+    cannot be read.
+    """
+    moved = [timed._replace(start=timed.start - settings.start) for timed in hints]
+    named = tuple(sorted(moved, key=lambda timed: timed.start))
+    if named:
+        colorizer.check_takes_hints()
+
+    shots = settings.shots
+    given = read_shots(shots) if shots is not None and shots.exists() else []
+    found: list[Shot] = []
+
+    def items(clip: Clip) -> Iterable[Any]:
+        if given:
+            return with_given(clip, given, clip.origin)
+        if settings.recolour and shots is None and settings.sheet is None:
+            return shots_of(clip) if restoration is not None or named or settings.steady else clip
+        known = with_kinds(shots_of(clip), clip.coding, found)
+        return (recoloured(item) for item in known) if settings.recolour else known
+
+    def stages(read: Coding, written: Coding) -> Sequence[Stage]:
+        chroma = Chroma(colorizer, written, named, settings.steady, read.subsampling)
+        return *cleaning(restoration, read, written), chroma, Statistics()
+
+    def finished(clip: Clip, states: States) -> ClipStatistics:
+        if restoration is not None:
+            log(clip_noise(states[0]).summary)
+        for timed in named[states[-2].named.given :] if named else ():
+            log(f"the hints at {format_time(timed.start + settings.start)} come after the last frame")
+        if not settings.recolour and any(shot.kind == Kind.COLOUR for shot in found):
+            log(kept_remark(found, clip.origin))
+        if shots is not None and not given:
+            write_shots(shots, found, clip.origin)
+            log(f"{len(found)} shots: {shots}")
+        return clip_statistics(states[-1])
+
+    planes = ("cb", "cr") if restoration is None or restoration.keep_grain else ("luma", "cb", "cr")
+    sent = ("luma",) if settings.recolour and not given else ("luma", "cb", "cr")
+    made_with = fingerprint("colour", colorizer, restoration, named, given)
+    change = Change(stages, sent, planes, finished, items, made_with)
+    return change_clip(source, target, change, settings, log=log)
+
+
+def shots_of(clip: Clip) -> Iterator[Any]:
+    """Yield a clip's items, frames with the number of their shot."""
+    return with_shots(clip, 2**clip.coding.bits)
+
+
+def recoloured(item: Any) -> Any:
+    """Return an item of a clip, a frame in colour as if it were gray."""
+    return item._replace(kind=int(Kind.GRAY)) if isinstance(item, Frame) and item.kind == Kind.COLOUR else item
+
+
+def kept_remark(shots: Sequence[Shot], origin: float) -> str:
+    """Return a line on the shots that keep their colours; `origin`: the time from which theirs count."""
+    kept = [shot for shot in shots if shot.kind == Kind.COLOUR]
+    starts = ", ".join(format_time(shot.start - origin) for shot in kept[:MOST_NAMED])
+    more = f" and {len(kept) - MOST_NAMED} more" * (len(kept) > MOST_NAMED)
+    return f"{len(kept)} of {len(shots)} shots are in colour and keep it, from {starts}{more} on"
+
+
+def cleaning(restoration: Restoration | None, read: Coding, written: Coding) -> Sequence[Stage]:
+    """Return the stages that take noise from luma before it is coloured."""
+    if restoration is None:
+        return ()
+    return (Noise(restoration.denoiser, read, written, aside=restoration.keep_grain),)
+
+
+def denoise_clip(
+    source: Path,
+    target: Path,
+    denoiser: Denoiser,
+    settings: ClipSettings = DEFAULTS,
+    *,
+    sigma: float | None = None,
+    strength: float = 1.0,
+    log: Callable[[str], None] = print,
+) -> Report:
+    """Take the noise from a clip, and keep its frames, times and all other streams (see `change_clip`).
+
+    `sigma` and `strength`: as for `Denoiser.denoise`.
+    """
+
+    def stages(read: Coding, written: Coding) -> Sequence[Stage]:
+        return (Noise(denoiser, read, written, sigma, strength),)
+
+    planes, made_with = ("luma", "cb", "cr"), fingerprint("noise", denoiser, sigma, strength)
+    change = Change(stages, planes, planes, lambda _, states: clip_noise(states[-1]), shots_of, made_with)
+    return change_clip(source, target, change, settings, log=log)
