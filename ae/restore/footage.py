@@ -25,6 +25,7 @@ GROUND = 0.7  # share of pixels that the ground of a title has, at least
 STROKES = 0.2  # edges for each of the others: letters are thin
 DARK = 0.15  # luma up to which a ground is dark, and from 1 less that on bright
 SPECKS = 0.002  # share of the pixels that a ground alone may lack
+BINS = 32  # of luma
 LATEST = 3  # looks that decide
 WIDE = 2.5 / 255  # spread that no tint has; below it,
 LEAST_SHARE = 0.22  # of chroma has to be unexplained: strong tints leave an eighth where edges are
@@ -74,8 +75,11 @@ def seen(frame: Frame, coding: Coding) -> Seen:
     if not frame.cb.size:
         return Seen(Kind(frame.kind), 0.0, 0.0)
     planes = frame.cb, frame.cr
-    chroma = np.stack([_chroma(_small(plane), coding) for plane in planes], axis=-1)
-    gray = _luma(np.round(_small(frame.luma, chroma.shape[:2])).astype(int), coding)
+    height, width = (min(SIDE, length) for length in frame.cb.shape)
+    down, right = len(frame.cb) // height, frame.cb.shape[1] // width
+    chroma = np.stack([_chroma(_small(plane, (height, width), (down, right)), coding) for plane in planes], axis=-1)
+    rows, columns = coding.subsampling
+    gray = _luma(np.round(_small(frame.luma, (height, width), (rows * down, columns * right))).astype(int), coding)
     tint = tint_of_planes(gray, chroma)
     spreads = tint.spread >= min(WIDE, max(GRAY, LEAST_SHARE * tint.strength))
     colours = spreads or (blank and _has_vivid(planes, coding))
@@ -103,16 +107,16 @@ def _chroma(codes: np.ndarray, coding: Coding) -> np.ndarray:
     return (codes.astype(np.float32) - 2 ** (coding.bits - 1)) / coding.chroma_scale
 
 
-def _small(plane: np.ndarray, size: tuple[int, ...] | None = None) -> np.ndarray:
-    """Return a plane made small by means of some of its rows: of a size, or SIDE rows and columns at most."""
-    height, width = size or (min(SIDE, length) for length in plane.shape)
-    plane = plane[:: max(1, len(plane) // (ROWS * height))]
-    rows, columns = (
-        np.arange(count) * length // count for count, length in zip((height, width), plane.shape, strict=True)
+def _small(plane: np.ndarray, size: tuple[int, int], steps: tuple[int, int]) -> np.ndarray:
+    """Return a plane made small by means over blocks of so many rows and columns, of which some rows count."""
+    (height, width), (down, right) = size, steps
+    plane = np.pad(
+        plane,
+        [(0, max(0, count * step - length)) for count, step, length in zip(size, steps, plane.shape, strict=True)],
+        "edge",
     )
-    sums = np.add.reduceat(np.add.reduceat(plane, rows, axis=0, dtype=np.float32), columns, axis=1)
-    counts = (np.diff(at, append=length) for at, length in zip((rows, columns), plane.shape, strict=True))
-    return sums / np.multiply.outer(*counts)
+    lines = plane[: height * down, : width * right].reshape(height, down, -1)[:, :: max(1, down // ROWS)]
+    return lines.mean(axis=1, dtype=np.float32).reshape(height, width, right).mean(axis=2)
 
 
 def is_blank(frame: Frame, coding: Coding) -> bool:
@@ -130,9 +134,8 @@ def is_blank(frame: Frame, coding: Coding) -> bool:
 
 def _mode(values: np.ndarray) -> float:
     """Return the luma that most have, about."""
-    counts, edges = np.histogram(values, 32, (0, 1))
-    most = int(counts.argmax())
-    return float(np.mean(values[(values >= edges[most]) & (values <= edges[most + 1])]))
+    bins = np.minimum(BINS * values, BINS - 1).astype(np.uint8)  # many times faster than np.histogram
+    return float(values[bins == np.bincount(bins.ravel()).argmax()].mean())
 
 
 def with_kinds(items: Iterable[Any], coding: Coding, shots: list[Shot]) -> Iterator[Any]:
