@@ -75,8 +75,8 @@ def seen(frame: Frame, coding: Coding) -> Seen:
     if not frame.cb.size:
         return Seen(Kind(frame.kind), 0.0, 0.0)
     planes = frame.cb, frame.cr
-    height, width = (min(SIDE, length) for length in frame.cb.shape)
-    down, right = len(frame.cb) // height, frame.cb.shape[1] // width
+    down, right = (max(1, length // SIDE) for length in frame.cb.shape)
+    height, width = len(frame.cb) // down, frame.cb.shape[1] // right
     chroma = np.stack([_chroma(_small(plane, (height, width), (down, right)), coding) for plane in planes], axis=-1)
     rows, columns = coding.subsampling
     gray = _luma(np.round(_small(frame.luma, (height, width), (rows * down, columns * right))).astype(int), coding)
