@@ -2,6 +2,7 @@
 
 import errno
 import os
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -87,6 +88,20 @@ def test_a_resumed_clip_is_the_one_that_was_not_interrupted(clip, tmp_path, inte
     assert report.statistics == expected.statistics
     assert report.checks == expected.checks
     assert not list(tmp_path.glob("*.work"))
+
+
+@pytest.mark.parametrize("batches", [5, 7])
+def test_packets_lie_in_the_file_as_they_would(tmp_path, interrupted, batches):
+    """Of segments that are longer than what a muxer holds back, to bring streams into order."""
+    clip = make_clip(tmp_path / "slow.mp4", luma_frames(LENGTH, 32, 48), rate=Fraction(1, 2), tracks=(0,))
+    whole, resumed = tmp_path / "whole.mp4", tmp_path / "resumed.mp4"
+    colorize_clip(clip, whole, colorizer(), SETTINGS)
+    restore = interrupted(batches)
+    with pytest.raises(KeyboardInterrupt):
+        colorize_clip(clip, resumed, colorizer(), SETTINGS)
+    restore()
+    colorize_clip(clip, resumed, colorizer(), RESUMED)
+    assert_equal(whole, resumed)
 
 
 def test_the_command_goes_on_with_a_clip(clip, tmp_path, call, interrupted):

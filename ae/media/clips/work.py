@@ -57,6 +57,7 @@ class Segment(NamedTuple):
     frames: int
     altered: int  # of them, whose luma is not the source's
     packets: list[Packed]
+    others: int  # packets of other streams that were written after these
     states: Any  # of the stages after it, as JSON values and arrays
     thumbnails: dict[str, bytes]  # of its shots (see `ae.media.clips.sheet`)
 

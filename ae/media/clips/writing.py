@@ -1,5 +1,6 @@
 """Writing clips through PyAV: luma as it was decoded, the chroma that was computed, and all that goes along."""
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +57,7 @@ class ClipWriter:
         self._altered = 0  # of these
         self._pictures: list[Any] = []  # packets of the segment
         self._others: list[Any] = []  # packets of the other streams that came meanwhile
+        self._done: deque[Segment] = deque()  # that were done already, and wait for the packets that go with them
         try:
             container: Any = av.open(str(path.absolute()), "w")  # or a name like "10:30.mp4" were a protocol
         except ERRORS as error:
@@ -99,6 +101,7 @@ class ClipWriter:
             self.waiting += 1
         elif item.stream.index in self.expected:
             self._others.append(item)
+            self._write_done()
 
     def end_segment(self, states: Any, thumbnails: dict[str, bytes] | None = None) -> Segment:
         """Write the frames and packets that wait, and return the segment, with what is given (see `Segment`).
@@ -107,23 +110,32 @@ class ClipWriter:
         """
         with self._naming_errors("the last frames"):
             self._pictures += self._output.end_segment()
+        self._write_done(least=0)
         packets = [Packed.of(packet) for packet in self._pictures]
-        segment = Segment(self.waiting, self._altered, packets, states, thumbnails or {})
+        segment = Segment(self.waiting, self._altered, packets, len(self._others), states, thumbnails or {})
         self._write(self._pictures, segment)
+        self.waiting, self._altered, self._pictures = 0, 0, []
         return segment
 
     def write_again(self, segment: Segment) -> None:
-        """Write a segment that is done already, and the packets that wait. Raises as `end_segment` does."""
-        picture = self._output.picture
-        self._write([packed.packet(picture, self._clock) for packed in segment.packets], segment)
+        """Write a segment that is done already, once the packets that went with it are there. Raises as `end_segment`."""
+        self._done.append(segment)
+        self._write_done()
+
+    def _write_done(self, least: int | None = None) -> None:
+        """Write what is done already with the packets that went with it, so that all lie in the file as they would."""
+        while self._done and len(self._others) >= (self._done[0].others if least is None else least):
+            segment = self._done.popleft()
+            pictures = [packed.packet(self._output.picture, self._clock) for packed in segment.packets]
+            self._write(pictures, segment)
 
     def _write(self, pictures: list[Any], segment: Segment) -> None:
         with self._naming_errors("the time of a frame"):
             self._output.write_pictures(pictures)
-        for packet in self._others:
+        for packet in self._others[: segment.others]:
             self._write_packet(packet.stream, packet)
+        del self._others[: segment.others]
         self.altered += segment.altered
-        self.waiting, self._altered, self._pictures, self._others = 0, 0, [], []
 
     @contextmanager
     def _naming_errors(self, item: str) -> Iterator[None]:
