@@ -11,8 +11,8 @@ from clips import colorizer, luma_frames, make_clip
 from conftest import ROOT, write_denoiser
 from PIL import Image
 from skimage.data import astronaut
-from studies.hints import spread_over
-from studies.upsampling import joint_bilateral
+from studies.measures.hints import spread_over
+from studies.measures.upsampling import joint_bilateral
 from variants import variants_table
 from vivid import PRESET as VIVID
 from vivid import ClassUNet

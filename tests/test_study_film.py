@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from clips import colorizer, luma_frames, make_clip
 from skimage import data
-from studies.film import averaged, mixed, motions_of, scores_of, warp_error
+from studies.measures.film import averaged, mixed, motions_of, scores_of, warp_error
 
 from ae.color import luma
 from ae.report.markdown import rows_of
