@@ -14,6 +14,7 @@ import numpy as np
 
 from ae.color import Coding
 from ae.errors import InputError
+from ae.restore.blocks import block_means
 from ae.restore.tint import GRAY, SIDE, VISIBLE, tint_of_planes
 from ae.runtime.chain import Frame
 from ae.runtime.files import write_text
@@ -31,7 +32,6 @@ WIDE = 2.5 / 255  # spread that no tint has; below it,
 LEAST_SHARE = 0.22  # of chroma has to be unexplained: strong tints leave an eighth where edges are
 VIVID = 0.15  # chroma that tints do not reach
 EVERY = 4  # frames of which one is looked at, once it is known what the shot is
-ROWS = 4  # of a plane that are looked at for each of a small copy
 
 
 class Kind(IntEnum):
@@ -77,9 +77,11 @@ def seen(frame: Frame, coding: Coding) -> Seen:
     planes = frame.cb, frame.cr
     down, right = (max(1, length // SIDE) for length in frame.cb.shape)
     height, width = len(frame.cb) // down, frame.cb.shape[1] // right
-    chroma = np.stack([_chroma(_small(plane, (height, width), (down, right)), coding) for plane in planes], axis=-1)
+    chroma = np.stack(
+        [_chroma(block_means(plane, (height, width), (down, right)), coding) for plane in planes], axis=-1
+    )
     rows, columns = coding.subsampling
-    gray = _luma(np.round(_small(frame.luma, (height, width), (rows * down, columns * right))).astype(int), coding)
+    gray = _luma(np.round(block_means(frame.luma, (height, width), (rows * down, columns * right))).astype(int), coding)
     tint = tint_of_planes(gray, chroma)
     spreads = tint.spread >= min(WIDE, max(GRAY, LEAST_SHARE * tint.strength))
     colours = spreads or (blank and _has_vivid(planes, coding))
@@ -105,18 +107,6 @@ def _luma(codes: np.ndarray, coding: Coding) -> np.ndarray:
 def _chroma(codes: np.ndarray, coding: Coding) -> np.ndarray:
     """Return what `Coding.chroma` returns, likewise."""
     return (codes.astype(np.float32) - 2 ** (coding.bits - 1)) / coding.chroma_scale
-
-
-def _small(plane: np.ndarray, size: tuple[int, int], steps: tuple[int, int]) -> np.ndarray:
-    """Return a plane made small by means over blocks of so many rows and columns, of which some rows count."""
-    (height, width), (down, right) = size, steps
-    plane = np.pad(
-        plane,
-        [(0, max(0, count * step - length)) for count, step, length in zip(size, steps, plane.shape, strict=True)],
-        "edge",
-    )
-    lines = plane[: height * down, : width * right].reshape(height, down, -1)[:, :: max(1, down // ROWS)]
-    return lines.mean(axis=1, dtype=np.float32).reshape(height, width, right).mean(axis=2)
 
 
 def is_blank(frame: Frame, coding: Coding) -> bool:

@@ -50,6 +50,6 @@ def tint_of_planes(gray: np.ndarray, chroma: np.ndarray) -> Tint:
     """Measure the tint of luma [..., 1] in [0, 1] and chroma [..., 2] of a small picture."""
     powers = np.vander(np.float64(gray).ravel(), DEGREE + 1)
     values = np.float64(chroma).reshape(-1, 2)
-    curve = np.linalg.lstsq(powers, values, rcond=None)[0]
+    curve = np.linalg.lstsq(powers.T @ powers, powers.T @ values, rcond=None)[0]  # faster than of all pixels
     strength, spread = (float(np.sqrt(np.square(part).sum(1).mean())) for part in (values, values - powers @ curve))
     return Tint(curve, strength, spread)
