@@ -284,9 +284,14 @@ class Colorizer:
         small = resized(jnp.asarray(rgb), self.working_size(*rgb.shape[:2]))
         return replace(self, reference=_reference_of(*self._model, small))
 
+    @property
+    def takes_hints(self) -> bool:
+        """Return whether the model has learnt from hints."""
+        return bool(getattr(self.trained.config.model, "hints", False))
+
     def check_takes_hints(self) -> None:
         """Raise InputError where the model has not learnt from hints."""
-        if not getattr(self.trained.config.model, "hints", False):
+        if not self.takes_hints:
             raise InputError(f"{self.trained.config.name} has not learnt from hints: take another model")
 
     def _hints(self, hints: Hints | Sequence[Point], gray: np.ndarray) -> Hints:

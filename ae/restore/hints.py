@@ -48,6 +48,12 @@ class TimedHints(NamedTuple):
     hints: Hints
 
 
+def no_hints(size: tuple[int, ...]) -> Hints:
+    """Return that there are none in a picture of a size [H, W]."""
+    nowhere = np.empty(0, int)
+    return Hints(nowhere, nowhere, np.empty((0, 2), np.float32), (size[0], size[1]))
+
+
 def hints_at(points: Sequence[Point], gray: np.ndarray) -> Hints:
     """Return the hints of points (row, column, "#rrggbb") of luma [H, W] in [0, 1].
 
