@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from contextlib import closing
 
 from ae.runtime import cli
@@ -55,7 +56,10 @@ def main(
             raise InputError(f"port {port} of {host} cannot be used: --port names another") from error
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # nothing is left behind then either
         print(f"http://{host}:{port} (Ctrl-C ends it)", flush=True)
-        blocks.block_thread()
+        try:
+            threading.Event().wait()
+        finally:
+            blocks.close(verbose=False)
 
 
 if __name__ == "__main__":
