@@ -98,6 +98,7 @@ ELSEWHERE = {
         "test_the_guides_commands_train_on_photographs",
     f"{TRAIN} photo_denoiser_base --data bsds500 --tile 64 --scale 0.5 --train-task.crop 64":
         "test_the_guides_commands_train_on_photographs",
+    "python scripts/demo.py": "test_a_photograph_is_coloured_with_points_and_saved_as_the_command_does",
     "python scripts/docs.py": "test_the_site_has_every_guide",
     "python scripts/prepare.py set12": "test_a_set_is_the_wanted_files_of_its_repository",
     "python scripts/evaluate.py gray_denoiser --benchmark set12": "test_a_gray_benchmark_becomes_a_table",
