@@ -24,6 +24,7 @@ from .restore.colorize import Colorizer as Colorizer
 from .restore.denoise import Denoiser as Denoiser
 from .restore.export import export_program as export_program
 from .restore.load import load_model as load_model
+from .restore.onnx import export_onnx as export_onnx
 from .restore.weights import load_pretrained as load_pretrained
 from .restore.weights import read_weights as read_weights
 from .score.evaluate import evaluate as evaluate

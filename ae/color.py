@@ -69,9 +69,9 @@ def into_gamut(
     _check_planes(luma, chroma, axis)
     differences = _differences(chroma, weights, axis)
     strongest, weakest = reduce(jnp.maximum, differences), reduce(jnp.minimum, differences)
-    room_above = jnp.maximum(1 - luma - 1e-6, 0) / jnp.maximum(strongest, 1e-12)
+    room_above = jnp.maximum(1 - luma - 1e-6, 0.0) / jnp.maximum(strongest, 1e-12)
     room_below = luma / jnp.maximum(-weakest, 1e-12)
-    strength = jnp.minimum(1, jnp.minimum(room_above, room_below))
+    strength = jnp.minimum(1.0, jnp.minimum(room_above, room_below))
     # Channel by channel: this fuses, as one product does not.
     return jnp.concatenate([strength * part for part in jnp.split(chroma, 2, axis)], axis)
 

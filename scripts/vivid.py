@@ -16,6 +16,7 @@ import numpy as np
 
 from ae import ChromaUNet, Colorize, Conv, preset
 from ae.color import into_gamut, rgb_to_chroma, ycbcr_to_rgb
+from ae.models.unet import padded
 
 STEP = 1 / 16  # between neighbouring classes in Cb and Cr
 FALL = 0.04  # chroma that is so much stronger is e times rarer, about, in CIFAR-100
@@ -49,14 +50,16 @@ class ClassUNet(ChromaUNet):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        height, width = x.shape[1:3]
+        x = padded(x, self.multiple)
         features = self.features(x, train)
         logits = Conv(len(classes()), (1, 1))(features)
         if train:
             return logits
         chroma = nn.softmax(logits / self.temperature) @ classes()
         b, h, w, _ = chroma.shape
-        chroma = jax.image.resize(chroma, (b, 2 * h, 2 * w, 2), "bilinear")[:, : x.shape[1], : x.shape[2]]
-        return ycbcr_to_rgb(x, into_gamut(x, chroma))
+        chroma = jax.image.resize(chroma, (b, 2 * h, 2 * w, 2), "bilinear")
+        return ycbcr_to_rgb(x, into_gamut(x, chroma))[:, :height, :width]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import train
 from clips import luma_frames, make_clip
 from conftest import ROOT, python, refused
 from PIL import Image
+from skimage import data
 from test_shell import refusal
 
 import ae
@@ -99,6 +100,7 @@ ELSEWHERE = {
     f"{TRAIN} photo_denoiser_base --data bsds500 --tile 64 --scale 0.5 --train-task.crop 64":
         "test_the_guides_commands_train_on_photographs",
     "python scripts/demo.py": "test_a_photograph_is_coloured_with_points_and_saved_as_the_command_does",
+    "python scripts/export.py chroma_unet colour.onnx": "test_a_picture_is_coloured_without_jax",
     "python scripts/docs.py": "test_the_site_has_every_guide",
     "python scripts/prepare.py set12": "test_a_set_is_the_wanted_files_of_its_repository",
     "python scripts/evaluate.py gray_denoiser --benchmark set12": "test_a_gray_benchmark_becomes_a_table",
@@ -267,8 +269,12 @@ def test_slurm_says_what_there_is_to_join():
     assert [text.splitlines()[-1] for text in said] == ["2", "2"]
 
 
+ELSEWHERE_RUN = ("film", "onnxruntime")  # parts of examples that tests of their own run
+
+
 @pytest.mark.parametrize(
-    "example", [example for example in EXAMPLES if example not in FILES.values() and "film" not in example]
+    "example",
+    [text for text in EXAMPLES if text not in FILES.values() and not any(part in text for part in ELSEWHERE_RUN)],
 )
 def test_examples_run(example, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -279,6 +285,18 @@ def test_examples_run(example, tmp_path, monkeypatch):
         assert (values["rgb"].shape, values["rgb"].dtype) == ((*frames.shape, 3), frames.dtype)
     if "clean" in values:
         assert np.std(values["clean"]) < np.std(noisy)
+
+
+def test_a_picture_is_coloured_without_jax(call, tmp_path, monkeypatch):
+    pytest.importorskip("jax2onnx", reason="this needs pip install 'ae[onnx]'")
+    (example,) = [example for example in EXAMPLES if "onnxruntime" in example]
+    call("export.py", "chroma_unet", "colour.onnx")
+    Image.fromarray(data.astronaut()).save(tmp_path / "old.jpg")
+    monkeypatch.chdir(tmp_path)
+    exec(example, {})
+    with Image.open("small-in-colour.png") as coloured:
+        assert coloured.size == (64, 64)
+        assert np.ptp(np.asarray(coloured).astype(int), axis=-1).mean() > 5
 
 
 def test_frames_are_read_and_written_by_imageio(tmp_path, monkeypatch):

@@ -100,7 +100,10 @@ def test_train_evaluate_resume(call, tmp_path):
     call("export.py", "run", "weights.safetensors")
     call("evaluate.py", "weights.safetensors", "--out", "again.json")
     assert json.loads((tmp_path / "again.json").read_text())["scores"] == scores["scores"]
-    refused(call("export.py", "run", "weights.bin", status=2), ".safetensors (weights) or .jax (a program)")
+    refused(
+        call("export.py", "run", "weights.bin", status=2),
+        ".safetensors (weights), .jax (a program) or .onnx (one for others)",
+    )
     refused(call("evaluate.py", "weights.safetensors", "--checkpoint", "best", status=2), "is for run directories")
 
     shutil.rmtree(tmp_path / "run/checkpoints")  # the weights suffice

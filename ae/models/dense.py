@@ -32,7 +32,7 @@ class DenseAE(nn.Module):
         """Encode images [B, 28, 28, 1] as latents [B, latent]."""
         if x.shape[1:] != self.input_shape:
             raise InputError(f"expected gray images [B, 28, 28, 1], got {x.shape}")
-        return _dense_layers(self.encoder, x.reshape(len(x), -1))
+        return _dense_layers(self.encoder, x.reshape(x.shape[0], -1))
 
     def decode(self, latents: jax.Array) -> jax.Array:
         """Decode latents [B, latent] to images [B, 28, 28, 1]."""

@@ -20,7 +20,7 @@ class KerasIODenoiser(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         for _ in range(2):
-            x = nn.max_pool(nn.relu(Conv(self.width, (3, 3))(x)), (2, 2), (2, 2))
+            x = nn.max_pool(nn.relu(Conv(self.width, (3, 3))(x)), window_shape=(2, 2), strides=(2, 2))
         for _ in range(2):
             x = nn.relu(ConvTranspose(self.width, (3, 3), (2, 2))(x))
         return nn.sigmoid(Conv(1, (3, 3))(x))

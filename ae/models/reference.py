@@ -96,8 +96,8 @@ class ColorizerAE(nn.Module):
         for width in self.encoder:
             x = nn.relu(Conv(width, (3, 3), (2, 2))(x))
         encoded = x.shape[1:]  # (4, 4, 256) in the reference
-        x = dense(self.latent)(x.reshape(len(x), -1))
-        x = dense(encoded[0] * encoded[1] * encoded[2])(x).reshape(len(x), *encoded)
+        x = dense(self.latent)(x.reshape(x.shape[0], -1))
+        x = dense(encoded[0] * encoded[1] * encoded[2])(x).reshape(x.shape[0], *encoded)
         for width in self.decoder:
             x = nn.relu(ConvTranspose(width, (3, 3), (2, 2))(x))
         return nn.sigmoid(ConvTranspose(3, (3, 3))(x))

@@ -6,7 +6,6 @@ from itertools import pairwise
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax.export import is_symbolic_dim
 
 from ae.color import into_gamut, ycbcr_to_rgb
 from ae.layers.conv import Conv, ConvTranspose
@@ -49,7 +48,7 @@ class UNet(nn.Module):
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         if self.residual:
             check_channels(x, self.outputs)
-        inputs, x = x, _padded(x, self.multiple)
+        inputs, x = x, padded(x, self.multiple)
         patch = (self.patch, self.patch)
         if self.patch > 1:
             x = Conv(self.widths[0], patch, patch, use_bias=self.biases)(x)
@@ -81,17 +80,23 @@ class ChromaUNet(nn.Module):
     input_shape = (32, 32, 1)
     float32_inputs = True  # luma, to which chroma is added; the layers compute in the dtype of their kernels
 
+    @property
+    def multiple(self) -> int:
+        """Return what height and width have to be a multiple of where nothing is to be padded."""
+        return 2 ** len(self.widths)
+
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
-        x, hints = self._split(x)
-        unit = 2 * jnp.sqrt(jnp.square(x).mean(axis=(1, 2, 3), keepdims=True)) + 1e-3 if self.relative else 1.0
+        height, width = x.shape[1:3]
+        x, hints = self._split(padded(x, self.multiple))
+        unit = 2 * jnp.sqrt(jnp.mean(jnp.square(x), (1, 2, 3), keepdims=True)) + 1e-3 if self.relative else 1.0
         seen = [x / unit]
         if hints is not None:
             seen += [hints[..., :2] / (CHROMA_SCALE * unit), hints[..., 2:]]
         features = self.features(jnp.concatenate(seen, axis=-1), train)
-        chroma = ConvTranspose(2, (2, 2), (2, 2))(features)[:, : x.shape[1], : x.shape[2]].astype(x.dtype)
-        chroma = CHROMA_SCALE * unit * chroma
-        return ycbcr_to_rgb(x, chroma if train else into_gamut(x, chroma))
+        chroma = CHROMA_SCALE * unit * ConvTranspose(2, (2, 2), (2, 2))(features).astype(x.dtype)
+        rgb = ycbcr_to_rgb(x, chroma if train else into_gamut(x, chroma))
+        return rgb[:, :height, :width]
 
     def _split(self, x: jax.Array) -> tuple[jax.Array, jax.Array | None]:
         """Return luma, and hints of a model that takes them: none at all where only luma is given."""
@@ -104,8 +109,11 @@ class ChromaUNet(nn.Module):
         return x[..., :1], x[..., 1:]
 
     def features(self, x: jax.Array, train: bool) -> jax.Array:
-        """Compute the U-Net's features of patches of 2x2 pixels: [B, H, W, C] -> [B, H/2, W/2, widths[0]], rounded up."""
-        patches = Conv(self.widths[0], (2, 2), (2, 2))(_padded(x, 2 ** len(self.widths)))
+        """Compute the U-Net's features of patches of 2x2 pixels: [B, H, W, C] -> [B, H/2, W/2, widths[0]].
+
+        Height and width are multiples of `multiple`.
+        """
+        patches = Conv(self.widths[0], (2, 2), (2, 2))(x)
         return _levels(self.widths, patches, lambda x: BatchNorm(self.momentum)(x, train=train))
 
 
@@ -135,7 +143,7 @@ def _levels(
     return x
 
 
-def _padded(x: jax.Array, multiple: int) -> jax.Array:
+def padded(x: jax.Array, multiple: int) -> jax.Array:
     """Mirror the last rows and columns of images [B, H, W, C] up to the next multiple; sizes may be symbolic.
 
     Repeated, noise would be stripes, which denoisers take for detail.
@@ -143,7 +151,7 @@ def _padded(x: jax.Array, multiple: int) -> jax.Array:
     for axis in (1, 2):
         size = x.shape[axis]
         whole = -(-size // multiple) * multiple
-        if is_symbolic_dim(size) or whole > size:
+        if whole != size:
             period = jnp.maximum(2 * (size - 1), 1)
             place = jnp.arange(whole) % period
             x = jnp.take(x, jnp.minimum(place, period - place), axis=axis)
