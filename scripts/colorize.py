@@ -30,6 +30,7 @@ def main(
     preview: float | None = None,
     side_by_side: bool = False,
     deinterlace: bool = False,
+    hwaccel: str | None = None,
     codec: str | None = None,
     encoder_options: dict[str, str] | None = None,
     audio: Literal["copy", "aac", "opus"] = "copy",
@@ -66,7 +67,9 @@ def main(
         preview: Only so many seconds of a clip, from its beginning or from --start.
         side_by_side: Gray on the left, coloured on the right.
         deinterlace: Make one picture of the two fields of a clip's frames (FFmpeg's bwdif).
+        hwaccel: Hardware that decodes clips, as in "cuda"; where it does not, the CPU does.
         codec: Encoder of clips (default: libvpx-vp9 for .webm, else libx264, or another where that cannot hold them).
+            h264_nvenc, hevc_nvenc and av1_nvenc are NVIDIA's; where there is none, libx264 and so on do their work.
         encoder_options: Its options, as in "crf 20 preset veryfast".
         audio: What sound is encoded as that the output cannot hold as it is (default: it is left out, and said).
         fps: Frames a second where a clip is made of images: 24, 23.976 or 24000/1001.
@@ -119,6 +122,7 @@ def main(
         recolour=colour_shots == "recolour",
         shots=shots,
         sheet=sheet,
+        hwaccel=hwaccel,
         resume=resume,
     )
     if keep_grain and not restore:

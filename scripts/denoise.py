@@ -20,6 +20,7 @@ def main(
     start: float = 0.0,
     preview: float | None = None,
     deinterlace: bool = False,
+    hwaccel: str | None = None,
     codec: str | None = None,
     encoder_options: dict[str, str] | None = None,
     audio: Literal["copy", "aac", "opus"] = "copy",
@@ -46,7 +47,9 @@ def main(
         start: Seconds from the beginning of a clip at which it is taken up.
         preview: Only so many seconds of a clip, from its beginning or from --start.
         deinterlace: Make one picture of the two fields of a clip's frames (FFmpeg's bwdif).
+        hwaccel: Hardware that decodes clips, as in "cuda"; where it does not, the CPU does.
         codec: Encoder of clips (default: libvpx-vp9 for .webm, else libx264, or another where that cannot hold them).
+            h264_nvenc, hevc_nvenc and av1_nvenc are NVIDIA's; where there is none, libx264 and so on do their work.
         encoder_options: Its options, as in "crf 20 preset veryfast".
         audio: What sound is encoded as that the output cannot hold as it is (default: it is left out, and said).
         most_pixels: Images with more pixels, all frames together, and clips with more in a frame are refused
@@ -81,6 +84,7 @@ def main(
         encoder_options=encoder_options,
         audio=audio,
         start=start,
+        hwaccel=hwaccel,
         resume=resume,
     )
     how = {"denoiser": Denoiser(trained), "sigma": in_unit_range(sigma), "strength": strength}

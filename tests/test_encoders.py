@@ -11,6 +11,7 @@ from writing import LOSSLESS, colorized
 
 from ae.errors import InputError
 from ae.media.clips.encoders import fallback_formats
+from ae.media.clips.formats import hardware_error
 
 CASES = SHARED / "cases/clips"
 
@@ -138,3 +139,35 @@ def test_twelve_bits_of_a_real_file(tmp_path):
     assert report.passed
     assert "it is written with libx265" in lines[0]
     assert coding_of(tmp_path / "out.mkv") == ("hevc", "yuv422p12le")
+
+
+def without_hardware(source):
+    """Why there is no NVIDIA GPU to decode a clip; skips where there is one."""
+    if (why := hardware_error(source, "cuda")) is None:
+        pytest.skip("there is hardware, which is to be used")
+    return why
+
+
+def test_a_clip_is_decoded_by_the_cpu_where_there_is_no_other(tmp_path):
+    source = make_clip(tmp_path / "in.mp4", luma_frames(4, 32, 48))
+    why = without_hardware(source)
+    report, lines = colorized(source, tmp_path / "out.mp4", hwaccel="cuda")
+    assert report.passed
+    assert f"in.mp4 is decoded by the CPU, as cuda does not: {why}" in lines
+
+
+def test_hardware_that_ffmpeg_does_not_know_is_said_to_be(tmp_path):
+    source = make_clip(tmp_path / "in.mp4", luma_frames(4, 32, 48))
+    with pytest.raises(InputError, match="magic is no hardware that can decode here: there is cuda"):
+        colorized(source, tmp_path / "out.mp4", hwaccel="magic")
+
+
+@pytest.mark.parametrize("options", [None, {"preset": "p7"}])
+def test_a_program_encodes_where_there_is_no_hardware(tmp_path, options):
+    source = make_clip(tmp_path / "in.mp4", luma_frames(4, 160, 160))
+    without_hardware(source)
+    report, lines = colorized(source, tmp_path / "out.mp4", codec="h264_nvenc", encoder_options=options)
+    assert report.passed
+    assert "h264_nvenc cannot write 160x160 in yuv420p to .mp4: it is written with libx264" in lines
+    with av.open(str(tmp_path / "out.mp4")) as written:
+        assert written.streams.video[0].codec_context.name == "h264"

@@ -23,6 +23,12 @@ OPTIONS: dict[str, dict[str, str]] = {  # in the order in which they are tried
     "libsvtav1": {"crf": "26", "preset": "8"},
     "ffv1": {},
 }
+NVIDIA = {
+    "h264_nvenc": "libx264",
+    "hevc_nvenc": "libx265",
+    "av1_nvenc": "libsvtav1",
+}  # and what stands for them elsewhere
+NVIDIA_OPTIONS = {"preset": "p5", "rc": "vbr", "cq": "19", "b": "0"}
 
 
 class Encoding(NamedTuple):
@@ -37,17 +43,21 @@ class Encoding(NamedTuple):
 def encodings(clip: Clip, suffix: str, settings: ClipSettings = DEFAULTS) -> Iterator[Encoding]:
     """Yield encodings that may take a clip's frames, the best first.
 
-    A codec that is asked for stands alone, and so does the usual one where options are given, which are for it. Some
-    containers and codecs know no other times than the number of a frame.
+    A codec that is asked for stands alone, and so does the usual one where options are given, which are for it; but where
+    hardware is not there, a program does its work. Some containers and codecs know no other times than the number of a frame.
     """
     options = settings.encoder_options
     usual, pixels = settings.codec or CODECS.get(suffix, "libx264"), target_format(clip.first)
-    given = settings.names_encoder
+    given, stand_in = settings.names_encoder, [NVIDIA[usual]] if usual in NVIDIA else []
     for pixel_format in [pixels] if given else fallback_formats(pixels):
-        for name in [usual] if given else dict.fromkeys([usual, *OPTIONS]):
-            chosen = OPTIONS.get(name, {}) if options is None else options
+        for name in [usual, *stand_in] if given else dict.fromkeys([usual, *OPTIONS]):
+            chosen = options if options is not None and name == usual else _usual_options(name)
             for clock in (clip.time_base, 1 / Fraction(clip.video.average_rate or USUAL_RATE)):
                 yield Encoding(name, pixel_format, chosen, clock)
+
+
+def _usual_options(codec: str) -> dict[str, str]:
+    return NVIDIA_OPTIONS if codec in NVIDIA else OPTIONS.get(codec, {})
 
 
 def fallback_formats(pixels: str) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.codec.hwaccel import HWAccel, hwdevices_available
 
 from ae.errors import InputError
 from ae.media.images import check_pixels
@@ -43,10 +44,13 @@ def has_flag(container_format: Any, flag: av.format.Flags) -> bool:
     return bool(container_format.flags & flag.value)
 
 
-def open_clip(path: Path) -> Any:
-    """Open a clip for reading. Raises InputError, which names the format where there is one, for what cannot be read."""
+def open_clip(path: Path, hwaccel: str | None = None) -> Any:
+    """Open a clip for reading. Raises InputError, which names the format where there is one, for what cannot be read.
+
+    `hwaccel`: what it is to be decoded with, as FFmpeg names it (see `hardware_error`); by default the CPU.
+    """
     try:
-        return _open(path)
+        return _open(path, hwaccel)
     except ERRORS as error:
         found = _complaint(path)
         if found and found[1].startswith("Format not on whitelist"):
@@ -56,12 +60,12 @@ def open_clip(path: Path) -> Any:
         raise InputError(f"{path} cannot be read as a video: {what}") from error
 
 
-def open_clip_at(path: Path, seconds: Fraction) -> Any:
+def open_clip_at(path: Path, seconds: Fraction, hwaccel: str | None = None) -> Any:
     """Open a clip, to be read from so many seconds after its beginning on, or from somewhere before.
 
     Raises as `open_clip` does. Where there is no way to go there, it is read from the beginning.
     """
-    container = open_clip(path)
+    container = open_clip(path, hwaccel)
     flags = (av.format.Flags.no_timestamps, av.format.Flags.ts_discont)
     if not seconds or any(has_flag(container.format, flag) for flag in flags):
         return container
@@ -69,14 +73,30 @@ def open_clip_at(path: Path, seconds: Fraction) -> Any:
         container.seek(max(container.start_time or 0, 0) + int(seconds * av.time_base))
     except ERRORS:
         container.close()
-        return open_clip(path)
+        return open_clip(path, hwaccel)
     return container
 
 
-def _open(path: Path) -> Any:
+def hardware_error(path: Path, hwaccel: str) -> str | None:
+    """Return why the pictures of a clip cannot be decoded with a piece of hardware, or None where they can.
+
+    Raises InputError for names of hardware that FFmpeg has not been built for.
+    """
+    if hwaccel not in (known := hwdevices_available()):
+        raise InputError(f"{hwaccel} is no hardware that can decode here: there is {', '.join(known) or 'none'}")
+    try:
+        with _open(path, hwaccel) as container:
+            next(container.decode(video=0))
+    except ERRORS as error:
+        return reason(error)
+    return None
+
+
+def _open(path: Path, hwaccel: str | None = None) -> Any:
+    hardware = HWAccel(hwaccel, allow_software_fallback=False) if hwaccel else None
     options = {"protocol_whitelist": "file", "format_whitelist": allowed_formats()}
     # An absolute path: a name like "concat:..." were a protocol.
-    return av.open(str(path.absolute()), options=options, **TEXT)
+    return av.open(str(path.absolute()), options=options, hwaccel=hardware, **TEXT)
 
 
 def _complaint(path: Path) -> tuple[str, str] | None:

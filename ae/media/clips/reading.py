@@ -13,7 +13,7 @@ import av
 from ae.errors import InputError
 from ae.media.clips.coding import GRAY, PLANAR, SEMIPLANAR, coding_of, planar, planes, target_format
 from ae.media.clips.fields import Deinterlacer
-from ae.media.clips.formats import ERRORS, has_flag, open_clip_at, picture_stream, reason
+from ae.media.clips.formats import ERRORS, hardware_error, has_flag, open_clip_at, picture_stream, reason
 from ae.media.clips.settings import DEFAULTS, ClipSettings
 from ae.media.clips.sidedata import side_data_of
 from ae.media.clips.times import ContinuousClock, MonotonicTimes, Timed, finer_time_base, format_time, time_of
@@ -43,7 +43,10 @@ class Clip:
         self._late_fields = 0
         self._origin: Any = None  # when the first frame is shown
         self.skipped = Fraction(settings.start).limit_denominator(10**6)  # seconds
-        self.container = open_clip_at(path, self.skipped)
+        hwaccel = settings.hwaccel
+        why = hardware_error(path, hwaccel) if hwaccel else None
+        self._without = [f"{path.name} is decoded by the CPU, as {hwaccel} does not: {why}"] if why else []
+        self.container = open_clip_at(path, self.skipped, None if why else hwaccel)
         self.begins = self._start() + self.skipped if self.skipped else None  # the time before which nothing is taken
         self.video = picture_stream(self.container, path, settings.most_pixels or MOST_PIXELS)
         self.others = [stream for stream in self.container.streams if stream is not self.video]
@@ -81,7 +84,7 @@ class Clip:
     def remarks(self) -> list[str]:
         """Return what of its frames will not be as it was, a line each."""
         pixels, target = self.first.format, target_format(self.first)
-        lines = [f"{self.path.name} is deinterlaced by FFmpeg's bwdif"] * self.deinterlaced
+        lines = self._without + [f"{self.path.name} is deinterlaced by FFmpeg's bwdif"] * self.deinterlaced
         if pixels.name not in {*PLANAR, *GRAY, *SEMIPLANAR}:
             lines.append(f"{self.path.name} has pixels in {pixels.name}: they are written as {target}")
         return lines

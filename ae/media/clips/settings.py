@@ -24,6 +24,7 @@ class ClipSettings:
     recolour: bool = False  # give shots that are in colour new ones
     shots: Path | None = None  # a table of its shots, which is followed where it is there, and written otherwise
     sheet: Path | None = None  # a contact sheet of its shots, to be written
+    hwaccel: str | None = None  # hardware that frames are decoded with, as FFmpeg names it; None: the CPU
     resume: bool = False  # go on with what an interrupted run has left
 
     @property
