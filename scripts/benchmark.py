@@ -1,5 +1,6 @@
 """Measure speed, in turns on the same machine: of training against PyTorch and Keras, of clips, of denoisers."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -164,6 +165,29 @@ def tiles(
     save(out, tiles_table(rows), [model.config for model in trained])
 
 
+def accelerator(short: bool = False, out: Path = Path("results/benchmark_accelerator.json")) -> None:
+    """Measure what a GPU or TPU gives, in about ten minutes: errors, speed, waiting, repeatability, film, memory.
+
+    Without one, a table is written in which nothing is measured.
+
+    Args:
+        short: A little of everything, on whatever there is: whether it works, not how fast.
+        out: File to write, and the pages that show its table.
+    """
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # processes of its own share the device's memory
+    from benchmarks.accelerator import SHORT, Scale, accelerator_table, device_name, measure, not_measured
+
+    from ae.presets import preset
+
+    scale, device = SHORT if short else Scale(), device_name()
+    figures = []
+    for figure in measure(scale) if device or short else not_measured():
+        figures.append(figure)
+        print(*figure, flush=True)
+    table = accelerator_table(figures, device or "none here")
+    save(out, table, [preset(name) for name in scale.models], details={"figures": [f._asdict() for f in figures]})
+
+
 def save(
     out: Path,
     table: Table,
@@ -185,4 +209,13 @@ def save(
 
 
 if __name__ == "__main__":
-    cli.run({"train": train, "ablation": ablation, "video": video, "denoise": denoise, "tiles": tiles})
+    cli.run(
+        {
+            "train": train,
+            "ablation": ablation,
+            "video": video,
+            "denoise": denoise,
+            "tiles": tiles,
+            "accelerator": accelerator,
+        }
+    )

@@ -108,7 +108,7 @@ def clip_timers(
     return timers
 
 
-def copied(source: Path, target: Path, options: dict[str, str]) -> float:
+def copied(source: Path, target: Path, options: dict[str, str] | None, codec: str | None = None) -> float:
     """Return the seconds to decode and encode a clip as it is, in two threads."""
     from ae.media.clips.coding import planar, planes
     from ae.media.clips.reading import Clip
@@ -118,7 +118,7 @@ def copied(source: Path, target: Path, options: dict[str, str]) -> float:
 
     began = time.perf_counter()
     clip = Clip(source)
-    output = ClipWriter(target, clip, ClipSettings(encoder_options=options))
+    output = ClipWriter(target, clip, ClipSettings(encoder_options=options, codec=codec))
     for item in background(clip, 16):
         if isinstance(item, Frame):
             _, cb, cr = planes(planar(item.source))

@@ -44,7 +44,7 @@ def encodings(clip: Clip, suffix: str, settings: ClipSettings = DEFAULTS) -> Ite
     """Yield encodings that may take a clip's frames, the best first.
 
     A codec that is asked for stands alone, and so does the usual one where options are given, which are for it; but where
-    hardware is not there, a program does its work. Some containers and codecs know no other times than the number of a frame.
+    hardware is not there, a program does its work. Some containers and codecs know no times but the number of a frame.
     """
     options = settings.encoder_options
     usual, pixels = settings.codec or CODECS.get(suffix, "libx264"), target_format(clip.first)

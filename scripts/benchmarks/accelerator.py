@@ -1,0 +1,344 @@
+"""What a GPU or TPU gives: is it right, is it fast, does it wait, does it repeat itself."""
+
+import gzip
+import json
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.workers import take_turns
+
+from ae.report.markdown import Table, tabulate
+
+MODELS = ("pixel_mlp", "conv_ae", "colorizer_ae", "unet_denoiser", "chroma_unet")
+NUMERICS = {  # by what they are called; precision is that of float32 products, which TF32 and so on round
+    "float32": {"precision": "float32"},
+    "the device's default": {"precision": "default"},
+    "bfloat16": {"dtype": "bfloat16"},
+}
+SCRIPTS = Path(__file__).parents[1]
+SHAPES = ((3, 64, 64), (2, 64, 128), (1, 128, 64))  # kernel's side, channels before and after
+FULL_HD = (1080, 1920)
+
+
+class Scale(NamedTuple):
+    """How much is measured."""
+
+    models: Sequence[str] = MODELS
+    batches: Sequence[int] = (32, 256)
+    rounds: int = 5
+    seconds: float = 1.0  # that a timing takes, about
+    side: int = 4096  # of the matrices whose product tells what the device can do
+    images: int = 64  # of a convolution's batch
+    film: tuple[int, int] = FULL_HD
+    frames: int = 96
+    trained: str = "conv_ae"  # that is trained twice, and interrupted
+
+
+SHORT = Scale(("keras_io_denoiser",), (4,), 1, 0.01, 64, 2, (96, 128), 12, "keras_io_denoiser")
+
+
+class Figure(NamedTuple):
+    """A row of the table."""
+
+    measure: str
+    what: str
+    value: float | None  # None: it cannot be measured here
+    unit: str
+
+
+def accelerator_table(figures: Sequence[Figure], device: str) -> Table:
+    """Return the table of figures, of which none need be measured."""
+    rows = [
+        figure._asdict() | {"value": "not measured" if figure.value is None else f"{figure.value:,.4g}"}
+        for figure in figures
+    ]
+    return tabulate(f"What an accelerator gives: {device}.", dict.fromkeys(Figure._fields), rows)
+
+
+def not_measured() -> list[Figure]:
+    """Return the rows of the table where there is no accelerator."""
+    return [Figure(name, "", None, "") for name in PARTS]
+
+
+def device_name() -> str | None:
+    """Return what the accelerators are called, or None where there is none."""
+    import jax
+
+    first, count = jax.devices()[0], jax.device_count()
+    return None if first.platform == "cpu" else f"{count} x {first.device_kind}"
+
+
+def measure(scale: Scale) -> Iterator[Figure]:
+    """Yield all figures."""
+    for name, part in PARTS.items():
+        for what, value, unit in part(scale):
+            yield Figure(name, what, value, unit)
+
+
+Part = Iterator[tuple[str, float | None, str]]
+
+
+def repeated(scale: Scale) -> Part:
+    """Train twice, and once interrupted and resumed: are the weights the same, bit for bit?"""
+    with tempfile.TemporaryDirectory() as folder:
+        first, second, third = (Path(folder, name) for name in ("first", "second", "third"))
+        for out in (first, second):
+            training(scale.trained, out).communicate()
+        process = training(scale.trained, third)
+        assert process.stdout is not None
+        with suppress(StopIteration):
+            next(line for line in process.stdout if line.startswith("epoch"))
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+        training(scale.trained, third, "--resume").communicate()
+        yield "two runs", float(differing(first, second)), "values that differ"
+        yield "an interrupted run and another", float(differing(first, third)), "values that differ"
+
+
+def training(preset: str, out: Path, *options: str) -> subprocess.Popen:
+    """Start two short epochs of training in a process of its own."""
+    command = [sys.executable, SCRIPTS / "train.py", preset, "--data", "sample", "--epochs", "2", "--limit", "512"]
+    return subprocess.Popen(
+        [*command, "--out", out, *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+
+
+def differing(one: Path, other: Path) -> int:
+    """Return how many of the weights of two runs are not the same."""
+    from safetensors.numpy import load_file
+
+    weights, others = (load_file(run / "weights.safetensors") for run in (one, other))
+    return sum(int((weights[name] != others[name]).sum()) for name in weights)
+
+
+def compiling(scale: Scale) -> Part:
+    """Measure how long it takes until training begins, with nothing compiled and with everything."""
+    from benchmarks.starts import start_seconds
+
+    for preset, seconds in start_seconds((scale.trained,)).items():
+        for name, value in seconds.items():
+            yield f"{preset}, {name}", value, "s"
+
+
+def convolutions(scale: Scale) -> Part:
+    """Compare the three products of convolutions with those that the CPU computes in float32."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from ae.layers.conv import products
+
+    rng = np.random.default_rng(0)
+    largest: dict[str, float] = {}
+    for (side, before, after), (name, numerics) in product(SHAPES, NUMERICS.items()):
+        x = rng.standard_normal((scale.images, 32, 32, before)).astype(np.float32)
+        w = (rng.standard_normal((side, side, before, after)) / np.sqrt(side * side * before)).astype(np.float32)
+        g = rng.standard_normal((scale.images, 32, 32, after)).astype(np.float32)
+        calls: tuple[Callable[..., jax.Array], ...] = (
+            lambda x, w, g: products.output_by_lax(x, w, (1, 1)),
+            lambda x, w, g: products.input_gradient_by_lax(g, w, (1, 1), (32, 32)),
+            lambda x, w, g: products.kernel_gradient_by_lax(x, g, (1, 1), w.shape[:2]),
+        )
+        dtype = jnp.dtype(numerics.get("dtype", "float32"))
+        for call in calls:
+            with jax.default_device(jax.devices("cpu")[0]), jax.default_matmul_precision("float32"):
+                right = np.asarray(jax.jit(call)(x, w, g))
+            with jax.default_matmul_precision(numerics.get("precision", "default")):
+                found = np.float32(jax.jit(call)(*(jnp.asarray(value, dtype) for value in (x, w, g))))
+            error = float(np.abs(found - right).max() / np.abs(right).max())
+            largest[name] = max(error, largest.get(name, 0.0))
+    for name, error in largest.items():
+        yield f"largest error, {name}", error, "of the largest value"
+
+
+def rates(scale: Scale) -> Part:
+    """Measure training steps by model, batch and precision, in blocks and one by one, beside a product of matrices."""
+    from benchmarks.steps import compiled_steps
+
+    from ae.presets import preset
+    from ae.score.flops import training_flops
+
+    peaks = {name: matrix_rate(scale, numerics) for name, numerics in NUMERICS.items()}
+    for model, batch, (name, numerics) in product(scale.models, scale.batches, NUMERICS.items()):
+        config = replace(preset(model), batch_size=batch, **numerics)
+        timers = {way: compiled_steps(config, looped=way == "blocks") for way in ("blocks", "steps")}
+        found = take_turns(timers, batch, scale.rounds, scale.seconds)
+        blocks, steps = (statistics.median(found[way]) for way in ("blocks", "steps"))
+        flops = training_flops(config.model, config.model.input_shape, batch) / batch
+        about = f"{model}, batches of {batch}, {name}"
+        yield about, blocks, "images/s"
+        yield about, 100 * blocks * flops / peaks[name], "% of the product of matrices"
+        yield about, blocks / steps, "times as fast in blocks as one by one"
+
+
+def matrix_rate(scale: Scale, numerics: dict[str, str]) -> float:
+    """Return the operations a second of products of matrices."""
+    import jax
+    import jax.numpy as jnp
+
+    matrix = jnp.full((scale.side, scale.side), 1e-3, numerics.get("dtype", "float32"))
+
+    @jax.jit
+    def powers(a: jax.Array, number: int) -> jax.Array:
+        with jax.default_matmul_precision(numerics.get("precision", "default")):
+            return jax.lax.fori_loop(0, number, lambda _, b: a @ b, a)
+
+    def timer(number: int) -> float:
+        began = time.perf_counter()
+        jax.block_until_ready(powers(matrix, number))
+        return time.perf_counter() - began
+
+    found = take_turns({"product": timer}, 1, scale.rounds, scale.seconds)
+    return statistics.median(found["product"]) * 2 * scale.side**3
+
+
+def waiting(scale: Scale) -> Part:
+    """Trace training steps, and find for which share of their time the device does nothing."""
+    import numpy as np
+    from benchmarks.steps import example
+
+    from ae.data import Split
+    from ae.presets import preset
+    from ae.train.profile import PROFILED_STEPS, write_profile
+
+    for model in scale.models:
+        config = replace(preset(model), batch_size=scale.batches[-1])
+        images, state = example(config, config.batch_size)
+        split = Split("noise", np.tile(images, (PROFILED_STEPS, 1, 1, 1)), 0, 1)
+        with tempfile.TemporaryDirectory() as folder:
+            write_profile(config, state, split, Path(folder))
+            (trace,) = Path(folder).rglob("*.trace.json.gz")
+            share = idle_share(json.loads(gzip.decompress(trace.read_bytes()))["traceEvents"])
+        yield model, None if share is None else 100 * share, "% of the time"
+
+
+def idle_share(events: Sequence[dict[str, Any]]) -> float | None:
+    """Return for which share of a trace's time no operation runs on a device; None where it has no device."""
+    named = {event["pid"]: event["args"]["name"] for event in events if event.get("name") == "process_name"}
+    devices = {number for number, name in named.items() if name.startswith("/device:")}
+    spans = sorted(
+        (event["ts"], event["ts"] + event["dur"])
+        for event in events
+        if event.get("ph") == "X" and event["pid"] in devices
+    )
+    if not spans:
+        return None
+    busy, end = 0.0, spans[0][0]
+    for start, stop in spans:
+        busy += max(0.0, stop - max(start, end))
+        end = max(end, stop)
+    return 1 - busy / (end - spans[0][0])
+
+
+def film(scale: Scale) -> Part:
+    """Measure frames a second: of the model alone, of decoding, of encoding, and of all three, by CPU and by hardware."""
+    import numpy as np
+    from benchmarks.clips import copied
+
+    from ae import Colorizer, load_pretrained
+    from ae.color import Coding
+    from ae.media.clips.formats import hardware_error
+
+    colorizer = Colorizer(load_pretrained("chroma_unet"))
+    codes = np.random.default_rng(0).integers(16, 236, (8, *scale.film)).astype(np.uint8)
+    timers = {"planes": lambda number: seconds_of(colorizer, codes, number, Coding())}
+    found = take_turns(timers, len(codes), scale.rounds, scale.seconds)
+    yield "chroma planes", statistics.median(found["planes"]), "frames/s"
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "in.mp4"), Path(folder, "out.mp4")
+        write_film(source, scale)
+        has_gpu = hardware_error(source, "cuda") is None
+        for name, hwaccel, codec in (("CPU, x264 veryfast", None, "libx264"), ("cuda, nvenc", "cuda", "h264_nvenc")):
+            usable = hwaccel is None or has_gpu
+            options = {"preset": "veryfast"} if codec == "libx264" else None
+            calls = {
+                "decoding": lambda hwaccel=hwaccel: decoded(source, hwaccel),
+                "decoding and encoding": lambda codec=codec, options=options: copied(source, target, options, codec),
+                "the whole": lambda how=(hwaccel, codec, options): whole(source, target, colorizer, *how),
+            }
+            for what, call in calls.items():
+                times = [call() for _ in range(scale.rounds + 1)][1:] if usable else []
+                yield f"{what}, {name}", scale.frames / statistics.median(times) if usable else None, "frames/s"
+
+
+def seconds_of(colorizer: Any, codes: Any, number: int, coding: Any) -> float:
+    """Return the seconds that chroma planes of a batch of frames take, so many times."""
+    import jax
+
+    began = time.perf_counter()
+    for _ in range(number):
+        jax.block_until_ready(colorizer.planes(codes, coding))
+    return time.perf_counter() - began
+
+
+def write_film(path: Path, scale: Scale) -> None:
+    """Write a clip of moving shapes."""
+    import av
+    import numpy as np
+
+    height, width = scale.film
+    rows, columns = np.ogrid[:height, :width]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=24, options={"preset": "veryfast", "crf": "18"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for number in range(scale.frames):
+            waves = np.sin(columns / 40 + number / 5) + np.cos(rows / 30 - number / 7)
+            frame = av.VideoFrame.from_ndarray(np.uint8(127 + 50 * waves), format="gray").reformat(format="yuv420p")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def decoded(source: Path, hwaccel: str | None) -> float:
+    """Return the seconds that decoding a clip takes."""
+    from ae.media.clips.reading import Clip
+    from ae.media.clips.settings import ClipSettings
+
+    began = time.perf_counter()
+    clip = Clip(source, ClipSettings(hwaccel=hwaccel))
+    for _ in clip:
+        pass
+    clip.close()
+    return time.perf_counter() - began
+
+
+def whole(
+    source: Path, target: Path, colorizer: Any, hwaccel: str | None, codec: str, options: dict[str, str] | None
+) -> float:
+    """Return the seconds that colouring a clip takes."""
+    from ae.media.clips.conversions import colorize_clip
+    from ae.media.clips.settings import ClipSettings
+
+    settings = ClipSettings(hwaccel=hwaccel, codec=codec, encoder_options=options, recolour=True)
+    began = time.perf_counter()
+    colorize_clip(source, target, colorizer, settings, log=lambda line: None)
+    return time.perf_counter() - began
+
+
+def memory(scale: Scale) -> Part:
+    """Return the most memory of the device that was in use so far."""
+    import jax
+
+    stats = jax.local_devices()[0].memory_stats() or {}
+    peak = stats.get("peak_bytes_in_use")
+    yield "all of the above", None if peak is None else peak / 2**30, "GiB"
+
+
+PARTS: dict[str, Callable[[Scale], Part]] = {
+    "the same bits again": repeated,
+    "seconds until training begins": compiling,
+    "convolutions, against float32 on the CPU": convolutions,
+    "training": rates,
+    "the device waits": waiting,
+    "film": film,
+    "most memory": memory,
+}
