@@ -7,7 +7,7 @@ from pathlib import Path
 import flax.linen as nn
 import jax
 import pytest
-from benchmarks import ablation, denoisers, models, starts, training, workers
+from benchmarks import ablation, accelerator, denoisers, models, starts, training, workers
 from clips import colorizer, luma_frames, make_clip
 from conftest import ROOT, write_denoiser
 
@@ -202,3 +202,38 @@ def test_tiles_are_timed_by_what_computes_them(call, tmp_path):
     used = denoisers.tile_side(load_model(tmp_path / "ours.safetensors"))
     assert [row["tile"] for row in tiles[::6]] == ["256x256", f"{used}x{used}"]
     assert all(row["over XLA's"] == 1 for row in tiles if row["convolutions"] == "XLA's")
+
+
+def test_a_device_waits_where_no_operation_runs():
+    events = [
+        {"ph": "M", "name": "process_name", "pid": 1, "args": {"name": "/device:GPU:0"}},
+        {"ph": "M", "name": "process_name", "pid": 2, "args": {"name": "/host:CPU"}},
+        {"ph": "X", "pid": 1, "ts": 0, "dur": 10, "name": "fusion"},
+        {"ph": "X", "pid": 1, "ts": 5, "dur": 5, "name": "copy"},  # on another stream
+        {"ph": "X", "pid": 1, "ts": 30, "dur": 10, "name": "fusion"},
+        {"ph": "X", "pid": 2, "ts": 10, "dur": 20, "name": "python"},
+    ]
+    assert accelerator.idle_share(events) == 0.5
+    assert accelerator.idle_share(events[1:2] + events[5:]) is None
+
+
+def test_without_an_accelerator_the_table_says_that_nothing_is_measured(call, tmp_path):
+    call("benchmark.py", "accelerator", "--out", "table.json")
+    table = json.loads((tmp_path / "table.json").read_text())
+    assert "What an accelerator gives: none here." in table["title"]
+    rows = rows_of(table)
+    assert [row["measure"] for row in rows] == list(accelerator.PARTS)
+    assert {row["value"] for row in rows} == {"not measured"}
+
+
+@pytest.mark.slow
+def test_a_little_of_what_an_accelerator_gives_is_measured_anywhere(call, tmp_path):
+    call("benchmark.py", "accelerator", "--short", "--out", "table.json")
+    figures = json.loads((tmp_path / "table.json").read_text())["figures"]
+    found = {(figure["measure"], figure["what"]): figure["value"] for figure in figures}
+    assert {measure for measure, _ in found} == set(accelerator.PARTS)
+    assert found["the same bits again", "two runs"] == 0
+    assert found["the same bits again", "an interrupted run and another"] == 0
+    assert found["convolutions, against float32 on the CPU", "largest error, float32"] < 1e-5
+    assert found["convolutions, against float32 on the CPU", "largest error, bfloat16"] < 0.02
+    assert found["film", "the whole, CPU, x264 veryfast"] > 1

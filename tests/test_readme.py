@@ -99,6 +99,8 @@ ELSEWHERE = {
         "test_the_guides_commands_train_on_photographs",
     f"{TRAIN} photo_denoiser_base --data bsds500 --tile 64 --scale 0.5 --train-task.crop 64":
         "test_the_guides_commands_train_on_photographs",
+    "python scripts/benchmark.py accelerator":
+        "test_without_an_accelerator_the_table_says_that_nothing_is_measured",
     "python scripts/demo.py": "test_a_photograph_is_coloured_with_points_and_saved_as_the_command_does",
     "python scripts/export.py chroma_unet colour.onnx": "test_a_picture_is_coloured_without_jax",
     "python scripts/docs.py": "test_the_site_has_every_guide",
