@@ -4,6 +4,7 @@ import os
 import runpy
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -11,15 +12,18 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from urllib.request import urlopen
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from ae.config import Config
 from ae.data import Data, Split
-from ae.models import UNet
+from ae.models import ChromaUNet, UNet
+from ae.presets import preset
 from ae.report.markdown import tabulate
 from ae.report.page import write_measured
 from ae.restore.weights import write_weights
@@ -299,3 +303,39 @@ def write_denoiser(path, channels=1, **changes):
     config = replace(TINY, name=path.stem, model=UNet((2, 4), residual=True, outputs=channels), **changes)
     variables = jax.jit(config.model.init)(jax.random.key(0), np.zeros((1, 8, 8, channels), np.float32))
     write_weights(path, config, variables, {"epochs": 0, "input_shape": [8, 8, channels]}, "float32")
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory):
+    """Weights of a small colorizer that takes hints, and of a small denoiser, neither of which has learnt anything."""
+    folder = tmp_path_factory.mktemp("models")
+    config = replace(preset("chroma_unet"), name="hinted", model=ChromaUNet((8, 8), relative=True, hints=True))
+    variables = jax.jit(config.model.init)(jax.random.key(0), jnp.zeros((1, 32, 32, 4)))
+    write_weights(
+        folder / "hinted.safetensors", config, variables, {"epochs": 0, "input_shape": [32, 32, 1]}, "float32"
+    )
+    write_denoiser(folder / "denoiser.safetensors", channels=3)
+    return folder
+
+
+@pytest.fixture
+def site(models, tmp_path):
+    """The page's address, the folder in which it may leave files, and its process."""
+    pytest.importorskip("gradio", reason="the page needs gradio: pip install 'ae[demo]'")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    left = tmp_path / "left"
+    left.mkdir()
+    command = [sys.executable, ROOT / "scripts/demo.py", "--port", str(port), "--most-megabytes", "5"]
+    command += ["--colorizer", str(models / "hinted.safetensors"), "--denoiser", str(models / "denoiser.safetensors")]
+    server = subprocess.Popen(command, env={**os.environ, "TMPDIR": str(left)}, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        address = server.stdout.readline().split()[0]
+        assert urlopen(address).status == 200
+        yield address, left, server
+    finally:
+        server.send_signal(signal.SIGINT)
+        assert server.wait(30) == 130
+    assert not list(left.iterdir())

@@ -2,47 +2,27 @@
 
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
-from urllib.request import urlopen
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from clips import luma_frames, make_clip
-from conftest import ROOT, write_denoiser
+from conftest import ROOT
 from demos import jobs, views
 from demos.folders import Folders
 from PIL import Image
 from skimage import data
 
-from ae import ChromaUNet, Colorizer, Denoiser, load_model, preset
+from ae import Colorizer, Denoiser, load_model
 from ae.errors import InputError
 from ae.media.images import read_image
 from ae.media.pictures import painted
-from ae.restore.weights import write_weights
 
 MOST = 2**26
 CHROMIUM = shutil.which("chromium")
-
-
-@pytest.fixture(scope="session")
-def models(tmp_path_factory):
-    """Weights of a small colorizer that takes hints, and of a small denoiser, neither of which has learnt anything."""
-    folder = tmp_path_factory.mktemp("models")
-    config = replace(preset("chroma_unet"), name="hinted", model=ChromaUNet((8, 8), relative=True, hints=True))
-    variables = jax.jit(config.model.init)(jax.random.key(0), jnp.zeros((1, 32, 32, 4)))
-    write_weights(
-        folder / "hinted.safetensors", config, variables, {"epochs": 0, "input_shape": [32, 32, 1]}, "float32"
-    )
-    write_denoiser(folder / "denoiser.safetensors", channels=3)
-    return folder
 
 
 @pytest.fixture
@@ -165,29 +145,6 @@ def test_folders_of_a_visit_are_deleted_when_it_ends(tmp_path):
 
 
 @pytest.fixture
-def site(models, tmp_path):
-    """The page's address, and the folder in which it may leave files."""
-    pytest.importorskip("gradio", reason="the page needs gradio: pip install 'ae[demo]'")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    left = tmp_path / "left"
-    left.mkdir()
-    command = [sys.executable, ROOT / "scripts/demo.py", "--port", str(port), "--most-megabytes", "5"]
-    command += ["--colorizer", str(models / "hinted.safetensors"), "--denoiser", str(models / "denoiser.safetensors")]
-    server = subprocess.Popen(command, env={**os.environ, "TMPDIR": str(left)}, stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        address = server.stdout.readline().split()[0]
-        assert urlopen(address).status == 200
-        yield address, left
-    finally:
-        server.send_signal(signal.SIGINT)
-        assert server.wait(30) == 130
-    assert not list(left.iterdir())
-
-
-@pytest.fixture
 def browser():
     sync_api = pytest.importorskip("playwright.sync_api", reason="this needs playwright")
     if CHROMIUM is None:
@@ -218,7 +175,7 @@ def downloaded(page, name):
 def test_a_photograph_is_coloured_with_points_and_saved_as_the_command_does(
     site, browser, models, photograph, tmp_path
 ):
-    address, left = site
+    address, left, _ = site
     page = browser.new_page()
     page.goto(address)
     give(page, photograph)
@@ -266,7 +223,7 @@ def test_a_photograph_is_coloured_with_points_and_saved_as_the_command_does(
 
 @pytest.mark.browser
 def test_noise_is_taken_under_a_loupe(site, browser, tmp_path):
-    address, _ = site
+    address, *_ = site
     noisy = np.clip(data.astronaut() + np.random.default_rng(0).normal(0, 20, (512, 512, 3)), 0, 255).astype(np.uint8)
     Image.fromarray(noisy).save(tmp_path / "noisy.png")
     page = browser.new_page()
@@ -286,7 +243,7 @@ def test_noise_is_taken_under_a_loupe(site, browser, tmp_path):
 
 @pytest.mark.browser
 def test_a_clip_is_coloured_and_another_one_stopped(site, browser, tmp_path):
-    address, _ = site
+    address, *_ = site
     make_clip(tmp_path / "film.mp4", luma_frames(20, 48, 64))
     make_clip(tmp_path / "long.mp4", luma_frames(900, 240, 320))
     page = browser.new_page()
@@ -313,7 +270,7 @@ def test_a_clip_is_coloured_and_another_one_stopped(site, browser, tmp_path):
 
 @pytest.mark.browser
 def test_what_cannot_be_read_is_said_in_one_line(site, browser, tmp_path):
-    address, _ = site
+    address, *_ = site
     (tmp_path / "bad.jpg").write_bytes(b"\xff\xd8 nothing")
     page = browser.new_page()
     page.goto(address)
@@ -328,7 +285,7 @@ def test_what_cannot_be_read_is_said_in_one_line(site, browser, tmp_path):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_is_wider_than_the_window(site, browser, photograph, scheme, width):
-    address, _ = site
+    address, *_ = site
     page = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme).new_page()
     page.goto(address)
     give(page, photograph)

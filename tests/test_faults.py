@@ -1,14 +1,17 @@
 """Faults, each tried again and again: what was promised, and how often it held.
 
-CI tries a few of each. In earnest, eleven minutes, and writing results/reliability.json and the pages that show it:
+CI tries a few of each. In earnest, fourteen minutes, and writing results/reliability.json and the pages that show it:
 `pytest tests/test_faults.py -n 0 --faults 50 --inputs 1000 --record results`.
 """
 
 import json
 import os
 import random
+import re
+import shutil
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr, suppress
 from dataclasses import replace
 from io import StringIO
@@ -310,6 +313,69 @@ def test_damaged_clips(tmp_path, inputs, tally):
     tried(files, inputs // 2, read, tally, "a damaged clip", READ)
 
 
+def test_damaged_work_folders(tmp_path, inputs, tally):
+    """Segments that were damaged are made again; of journals it is said what is not the same."""
+    from ae.media.clips.conversions import colorize_clip
+    from ae.media.clips.settings import ClipSettings
+
+    source, model = make_clip(tmp_path / "in.mp4", luma_frames(600, 32, 32)), colorizer()
+    settings_of_clip = ClipSettings(encoder_options={"preset": "ultrafast"}, resume=True)
+    interrupted(source, tmp_path / "out.mkv", model, settings_of_clip)
+    kept, work = tmp_path / "kept", tmp_path / "out.mkv.work"
+    work.rename(kept)
+    colorize_clip(source, tmp_path / "whole.mkv", model, settings_of_clip)
+    wanted = packets(tmp_path / "whole.mkv")
+
+    def read(_):
+        shutil.rmtree(work, ignore_errors=True)
+        shutil.copytree(kept, work)
+        colorize_clip(source, tmp_path / "out.mkv", model, settings_of_clip, log=lambda line: None)
+        assert packets(tmp_path / "out.mkv") == wanted
+
+    promise = "the same packets as without an interruption, or refused with one line"
+    tried(list(kept.iterdir()), max(2, inputs // 20), read, tally, "a damaged work folder of a clip", promise)
+
+
+def interrupted(source, target, model, settings_of_clip):
+    """Colours a clip until its second segment is written."""
+    from ae.media.clips import work
+    from ae.media.clips.conversions import colorize_clip
+
+    keep = work.Work.add
+
+    def add(self, *arguments):
+        keep(self, *arguments)
+        if len(list(self.folder.glob("*.segment"))) > 1:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, suppress(KeyboardInterrupt):
+        patch.setattr(work.Work, "add", add)
+        colorize_clip(source, target, model, settings_of_clip, log=lambda line: None)
+
+
+def packets(path):
+    """What is in a clip: its packets with their times."""
+    with av.open(str(path)) as container:
+        return [(packet.pts, bytes(packet)) for packet in container.demux() if packet.size]
+
+
+def test_damaged_hints_and_references(tmp_path, inputs, tally):
+    from ae.media.images import read_image
+    from ae.media.pictures import painted, reference_colours
+
+    rgba = np.zeros((24, 32, 4), np.uint8)
+    rgba[4:9, 5:12] = [200, 60, 40, 255]
+    iio.imwrite(tmp_path / "dots.png", rgba)
+    iio.imwrite(tmp_path / "reference.jpg", np.random.default_rng(0).integers(0, 256, (24, 32, 3)).astype(np.uint8))
+
+    def read(path):
+        picture = read_image(path)
+        return painted(picture) if path.suffix == ".png" else reference_colours(picture, path.name)
+
+    files = [tmp_path / name for name in ("dots.png", "reference.jpg")]
+    tried(files, inputs, read, tally, "damaged hints or a damaged reference", READ)
+
+
 def test_damaged_weights(weights, inputs, tally):
     tried([weights], inputs, read_weights, tally, "a damaged file of weights", READ)
 
@@ -371,6 +437,49 @@ def test_compiled_programs_that_were_cut_short(tmp_path, weights):
         for path in programs:
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     np.testing.assert_array_equal(*written)
+
+
+def test_the_page_under_twenty_uploads_at_once(site, tmp_path, times, tally):
+    """Photographs, damaged ones among them: each is answered as it should be."""
+    client = pytest.importorskip("gradio_client")
+    address, left, process = site
+    files = uploads(tmp_path, 20)
+
+    def upload(path):
+        try:
+            return answered(client, address, path)
+        except client.exceptions.AppError as error:
+            return str(error)
+
+    for _ in range(max(1, times // 10)):
+        with ThreadPoolExecutor(len(files)) as pool:
+            answers = list(pool.map(upload, files))
+        for path, answer in zip(files, answers, strict=True):
+            right = isinstance(answer, str) and "\n" not in answer and path.name in answer
+            held = right if "bad" in path.name else isinstance(answer, dict) and answer["after"].startswith("data:")
+            tally("twenty uploads to the page at once", "each has its answer, or one line", held)
+    most = int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())[1]) / 2**20
+    tally("all of these uploads", "less than 3 GB of memory", most < 3)
+    assert list(left.iterdir())  # the fixture sees that nothing is left when the page ends
+
+
+def answered(client, address, path):
+    session = client.Client(address, verbose=False)
+    return session.predict(client.handle_file(path), 1.0, False, api_name="/opened")
+
+
+def uploads(folder, number):
+    """Photographs of 3 megapixels, of which each fifth is damaged."""
+    rng = np.random.default_rng(0)
+    paths = []
+    for index in range(number):
+        bad = index % 5 == 4
+        paths.append(folder / f"{'bad' if bad else 'good'}{index}.jpg")
+        smooth = np.repeat(np.repeat(rng.integers(0, 256, (15, 20, 3)), 100, axis=0), 100, axis=1)
+        iio.imwrite(paths[-1], smooth.astype(np.uint8))
+        if bad:
+            paths[-1].write_bytes(b"no photograph" + paths[-1].read_bytes()[:200])
+    return paths
 
 
 def test_the_record_is_of_promises_that_held():

@@ -123,8 +123,8 @@ class Work:
                 f"{self.folder} has what an interrupted run left of {target.name}: --resume goes on with it; or remove it"
             )
         try:
-            known = json.loads((self.folder / JOURNAL).read_text())
-        except (OSError, ValueError) as error:
+            known = dict(json.loads((self.folder / JOURNAL).read_text()))
+        except (OSError, TypeError, ValueError) as error:
             raise InputError(f"{self.folder} has no journal that can be read: remove it, to begin anew") from error
         others = [name for name, value in made_from.items() if known.get(name) != value]
         if others:
