@@ -15,10 +15,11 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 from skimage.restoration import denoise_nl_means
 
+from ae import load_model
 from ae.data.sets import BENCHMARKS, COLOUR_BENCHMARKS, GRAY_BENCHMARKS, SOURCES
 from ae.errors import InputError
 from ae.report.markdown import rows_of, to_markdown
-from ae.restore.denoise import Denoiser
+from ae.restore.denoise import MANY, Denoiser
 from ae.restore.weights import Pretrained
 from ae.score import benchmarks
 from ae.score.baselines import non_local_means_at
@@ -242,6 +243,21 @@ def test_models_see_noise_beyond_black_and_white():
     np.testing.assert_allclose(denoiser.output(noisy[..., :1]), np.clip(noisy[..., :1] / 2, 0, 1), atol=1e-6)
     with pytest.raises(InputError, match=r"expected floats in \[0, 1\], got -1 to 1.8"):
         denoiser.image(noisy.reshape(20, 90))
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_many_pixels_are_computed_by_convolutions_that_take_long_to_compile(tmp_path, monkeypatch, many):
+    write_denoiser(tmp_path / "denoiser.safetensors", channels=3)
+    trained, noisy = (
+        load_model(tmp_path / "denoiser.safetensors"),
+        np.random.default_rng(0).random((40, 50, 3), np.float32),
+    )
+    asked = []
+    apply = Pretrained.apply
+    monkeypatch.setattr(Pretrained, "apply", lambda *a, **how: asked.append(how["many"]) or apply(*a, **how))
+    clean = Denoiser(trained, to_come=MANY + 1 if many else 0).image(noisy)
+    assert set(asked) == {many}
+    np.testing.assert_allclose(clean, Denoiser(trained).image(noisy), atol=1e-5)
 
 
 def test_non_local_means_take_the_channels_together():

@@ -20,6 +20,7 @@ from ae.tasks import Denoise
 STRIDE = 512  # rows and columns, about, that are kept of a tile; of smaller tiles, more would be margin
 SAMPLE = 256  # rows and columns of the squares by which the noise of an image is known
 MOST_SAMPLES = 16  # squares, about, by which noise is known
+MANY = 12_600_000  # pixels from which on faster convolutions pay, which take ten seconds to compile
 MOST_TILES = 4  # tiles, about, by which it is known what a model would take
 
 
@@ -65,6 +66,7 @@ class Denoiser:
     """A trained model that takes noise from images of any size. One of gray images takes each channel as an image."""
 
     trained: Pretrained
+    to_come: int = 0  # pixels, where there are more images of one size to come, as in a clip
 
     def image(self, noisy: np.ndarray, *, sigma: float | None = None, strength: float = 1.0) -> np.ndarray:
         """Return an image [H, W] or [H, W, C] without its noise (see `denoise`)."""
@@ -154,6 +156,7 @@ class Denoiser:
         """
         model, channels = self.trained.config.model, noisy.shape[2]
         multiple, reach = getattr(model, "multiple", 1), getattr(model, "reach", None)
+        many = max(self.to_come, noisy.shape[0] * noisy.shape[1]) > MANY
         places = list(product(*(tiles(length, reach, multiple) for length in noisy.shape[:2])))
         together = channels if channels == self.trained.input_shape[2] else 1
         for first in range(0, channels, together):
@@ -161,14 +164,14 @@ class Denoiser:
             for rows, columns in places[:: max(1, len(places) // most) if most else 1]:
                 given = _in_unit_range(noisy[rows.seen, columns.seen, part])
                 lacking = [(0, span.size - size) for span, size in zip((rows, columns), given.shape, strict=False)]
-                answer = self._answer(np.pad(given, [*lacking, (0, 0)], mode="reflect"))
+                answer = self._answer(np.pad(given, [*lacking, (0, 0)], mode="reflect"), many=many)
                 kept = rows.kept_of_seen, columns.kept_of_seen
                 yield _Tile((rows.kept, columns.kept, part), given[kept], answer[kept])
 
-    def _answer(self, tile: np.ndarray) -> np.ndarray:
+    def _answer(self, tile: np.ndarray, *, many: bool) -> np.ndarray:
         """Return the model's answer to a tile [h, w, C]; a model of RGB sees gray in all three channels."""
         alike = self.trained.input_shape[2] // tile.shape[2]
-        answer = np.asarray(self.trained.apply(jnp.asarray(tile.repeat(alike, axis=2)[None]))[0])
+        answer = np.asarray(self.trained.apply(jnp.asarray(tile.repeat(alike, axis=2)[None]), many=many)[0])
         if np.isnan(answer).any():
             raise InputError("the model's output holds values that are not numbers (NaN): use another model")
         return answer if alike == 1 else answer.mean(axis=2, keepdims=True)

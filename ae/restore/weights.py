@@ -7,6 +7,8 @@ run that they come from. Nothing in it is ever run.
 
 import hashlib
 import json
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,9 +51,12 @@ class Pretrained(NamedTuple):
         checked = in_range(images, f"images [B, H, W, {channels}]", ndim=4, channels=channels)
         return self.apply(checked)
 
-    def apply(self, images: jax.Array) -> jax.Array:
-        """Return outputs [B, H, W, C'] in [0, 1] of float32 images [B, H, W, C] of any range: noise may lead out of it."""
-        return _apply(self.config.compile_key, self.variables, images)
+    def apply(self, images: jax.Array, *, many: bool = False) -> jax.Array:
+        """Return outputs [B, H, W, C'] in [0, 1] of float32 images [B, H, W, C] of any range: noise may lead out of it.
+
+        `many`: there are so many of this shape that on a CPU it pays to compile faster convolutions for some ten seconds.
+        """
+        return _apply(self.config.compile_key, self.variables, images, many)
 
 
 def predict(config: Config, variables: Any, images: jax.Array) -> jax.Array:
@@ -59,9 +64,9 @@ def predict(config: Config, variables: Any, images: jax.Array) -> jax.Array:
     return jnp.clip(apply(config.model, variables, images, **config.numerics, train=False), 0, 1)
 
 
-@jax.jit
-def _apply(config: Config, variables: Any, images: jax.Array) -> jax.Array:
-    with xla_convolutions():
+@partial(jax.jit, static_argnames="many")
+def _apply(config: Config, variables: Any, images: jax.Array, many: bool) -> jax.Array:
+    with nullcontext() if many else xla_convolutions():
         return predict(config, variables, images)
 
 

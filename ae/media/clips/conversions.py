@@ -1,6 +1,7 @@
 """Colour or less noise for clips: the stages that frames go through, and what these need to know of them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,9 @@ def colorize_clip(
         known = with_kinds(shots_of(clip), clip.coding, found)
         return (recoloured(item) for item in known) if settings.recolour else known
 
-    def stages(read: Coding, written: Coding) -> Sequence[Stage]:
-        chroma = Chroma(colorizer, written, named, settings.steady, read.subsampling)
-        return *cleaning(restoration, read, written), chroma, Statistics()
+    def stages(clip: Clip, written: Coding) -> Sequence[Stage]:
+        chroma = Chroma(colorizer, written, named, settings.steady, clip.coding.subsampling)
+        return *cleaning(restoration, clip, written), chroma, Statistics()
 
     def finished(clip: Clip, states: States) -> ClipStatistics:
         if restoration is not None:
@@ -98,11 +99,16 @@ def kept_remark(shots: Sequence[Shot], origin: float) -> str:
     return f"{len(kept)} of {len(shots)} shots are in colour and keep it, from {starts}{more} on"
 
 
-def cleaning(restoration: Restoration | None, read: Coding, written: Coding) -> Sequence[Stage]:
-    """Return the stages that take noise from luma before it is coloured."""
+def cleaning(restoration: Restoration | None, clip: Clip, written: Coding) -> Sequence[Stage]:
+    """Return the stages that take noise from a clip's luma before it is coloured."""
     if restoration is None:
         return ()
-    return (Noise(restoration.denoiser, read, written, aside=restoration.keep_grain),)
+    return (Noise(_for_clip(restoration.denoiser, clip), clip.coding, written, aside=restoration.keep_grain),)
+
+
+def _for_clip(denoiser: Denoiser, clip: Clip) -> Denoiser:
+    height, width = clip.size
+    return replace(denoiser, to_come=(clip.count or 0) * height * width)
 
 
 def denoise_clip(
@@ -120,8 +126,8 @@ def denoise_clip(
     `sigma` and `strength`: as for `Denoiser.denoise`.
     """
 
-    def stages(read: Coding, written: Coding) -> Sequence[Stage]:
-        return (Noise(denoiser, read, written, sigma, strength),)
+    def stages(clip: Clip, written: Coding) -> Sequence[Stage]:
+        return (Noise(_for_clip(denoiser, clip), clip.coding, written, sigma, strength),)
 
     planes, made_with = ("luma", "cb", "cr"), fingerprint("noise", denoiser, sigma, strength)
     change = Change(stages, planes, planes, lambda _, states: clip_noise(states[-1]), shots_of, made_with)

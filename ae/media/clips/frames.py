@@ -145,7 +145,7 @@ def write_frames(
     with closing(clip):
         for line in _left_out(clip):
             log(line)
-        noise = cleaning(restoration, clip.coding, clip.coding)
+        noise = cleaning(restoration, clip, clip.coding)
         stages = (*noise, Rgb(colorizer, clip.coding, settings.side_by_side, settings.steady))
         given = shots_of(clip) if noise or settings.steady else clip
         with run_stages(clip, given, stages, settings.batch_size, fetch=("rgb",)) as items:

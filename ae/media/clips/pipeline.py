@@ -77,7 +77,7 @@ class CheckFailedError(InputError):
 class Change(NamedTuple):
     """What is done to the frames of a clip."""
 
-    stages: Callable[[Coding, Coding], Sequence[Stage]]  # of the coding that is read, and of the one that is written
+    stages: Callable[[Clip, Coding], Sequence[Stage]]  # of a clip, and of the coding that is written
     send: tuple[str, ...]  # planes of the source that they need
     planes: tuple[str, ...]  # that they make
     finished: Callable[[Clip, States], ClipStatistics | ClipNoise]  # takes the stages' states after all frames
@@ -186,7 +186,7 @@ def _write_frames(
     clip: Clip, writer: ClipWriter, change: Change, settings: ClipSettings, work: Work
 ) -> ClipStatistics | ClipNoise:
     """Write all frames in segments, those first that are done already; return what the stages know after the last."""
-    stages, states = change.stages(clip.coding, writer.coding), ()
+    stages, states = change.stages(clip, writer.coding), ()
     sheet = None if settings.sheet is None else Sheet(writer.coding, clip.origin)
     how: dict[str, Any] = {"send": change.send, "fetch": change.planes, "done": work.done}
     with run_stages(clip, change.items(clip), stages, settings.batch_size, **how) as items:
