@@ -165,6 +165,31 @@ def tiles(
     save(out, tiles_table(rows), [model.config for model in trained])
 
 
+def inference(
+    models: tuple[str, ...] = ("chroma_unet", "gray_denoiser", "photo_denoiser"),
+    rounds: int = 5,
+    seconds: float = 2.0,
+    out: Path = Path("results/benchmark_inference.json"),
+) -> None:
+    """Measure the images a second that models compute one by one, ours beside ONNX Runtime with their ONNX files.
+
+    Args:
+        models: Names of weights in the package, or files of weights (.safetensors).
+        rounds: How often each is timed; medians count.
+        seconds: How long each timing takes, about.
+        out: File to write, and the pages that show its table.
+    """
+    from importlib.metadata import version
+
+    from benchmarks.inference import inference_rates, inference_table
+
+    from ae import load_model
+
+    trained = [load_model(model) for model in models]
+    rows = [row for model in trained for row in inference_rates(model, rounds, seconds)]
+    save(out, inference_table(rows), [model.config for model in trained], {"onnxruntime": version("onnxruntime")})
+
+
 def accelerator(short: bool = False, out: Path = Path("results/benchmark_accelerator.json")) -> None:
     """Measure what a GPU or TPU gives, in about ten minutes: errors, speed, waiting, repeatability, film, memory.
 
@@ -216,6 +241,7 @@ if __name__ == "__main__":
             "video": video,
             "denoise": denoise,
             "tiles": tiles,
+            "inference": inference,
             "accelerator": accelerator,
         }
     )

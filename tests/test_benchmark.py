@@ -204,6 +204,16 @@ def test_tiles_are_timed_by_what_computes_them(call, tmp_path):
     assert all(row["over XLA's"] == 1 for row in tiles if row["convolutions"] == "XLA's")
 
 
+def test_inference_is_timed_beside_onnx_runtime(call, tmp_path):
+    pytest.importorskip("jax2onnx", reason="this needs pip install 'ae[onnx]'")
+    write_denoiser(tmp_path / "ours.safetensors")
+    call("benchmark.py", "inference", *SHORTEST, "--models", "ours.safetensors", "--out", "results/inference.json")
+    rows = rows_of(json.loads((tmp_path / "results/inference.json").read_text()))
+    assert [row["run by"] for row in rows] == ["ae, XLA's convolutions", "ae, its own", "ONNX Runtime"]
+    assert {row["image"] for row in rows} == {"256x256"}
+    assert max(row["ours over it"] for row in rows[:2]) >= 1
+
+
 def test_a_device_waits_where_no_operation_runs():
     events = [
         {"ph": "M", "name": "process_name", "pid": 1, "args": {"name": "/device:GPU:0"}},
