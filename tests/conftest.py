@@ -336,6 +336,6 @@ def site(models, tmp_path):
         assert urlopen(address).status == 200
         yield address, left, server
     finally:
-        server.send_signal(signal.SIGINT)
+        server.terminate()
         assert server.wait(30) == 130
     assert not list(left.iterdir())

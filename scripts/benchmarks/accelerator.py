@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import signal
 import statistics
 import subprocess
 import sys
@@ -98,7 +97,7 @@ def repeated(scale: Scale) -> Part:
         assert process.stdout is not None
         with suppress(StopIteration):
             next(line for line in process.stdout if line.startswith("epoch"))
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.communicate()
         training(scale.trained, third, "--resume").communicate()
         yield "two runs", float(differing(first, second)), "values that differ"
