@@ -118,9 +118,10 @@ def test_a_share_of_inputs_has_hints(photograph):
 def test_the_loss_is_the_logarithm_of_each_images_error():
     target = jnp.zeros((2, 8, 8, 3))
     output = target + jnp.array([0.1, 0.2])[:, None, None, None]
-    near, far = np.asarray(ColorizePhotograph().loss(output, target))
-    assert near == pytest.approx(10 * np.log10(0.01 + 3e-4), abs=1e-3)
-    assert far == pytest.approx(10 * np.log10(0.04 + 3e-4), abs=1e-3)
+    for least in (3e-4, 3e-3):
+        near, far = np.asarray(ColorizePhotograph(least_error=least).loss(output, target))
+        assert near == pytest.approx(10 * np.log10(0.01 + least), abs=1e-3)
+        assert far == pytest.approx(10 * np.log10(0.04 + least), abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +131,7 @@ def test_the_loss_is_the_logarithm_of_each_images_error():
         ({"least_zoom": 0.0}, "zoom has to be above 0"),
         ({"least_zoom": 2.0}, "zoom has to be above 0"),
         ({"most_hints": 0}, "most_hints has to be at least 1"),
+        ({"least_error": 0.0}, "least_error has to be above 0"),
         ({"old": 1.5}, "old has to be from 0 to 1"),
     ],
 )
