@@ -115,15 +115,6 @@ def test_a_share_of_inputs_has_hints(photograph):
     assert ColorizePhotograph(hinted=0.5).input_shape((64, 64, 3)) == (48, 48, 4)
 
 
-def test_the_loss_is_the_logarithm_of_each_images_error():
-    target = jnp.zeros((2, 8, 8, 3))
-    output = target + jnp.array([0.1, 0.2])[:, None, None, None]
-    for least in (3e-4, 3e-3):
-        near, far = np.asarray(ColorizePhotograph(least_error=least).loss(output, target))
-        assert near == pytest.approx(10 * np.log10(0.01 + least), abs=1e-3)
-        assert far == pytest.approx(10 * np.log10(0.04 + least), abs=1e-3)
-
-
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
@@ -131,7 +122,6 @@ def test_the_loss_is_the_logarithm_of_each_images_error():
         ({"least_zoom": 0.0}, "zoom has to be above 0"),
         ({"least_zoom": 2.0}, "zoom has to be above 0"),
         ({"most_hints": 0}, "most_hints has to be at least 1"),
-        ({"least_error": 0.0}, "least_error has to be above 0"),
         ({"old": 1.5}, "old has to be from 0 to 1"),
     ],
 )
@@ -148,5 +138,5 @@ def test_a_colorizer_learns_from_photographs_and_hints_and_is_scored_without():
     )
     state, history = fit(config, load_data(config))
     assert all(np.isfinite([row["loss"], row["val_loss"]]).all() for row in history)
-    assert history[0]["loss"] < 0 < history[0]["val_loss"]  # in dB, and the squared error
+    assert min(history[0]["loss"], history[0]["val_loss"]) > 0
     assert state.variables["params"]["Conv_0"]["kernel"].shape == (2, 2, 4, 4)  # of luma, two of chroma, and where

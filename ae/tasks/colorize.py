@@ -53,8 +53,8 @@ class Colorize(Task):
 class ColorizePhotograph(Colorize):
     """Colorizing of photographs: luma as other programs and old material have it -> RGB of that luma and the true chroma.
 
-    The input is [side, side, 1], or [side, side, 4] with hints (see `ae.models.ChromaUNet`). The loss is the logarithm of
-    each image's error, so that those that are nearly gray count too, but for what is below `least_error`.
+    The input is [side, side, 1], or [side, side, 4] with hints (see `ae.models.ChromaUNet`). The loss is the mean
+    squared error: where the logarithm of each image's counts, those that are nearly gray make all others brown.
     """
 
     side: int = 48  # of the square that is seen, a multiple of 16
@@ -64,9 +64,8 @@ class ColorizePhotograph(Colorize):
     resampled: float = 0.7  # share of images whose luma is smoothed and sharpened in other ways than its chroma
     hinted: float = 0.0  # share of images with hints; with none at all the input is luma alone
     most_hints: int = 100  # in an image
-    least_error: float = 3e-3  # squared: images that are nearer to the truth count as by their squared error
 
-    traced_fields: ClassVar = ("old", "resampled", "least_error")
+    traced_fields: ClassVar = ("old", "resampled")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,8 +74,6 @@ class ColorizePhotograph(Colorize):
             raise InputError(f"side has to be a multiple of 16, not {self.side}")
         if not 0 < self.least_zoom <= self.most_zoom:
             raise InputError(f"zoom has to be above 0, and least_zoom at most most_zoom, not {self.least_zoom}")
-        if self.least_error <= 0:
-            raise InputError(f"least_error has to be above 0, not {self.least_error}")
         if self.most_hints < 1:
             raise InputError(f"most_hints has to be at least 1, not {self.most_hints}")
 
@@ -95,13 +92,6 @@ class ColorizePhotograph(Colorize):
             return gray, target
         hints = drawn_hints(hint_key, chroma, self.hinted, self.most_hints)
         return jnp.concatenate([gray, hints], axis=-1), target
-
-    def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
-        """Compute the negative PSNR of each image in dB, with `least_error` added to its error: [B, H, W, C] twice -> [B].
-
-        Where that is small, models hold back, and photographs become brown; where it is large, gray ones become colourful.
-        """
-        return 10 * jnp.log10(metrics.mse(output, target) + self.least_error)
 
 
 def drawn_hints(key: jax.Array, chroma: jax.Array, share: float, most: int) -> jax.Array:
