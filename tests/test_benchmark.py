@@ -239,7 +239,7 @@ def test_without_an_accelerator_the_table_says_that_nothing_is_measured(call, tm
 @pytest.mark.slow
 def test_a_little_of_what_an_accelerator_gives_is_measured_anywhere(call, tmp_path):
     call("benchmark.py", "accelerator", "--short", "--out", "table.json")
-    figures = json.loads((tmp_path / "table.json").read_text())["figures"]
+    figures = json.loads((tmp_path / "table.json").read_text())["details"]["figures"]
     found = {(figure["measure"], figure["what"]): figure["value"] for figure in figures}
     assert {measure for measure, _ in found} == set(accelerator.PARTS)
     assert found["the same bits again", "two runs"] == 0
