@@ -12,7 +12,7 @@ from conftest import ROOT
 from ae import ChromaUNet, UNet, load_model, preset
 from ae.errors import InputError
 from ae.models import input_shape
-from ae.restore.onnx import export_onnx
+from ae.restore.onnx import export_onnx, input_channels
 from ae.restore.weights import Pretrained, pretrained_names
 
 ANY_SIZE = {
@@ -69,8 +69,7 @@ def test_models_of_any_size_answer_the_same(runtime, tmp_path, name):
 def test_released_models_answer_the_same(runtime, tmp_path, name):
     trained = load_model(name)
     export_onnx(trained, tmp_path / "model.onnx")
-    channels = 4 if getattr(trained.config.model, "hints", False) else trained.input_shape[2]
-    shapes = [(*size, channels) for size in [(1, 256, 256), (2, 57, 83), (1, 100, 40)]]
+    shapes = [(*size, input_channels(trained)) for size in [(1, 256, 256), (2, 57, 83), (1, 100, 40)]]
     assert compared(runtime, trained, tmp_path / "model.onnx", shapes) < 1e-4
 
 

@@ -21,7 +21,7 @@ STRIDE = 512  # rows and columns, about, that are kept of a tile; of smaller til
 STRIDE_OF_MANY = 352  # the same for faster convolutions, which are at their best in small tiles, and take more memory
 SAMPLE = 256  # rows and columns of the squares by which the noise of an image is known
 MOST_SAMPLES = 16  # squares, about, by which noise is known
-MANY = 12_600_000  # pixels from which on faster convolutions pay, which take ten seconds to compile
+MANY = 12_600_000  # pixels from which on faster convolutions pay at once, though they take ten seconds to compile
 MOST_TILES = 4  # tiles, about, by which it is known what a model would take
 
 

@@ -61,7 +61,7 @@ def export_onnx(trained: Pretrained, path: Path) -> None:
         import onnx
     except ImportError as error:
         raise InputError("an ONNX file needs more packages: pip install 'ae[onnx]'") from error
-    channels = _input_channels(trained)
+    channels = input_channels(trained)
     model = _of_any_size(trained, channels) or _converted(trained, ("batch", *trained.input_shape))
     about = metadata("ae")
     properties = {
@@ -76,7 +76,7 @@ def export_onnx(trained: Pretrained, path: Path) -> None:
         temporary.write_bytes(model.SerializeToString())
 
 
-def _input_channels(trained: Pretrained) -> int:
+def input_channels(trained: Pretrained) -> int:
     """Return how many channels inputs have: those of hints too."""
     return 4 if getattr(trained.config.model, "hints", False) else trained.input_shape[2]
 

@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.workers import take_turns
+from benchmarks.workers import take_turns, timer
 
 from ae.report.markdown import Table, tabulate
 
@@ -36,14 +37,13 @@ class Scale(NamedTuple):
     batches: Sequence[int] = (32, 256)
     rounds: int = 5
     seconds: float = 1.0  # that a timing takes, about
-    side: int = 4096  # of the matrices whose product tells what the device can do
     images: int = 64  # of a convolution's batch
     film: tuple[int, int] = FULL_HD
     frames: int = 96
     trained: str = "conv_ae"  # that is trained twice, and interrupted
 
 
-SHORT = Scale(("keras_io_denoiser",), (4,), 1, 0.01, 64, 2, (96, 128), 12, "keras_io_denoiser")
+SHORT = Scale(("keras_io_denoiser",), (4,), 1, 0.01, 2, (96, 128), 12, "keras_io_denoiser")
 
 
 class Figure(NamedTuple):
@@ -137,68 +137,45 @@ def convolutions(scale: Scale) -> Part:
 
     from ae.layers.conv import products
 
-    rng = np.random.default_rng(0)
-    largest: dict[str, float] = {}
-    for (side, before, after), (name, numerics) in product(SHAPES, NUMERICS.items()):
-        x = rng.standard_normal((scale.images, 32, 32, before)).astype(np.float32)
-        w = (rng.standard_normal((side, side, before, after)) / np.sqrt(side * side * before)).astype(np.float32)
-        g = rng.standard_normal((scale.images, 32, 32, after)).astype(np.float32)
-        calls: tuple[Callable[..., jax.Array], ...] = (
-            lambda x, w, g: products.output_by_lax(x, w, (1, 1)),
-            lambda x, w, g: products.input_gradient_by_lax(g, w, (1, 1), (32, 32)),
-            lambda x, w, g: products.kernel_gradient_by_lax(x, g, (1, 1), w.shape[:2]),
-        )
-        dtype = jnp.dtype(numerics.get("dtype", "float32"))
-        for call in calls:
-            with jax.default_device(jax.devices("cpu")[0]), jax.default_matmul_precision("float32"):
-                right = np.asarray(jax.jit(call)(x, w, g))
+    calls: tuple[Callable[..., jax.Array], ...] = (
+        lambda x, w, g: products.output_by_lax(x, w, (1, 1)),
+        lambda x, w, g: products.input_gradient_by_lax(g, w, (1, 1), (32, 32)),
+        lambda x, w, g: products.kernel_gradient_by_lax(x, g, (1, 1), w.shape[:2]),
+    )
+    rng, largest = np.random.default_rng(0), dict.fromkeys(NUMERICS, 0.0)
+    for (side, before, after), call in product(SHAPES, calls):
+        shapes = (scale.images, 32, 32, before), (side, side, before, after), (scale.images, 32, 32, after)
+        arrays = [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
+        with jax.default_device(jax.devices("cpu")[0]), jax.default_matmul_precision("float32"):
+            right = np.asarray(jax.jit(call)(*arrays))
+        for name, numerics in NUMERICS.items():
             with jax.default_matmul_precision(numerics.get("precision", "default")):
-                found = np.float32(jax.jit(call)(*(jnp.asarray(value, dtype) for value in (x, w, g))))
-            error = float(np.abs(found - right).max() / np.abs(right).max())
-            largest[name] = max(error, largest.get(name, 0.0))
+                given = (jnp.asarray(array, numerics.get("dtype", "float32")) for array in arrays)
+                found = np.float32(jax.jit(call)(*given))
+            largest[name] = max(largest[name], float(np.abs(found - right).max() / np.abs(right).max()))
     for name, error in largest.items():
         yield f"largest error, {name}", error, "of the largest value"
 
 
 def rates(scale: Scale) -> Part:
-    """Measure training steps by model, batch and precision, in blocks and one by one, beside a product of matrices."""
+    """Measure training steps by model, batch and precision, in blocks and one by one, and their share of the peak."""
     from benchmarks.steps import compiled_steps
 
     from ae.presets import preset
+    from ae.runtime.peak import peak_flops
     from ae.score.flops import training_flops
 
-    peaks = {name: matrix_rate(scale, numerics) for name, numerics in NUMERICS.items()}
     for model, batch, (name, numerics) in product(scale.models, scale.batches, NUMERICS.items()):
         config = replace(preset(model), batch_size=batch, **numerics)
         timers = {way: compiled_steps(config, looped=way == "blocks") for way in ("blocks", "steps")}
         found = take_turns(timers, batch, scale.rounds, scale.seconds)
         blocks, steps = (statistics.median(found[way]) for way in ("blocks", "steps"))
         flops = training_flops(config.model, config.model.input_shape, batch) / batch
+        peak = peak_flops(config.dtype, config.precision)
         about = f"{model}, batches of {batch}, {name}"
         yield about, blocks, "images/s"
-        yield about, 100 * blocks * flops / peaks[name], "% of the product of matrices"
+        yield about, peak and 100 * blocks * flops / peak, "% of the peak (MFU)"
         yield about, blocks / steps, "times as fast in blocks as one by one"
-
-
-def matrix_rate(scale: Scale, numerics: dict[str, str]) -> float:
-    """Return the operations a second of products of matrices."""
-    import jax
-    import jax.numpy as jnp
-
-    matrix = jnp.full((scale.side, scale.side), 1e-3, numerics.get("dtype", "float32"))
-
-    @jax.jit
-    def powers(a: jax.Array, number: int) -> jax.Array:
-        with jax.default_matmul_precision(numerics.get("precision", "default")):
-            return jax.lax.fori_loop(0, number, lambda _, b: a @ b, a)
-
-    def timer(number: int) -> float:
-        began = time.perf_counter()
-        jax.block_until_ready(powers(matrix, number))
-        return time.perf_counter() - began
-
-    found = take_turns({"product": timer}, 1, scale.rounds, scale.seconds)
-    return statistics.median(found["product"]) * 2 * scale.side**3
 
 
 def waiting(scale: Scale) -> Part:
@@ -242,42 +219,35 @@ def idle_share(events: Sequence[dict[str, Any]]) -> float | None:
 def film(scale: Scale) -> Part:
     """Measure frames a second: of the model alone, of decoding, of encoding, and of all three, by CPU and by hardware."""
     import numpy as np
-    from benchmarks.clips import copied
+    from benchmarks.clips import colorized, copied
 
     from ae import Colorizer, load_pretrained
     from ae.color import Coding
     from ae.media.clips.formats import hardware_error
+    from ae.media.clips.settings import ClipSettings
 
     colorizer = Colorizer(load_pretrained("chroma_unet"))
     codes = np.random.default_rng(0).integers(16, 236, (8, *scale.film)).astype(np.uint8)
-    timers = {"planes": lambda number: seconds_of(colorizer, codes, number, Coding())}
-    found = take_turns(timers, len(codes), scale.rounds, scale.seconds)
+    found = take_turns(
+        {"planes": timer(lambda: colorizer.planes(codes, Coding()))}, len(codes), scale.rounds, scale.seconds
+    )
     yield "chroma planes", statistics.median(found["planes"]), "frames/s"
+    by_cpu = ClipSettings(codec="libx264", encoder_options={"preset": "veryfast"}, recolour=True)
+    by_gpu = ClipSettings(hwaccel="cuda", codec="h264_nvenc", recolour=True)
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "in.mp4"), Path(folder, "out.mp4")
         write_film(source, scale)
         has_gpu = hardware_error(source, "cuda") is None
-        for name, hwaccel, codec in (("CPU, x264 veryfast", None, "libx264"), ("cuda, nvenc", "cuda", "h264_nvenc")):
-            usable = hwaccel is None or has_gpu
-            options = {"preset": "veryfast"} if codec == "libx264" else None
+        for name, settings in {"CPU, x264 veryfast": by_cpu, "cuda, nvenc": by_gpu}.items():
             calls = {
-                "decoding": lambda hwaccel=hwaccel: decoded(source, hwaccel),
-                "decoding and encoding": lambda codec=codec, options=options: copied(source, target, options, codec),
-                "the whole": lambda how=(hwaccel, codec, options): whole(source, target, colorizer, *how),
+                "decoding": partial(decoded, source, settings),
+                "decoding and encoding": partial(copied, source, target, settings),
+                "the whole": partial(colorized, source, target, colorizer, settings),
             }
             for what, call in calls.items():
+                usable = settings is by_cpu or has_gpu
                 times = [call() for _ in range(scale.rounds + 1)][1:] if usable else []
-                yield f"{what}, {name}", scale.frames / statistics.median(times) if usable else None, "frames/s"
-
-
-def seconds_of(colorizer: Any, codes: Any, number: int, coding: Any) -> float:
-    """Return the seconds that chroma planes of a batch of frames take, so many times."""
-    import jax
-
-    began = time.perf_counter()
-    for _ in range(number):
-        jax.block_until_ready(colorizer.planes(codes, coding))
-    return time.perf_counter() - began
+                yield f"{what}, {name}", scale.frames / statistics.median(times) if times else None, "frames/s"
 
 
 def write_film(path: Path, scale: Scale) -> None:
@@ -297,29 +267,15 @@ def write_film(path: Path, scale: Scale) -> None:
         container.mux(stream.encode(None))
 
 
-def decoded(source: Path, hwaccel: str | None) -> float:
+def decoded(source: Path, settings: Any) -> float:
     """Return the seconds that decoding a clip takes."""
     from ae.media.clips.reading import Clip
-    from ae.media.clips.settings import ClipSettings
 
     began = time.perf_counter()
-    clip = Clip(source, ClipSettings(hwaccel=hwaccel))
+    clip = Clip(source, settings)
     for _ in clip:
         pass
     clip.close()
-    return time.perf_counter() - began
-
-
-def whole(
-    source: Path, target: Path, colorizer: Any, hwaccel: str | None, codec: str, options: dict[str, str] | None
-) -> float:
-    """Return the seconds that colouring a clip takes."""
-    from ae.media.clips.conversions import colorize_clip
-    from ae.media.clips.settings import ClipSettings
-
-    settings = ClipSettings(hwaccel=hwaccel, codec=codec, encoder_options=options, recolour=True)
-    began = time.perf_counter()
-    colorize_clip(source, target, colorizer, settings, log=lambda line: None)
     return time.perf_counter() - began
 
 

@@ -98,9 +98,12 @@ def clip_timers(
     clip: Path, folder: str, colorizer: Any, options: dict[str, str], ask: Any, variants: Sequence[str]
 ) -> dict[str, Timer]:
     """Return what converts the clip once, by name."""
+    from ae.media.clips.settings import ClipSettings
+
+    settings = ClipSettings(encoder_options=options, recolour=True)
     timers = {
-        "without a model": lambda _: copied(clip, Path(folder, "copy.mp4"), options),
-        "ae": lambda _: colorized(clip, Path(folder, "ae.mp4"), colorizer, options),
+        "without a model": lambda _: copied(clip, Path(folder, "copy.mp4"), settings),
+        "ae": lambda _: colorized(clip, Path(folder, "ae.mp4"), colorizer, settings),
     }
     request = {"clip": str(clip.absolute()), "folder": folder, "options": options}
     for variant in variants:
@@ -108,17 +111,16 @@ def clip_timers(
     return timers
 
 
-def copied(source: Path, target: Path, options: dict[str, str] | None, codec: str | None = None) -> float:
+def copied(source: Path, target: Path, settings: Any) -> float:
     """Return the seconds to decode and encode a clip as it is, in two threads."""
     from ae.media.clips.coding import planar, planes
     from ae.media.clips.reading import Clip
-    from ae.media.clips.settings import ClipSettings
     from ae.media.clips.writing import ClipWriter
     from ae.runtime.chain import Frame, background
 
     began = time.perf_counter()
-    clip = Clip(source)
-    output = ClipWriter(target, clip, ClipSettings(encoder_options=options, codec=codec))
+    clip = Clip(source, settings)
+    output = ClipWriter(target, clip, settings)
     for item in background(clip, 16):
         if isinstance(item, Frame):
             _, cb, cr = planes(planar(item.source))
@@ -129,13 +131,12 @@ def copied(source: Path, target: Path, options: dict[str, str] | None, codec: st
     return time.perf_counter() - began
 
 
-def colorized(source: Path, target: Path, colorizer: Any, options: dict[str, str]) -> float:
+def colorized(source: Path, target: Path, colorizer: Any, settings: Any) -> float:
     """Return the seconds to colorize a clip, with the check at the end."""
     from ae.media.clips.conversions import colorize_clip
-    from ae.media.clips.settings import ClipSettings
 
     began = time.perf_counter()
-    colorize_clip(source, target, colorizer, ClipSettings(encoder_options=options, recolour=True))
+    colorize_clip(source, target, colorizer, settings)
     return time.perf_counter() - began
 
 

@@ -1,7 +1,6 @@
 """Seconds that denoisers take for a megapixel: ours, BM3D and non-local means in turns; and how our tiles are computed."""
 
 import statistics
-import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from benchmarks.denoising import PEERS, bm3d
-from benchmarks.workers import Timer, median_ratio, take_turns, whole_turns
+from benchmarks.workers import median_ratio, take_turns, timer, whole_turns
 
 from ae.report.markdown import Table, tabulate
 from ae.restore.denoise import STRIDE, Denoiser
@@ -45,18 +44,6 @@ def measure(
                 timers = {name: timer(partial(method, image, SIGMA)) for name, method in methods.items()}
                 rows += speed_rows(trained, size, whole_turns(timers, 1, rounds))
     return rows, versions
-
-
-def timer(run: Callable[[], Any]) -> Timer:
-    """Return what times so many runs."""
-
-    def seconds(times: int) -> float:
-        began = time.perf_counter()
-        for _ in range(times):
-            jax.block_until_ready(run())
-        return time.perf_counter() - began
-
-    return seconds
 
 
 def speed_rows(trained: Pretrained, size: str, rates: dict[str, list[float]]) -> Iterator[dict[str, Any]]:

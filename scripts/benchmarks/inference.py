@@ -11,12 +11,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from benchmarks.denoisers import tile_programs, timer
-from benchmarks.workers import median_ratio, take_turns
+from benchmarks.denoisers import tile_programs
+from benchmarks.workers import median_ratio, take_turns, timer
 
 from ae import Colorizer, export_onnx
 from ae.errors import InputError
 from ae.report.markdown import Table, tabulate
+from ae.restore.onnx import input_channels
 from ae.restore.weights import Pretrained
 from ae.tasks import Colorize
 
@@ -37,7 +38,7 @@ def inference_rates(trained: Pretrained, rounds: int, seconds: float) -> Iterato
         file = Path(folder, "model.onnx")
         export_onnx(trained, file)
         for size in sizes(trained):
-            image = jnp.asarray(np.random.default_rng(0).random((1, *size, channels(trained)), np.float32))
+            image = jnp.asarray(np.random.default_rng(0).random((1, *size, input_channels(trained)), np.float32))
             programs = tile_programs(trained, image)
             runs: dict[str, Any] = {"ae, XLA's convolutions": programs["XLA's"], "ae, its own": programs["ours"]}
             runs[PEER] = peer(file)
@@ -60,11 +61,6 @@ def sizes(trained: Pretrained) -> Iterator[tuple[int, int]]:
     yield SIDE, SIDE
     if isinstance(trained.config.task, Colorize):
         yield Colorizer(trained).working_size(SIDE, SIDE)
-
-
-def channels(trained: Pretrained) -> int:
-    """Return how many channels a model takes, those of hints among them."""
-    return 4 if getattr(trained.config.model, "hints", False) else trained.input_shape[2]
 
 
 def peer(file: Path) -> Callable[[jax.Array], np.ndarray]:

@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,19 @@ from ae.runtime import cli
 PEERS = Path(__file__).parent / "peers"
 
 Timer = Callable[[int], float]  # steps -> seconds
+
+
+def timer(run: Callable[[], Any]) -> Timer:
+    """Return what times so many runs, each to its end."""
+    import jax
+
+    def seconds(times: int) -> float:
+        began = time.perf_counter()
+        for _ in range(times):
+            jax.block_until_ready(run())
+        return time.perf_counter() - began
+
+    return seconds
 
 
 def whole_turns(timers: dict[str, Timer], frames: int, rounds: int) -> dict[str, list[float]]:

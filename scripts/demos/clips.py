@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from demos.parts import LARGE, QUIET, Site, results, saved, saving, told
+from demos.parts import QUIET, Site, connect, results, saved, saving, told
 
 PREVIEW = 3  # seconds
 
@@ -50,8 +50,4 @@ def clip_tab(site: Site) -> None:
         yield *(gr.skip() for _ in values), *looked_at
 
     upload.change(opened, upload, [clip, save.button], **QUIET)
-    run = save.button.click(
-        made, [clip, saturation, restore, recolour, preview],
-        [save.stop, save.status, *taken, film, sheet], **LARGE, **QUIET,
-    )  # fmt: skip
-    save.stop.click(lambda: (gr.update(visible=False), "stopped"), None, [save.stop, save.status], cancels=[run])
+    connect(save, taken, made, [clip, saturation, restore, recolour, preview], [film, sheet])

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 from demos import views
-from demos.parts import LARGE, QUIET, Site, compared, results, saved, saving, target_of, told
+from demos.parts import LARGE, QUIET, Site, compared, connect, results, saved, saving, target_of, told
 from demos.views import GrayView, Point
 
 from ae import Colorizer, Denoiser
@@ -81,5 +81,4 @@ def colour_tab(site: Site, colorizer: Colorizer, denoiser: Denoiser) -> None:
     clear.click(lambda view, *look: ((), shown(view, (), *look)), [view, *look], [points, picture], **QUIET)
     saturation.change(shown, [view, points, *look], picture, trigger_mode="always_last", **QUIET)
     restore.change(restored, [view, points, *look], [view, picture], **LARGE)
-    run = save.button.click(made, [view, points, *look], [save.stop, save.status, *taken], **LARGE, **QUIET)
-    save.stop.click(lambda: (gr.update(visible=False), "stopped"), None, [save.stop, save.status], cancels=[run])
+    connect(save, taken, made, [view, points, *look])

@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 from demos import views
-from demos.parts import LARGE, QUIET, Site, compared, results, saved, saving, target_of, told
+from demos.parts import LARGE, QUIET, Site, compared, connect, results, saved, saving, target_of, told
 from demos.views import NoisyView
 
 from ae import Denoiser
@@ -57,5 +57,4 @@ def noise_tab(site: Site, denoiser: Denoiser) -> None:
     upload.change(opened, [upload, strength], [view, place, level, whole, part, save.button], **LARGE)
     whole.select(moved, [view, strength], [place, part], **QUIET)
     strength.change(shown, [view, place, strength], part, trigger_mode="always_last", **QUIET)
-    run = save.button.click(made, [view, strength], [save.stop, save.status, *taken], **LARGE, **QUIET)
-    save.stop.click(lambda: (gr.update(visible=False), "stopped"), None, [save.stop, save.status], cancels=[run])
+    connect(save, taken, made, [view, strength])

@@ -108,6 +108,12 @@ def saved(arguments: Sequence[str | Path], files: Callable[[], Sequence[Path]]) 
             yield gr.update(visible=False), status, gr.update(value=made, visible=True), command
 
 
+def connect(save: Saving, taken: Results, made: Callable, inputs: Sequence[Any], more: Sequence[Any] = ()) -> None:
+    """Let the buttons of a tab begin and stop what is made; `more`: what is shown of it beside its files."""
+    run = save.button.click(made, inputs, [save.stop, save.status, *taken, *more], **LARGE, **QUIET)
+    save.stop.click(lambda: (gr.update(visible=False), "stopped"), None, [save.stop, save.status], cancels=[run])
+
+
 def target_of(source: Path, what: str) -> Path:
     """Return the file beside a photograph that a result goes into; formats that few programs read become PNG."""
     suffix = source.suffix.lower() if source.suffix.lower() in KEPT else ".png"

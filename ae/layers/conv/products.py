@@ -63,17 +63,19 @@ def _by_platform(a: jax.Array, b: jax.Array, cpu: Product, default: Product) -> 
 def input_gradient_by_lax(g: jax.Array, w: jax.Array, strides: Pair, size: Pair) -> jax.Array:
     """Compute `input_gradient` with XLA's own convolution, on any backend.
 
-    Spelled out, for programs that others read: what JAX makes of it is known to few of them.
+    Spelled out, as converters to other formats do not know the convolution that JAX's transposition makes of it.
     """
-    lengths = list(zip(g.shape[1:3], size, w.shape[:2], strides, _padding(size, w.shape[:2], strides), strict=True))
-    before = [kernel - 1 - low for _, _, kernel, _, (low, _) in lengths]
-    spread = [(length - 1) * stride + 1 for length, _, _, stride, _ in lengths]  # of the gradient, zeros between
-    after = [
-        length + taps - 1 - wide - low for (_, length, taps, *_), wide, low in zip(lengths, spread, before, strict=True)
-    ]
+    kernel = w.shape[:2]
+    lows = [low for low, _ in _padding(size, kernel, strides)]
+    padding = list(map(_transposed_padding, g.shape[1:3], size, kernel, strides, lows))
     flipped = jnp.flip(w, (0, 1)).swapaxes(2, 3)
-    padding = list(zip(before, after, strict=True))
     return lax.conv_general_dilated(g, flipped, (1, 1), padding, lhs_dilation=strides, dimension_numbers=NHWC)
+
+
+def _transposed_padding(outputs: int, inputs: int, taps: int, stride: int, low: int) -> tuple[int, int]:
+    """Return by how much outputs, with zeros between them, are padded for as many inputs as there were before."""
+    before, spread = taps - 1 - low, (outputs - 1) * stride + 1
+    return before, inputs + taps - 1 - spread - before
 
 
 def kernel_gradient_by_lax(x: jax.Array, g: jax.Array, strides: Pair, kernel: Pair) -> jax.Array:

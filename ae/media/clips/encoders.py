@@ -23,11 +23,7 @@ OPTIONS: dict[str, dict[str, str]] = {  # in the order in which they are tried
     "libsvtav1": {"crf": "26", "preset": "8"},
     "ffv1": {},
 }
-NVIDIA = {
-    "h264_nvenc": "libx264",
-    "hevc_nvenc": "libx265",
-    "av1_nvenc": "libsvtav1",
-}  # and what stands for them elsewhere
+NVIDIA = {"h264_nvenc": "libx264", "hevc_nvenc": "libx265", "av1_nvenc": "libsvtav1"}  # and what stands in for them
 NVIDIA_OPTIONS = {"preset": "p5", "rc": "vbr", "cq": "19", "b": "0"}
 
 

@@ -44,9 +44,9 @@ class Clip:
         self._origin: Any = None  # when the first frame is shown
         self.skipped = Fraction(settings.start).limit_denominator(10**6)  # seconds
         hwaccel = settings.hwaccel
-        why = hardware_error(path, hwaccel) if hwaccel else None
-        self._without = [f"{path.name} is decoded by the CPU, as {hwaccel} does not: {why}"] if why else []
-        self.container = open_clip_at(path, self.skipped, None if why else hwaccel)
+        refusal = hardware_error(path, hwaccel) if hwaccel else None
+        self._fallback = [f"{path.name} is decoded by the CPU, as {hwaccel} does not: {refusal}"] if refusal else []
+        self.container = open_clip_at(path, self.skipped, None if refusal else hwaccel)
         self.begins = self._start() + self.skipped if self.skipped else None  # the time before which nothing is taken
         self.video = picture_stream(self.container, path, settings.most_pixels or MOST_PIXELS)
         self.others = [stream for stream in self.container.streams if stream is not self.video]
@@ -84,7 +84,7 @@ class Clip:
     def remarks(self) -> list[str]:
         """Return what of its frames will not be as it was, a line each."""
         pixels, target = self.first.format, target_format(self.first)
-        lines = self._without + [f"{self.path.name} is deinterlaced by FFmpeg's bwdif"] * self.deinterlaced
+        lines = self._fallback + [f"{self.path.name} is deinterlaced by FFmpeg's bwdif"] * self.deinterlaced
         if pixels.name not in {*PLANAR, *GRAY, *SEMIPLANAR}:
             lines.append(f"{self.path.name} has pixels in {pixels.name}: they are written as {target}")
         return lines
