@@ -43,7 +43,7 @@ class Scale(NamedTuple):
     trained: str = "conv_ae"  # that is trained twice, and interrupted
 
 
-SHORT = Scale(("keras_io_denoiser",), (4,), 1, 0.01, 2, (96, 128), 12, "keras_io_denoiser")
+SHORT = Scale(("dense_ae_8",), (4,), 1, 0.01, 2, (96, 128), 12, "dense_ae_8")
 
 
 class Figure(NamedTuple):
