@@ -31,7 +31,7 @@ class Config:
     name: str  # of the preset; the default of the run directory is runs/NAME
     model: nn.Module  # maps inputs [B, H, W, C] to outputs; fields must be numbers, strings, booleans or tuples of them
     task: Task  # makes (input, target) of a clean image, and scores outputs
-    data: str  # a folder of photographs, or a data set's name: "mnist", "bsds500", "sample-digits"
+    data: str  # a folder of photographs, or a data set's name: "mnist", "bsds500", "sample-digits", "one+other"
     train_task: Task | None = None  # what to learn from, where it is not what is scored: mirrored images, mixed noise
     train_split: str = "train"  # in the notation of tfds: "train", "train[:55000]", "test[9000:]"
     validation_split: str = "test"  # early stopping looks at it

@@ -23,12 +23,38 @@ SPLITS = ("train_split", "validation_split", "test_split")
 def load_data(config: Config, *, data_dir: str | Path | None = None, resident_bytes: int = 2 * 2**30) -> Data:
     """Load the splits that the configuration names, cut to `config.limit` images each.
 
-    `config.data` is a name, or a folder of photographs. Names are looked for in `data_dir`, else in TFDS_DATA_DIR, else in
-    ~/tensorflow_datasets, where a missing data set of tfds is downloaded. Photographs are cut as `config.tile` and
-    `config.scale` say; splits count photographs then, and `config.limit` tiles. Where the decoded images of the source
-    splits are more than `resident_bytes`, they are streamed: read again in every epoch, and never all in memory. Raises
-    InputError if the data set is not there and cannot be downloaded, or cannot be read, or is for tests alone.
+    `config.data` is a name, or a folder of photographs; of "one+other" the training images of the other are added to those
+    of the one. Names are looked for in `data_dir`, else in TFDS_DATA_DIR, else in ~/tensorflow_datasets, where a missing
+    data set of tfds is downloaded. Photographs are cut as `config.tile` and `config.scale` say; splits count photographs
+    then, and `config.limit` tiles. Where the decoded images of the source splits are more than `resident_bytes`, they are
+    streamed: read again in every epoch, and never all in memory. Raises InputError if the data set is not there and cannot
+    be downloaded, or cannot be read, or is for tests alone.
     """
+    if not re.fullmatch(r"\w+(\+\w+)+", config.data):
+        return _load_one(config, data_dir, resident_bytes)
+    name, *others = config.data.split("+")
+    data = _load_one(replace(config, data=name), data_dir, resident_bytes)
+    for other in others:
+        alone = {"train_split": "train", "validation_split": "train", "test_split": "train", "reference_split": None}
+        data = _with_more(data, _load_one(replace(config, data=other, **alone), data_dir, resident_bytes))
+    return data
+
+
+def _with_more(data: Data, more: Data) -> Data:
+    """Return data whose training images are followed by those of other data. Raises InputError where they do not fit."""
+    images, others = data.train.images, more.train.images
+    if images.shape[1:] != others.shape[1:]:
+        sizes = (f"{height}x{width}" for _, height, width, _ in (images.shape, others.shape))
+        raise InputError(f"{data.name} and {more.name} have images of different sizes: {' and '.join(sizes)}")
+    if isinstance(images, Streamed) or isinstance(others, Streamed):
+        raise InputError(f"{data.name} and {more.name} are too large for memory, and cannot be joined")
+    train = data.train._replace(
+        name=f"{data.train.name}, {more.train.name} of {more.name}", images=np.concatenate([images, others])
+    )
+    return data._replace(name=f"{data.name}+{more.name}", version=f"{data.version}+{more.version}", train=train)
+
+
+def _load_one(config: Config, data_dir: str | Path | None, resident_bytes: int) -> Data:
     specs = [config.train_split, config.validation_split, config.test_split]
     if config.reference_split not in (None, config.validation_split):
         specs.append(config.reference_split)

@@ -78,7 +78,7 @@ def prepare_set(name: str, source: Source, root: Path, *, local_copy: Path | Non
     if folder.exists():
         return folder
     root.mkdir(parents=True, exist_ok=True)
-    with _new_folder(folder) as temporary, _archive(source, local_copy) as archive:
+    with new_folder(folder) as temporary, _archive(source, local_copy) as archive:
         found = [(source.target_path(path), path) for path in archive.paths if path.match(source.files)]
         wanted = {target: path for target, path in found if target}
         checksum = _copy(name, archive, wanted, temporary)
@@ -91,7 +91,7 @@ def prepare_set(name: str, source: Source, root: Path, *, local_copy: Path | Non
 
 
 @contextmanager
-def _new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path) -> Iterator[Path]:
     """Yield a folder that takes the name when the block ends well; when it does not, nothing is left."""
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:

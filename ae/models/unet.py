@@ -69,13 +69,15 @@ class ChromaUNet(nn.Module):
 
     A U-Net with BatchNorm on patches of 2x2 pixels computes Cb and Cr (BT.601), whose least detail is rarely seen.
     With `hints` it also takes [B, H, W, 4]: luma, Cb and Cr where a person has named them, 0 elsewhere, and 1 there
-    (Zhang et al., "Real-time user-guided image colorization with learned deep priors", 2017).
+    (Zhang et al., "Real-time user-guided image colorization with learned deep priors", 2017). With `vivid` it computes
+    livelier chroma as well (see `chroma`), which training gets behind RGB: [B, H, W, 5].
     """
 
     widths: tuple[int, ...] = (48, 96, 192)  # of the levels, the first half as high and wide as the image
     momentum: float = 0.99  # of BatchNorm's running statistics
     relative: bool = False  # of an image half as bright, see the same, and answer with half of the chroma
     hints: bool = False  # take colours at points as well
+    vivid: bool = False  # also answer with livelier chroma
 
     input_shape = (32, 32, 1)
     float32_inputs = True  # luma, to which chroma is added; the layers compute in the dtype of their kernels
@@ -85,8 +87,18 @@ class ChromaUNet(nn.Module):
         """Return what height and width have to be a multiple of where nothing is to be padded."""
         return 2 ** len(self.widths)
 
-    @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        luma, chroma = x[..., :1], self.chroma(x, train)
+        if not train:
+            return ycbcr_to_rgb(luma, into_gamut(luma, chroma[..., :2]))
+        return jnp.concatenate([ycbcr_to_rgb(luma, chroma[..., :2]), chroma[..., 2:]], axis=-1)
+
+    @nn.compact
+    def chroma(self, x: jax.Array, train: bool = False) -> jax.Array:
+        """Return Cb and Cr [B, H, W, 2] of luma, with hints or without; [B, H, W, 4] with the livelier ones.
+
+        Whether RGB can show them is not looked at.
+        """
         height, width = x.shape[1:3]
         x, hints = self._split(padded(x, self.multiple))
         unit = 2 * jnp.sqrt(jnp.mean(jnp.square(x), (1, 2, 3), keepdims=True)) + 1e-3 if self.relative else 1.0
@@ -94,9 +106,8 @@ class ChromaUNet(nn.Module):
         if hints is not None:
             seen += [hints[..., :2] / (CHROMA_SCALE * unit), hints[..., 2:]]
         features = self.features(jnp.concatenate(seen, axis=-1), train)
-        chroma = CHROMA_SCALE * unit * ConvTranspose(2, (2, 2), (2, 2))(features).astype(x.dtype)
-        rgb = ycbcr_to_rgb(x, chroma if train else into_gamut(x, chroma))
-        return rgb[:, :height, :width]
+        answers = ConvTranspose(4 if self.vivid else 2, (2, 2), (2, 2))(features).astype(x.dtype)
+        return CHROMA_SCALE * unit * answers[:, :height, :width]
 
     def _split(self, x: jax.Array) -> tuple[jax.Array, jax.Array | None]:
         """Return luma, and hints of a model that takes them: none at all where only luma is given."""
@@ -114,7 +125,11 @@ class ChromaUNet(nn.Module):
         Height and width are multiples of `multiple`.
         """
         patches = Conv(self.widths[0], (2, 2), (2, 2))(x)
-        return _levels(self.widths, patches, lambda x: BatchNorm(self.momentum)(x, train=train))
+        return _levels(self.widths, patches, lambda x: BatchNorm(self.momentum)(x, train=train), bottom=self.bottom)
+
+    def bottom(self, x: jax.Array) -> jax.Array:
+        """Return the features of the lowest level [B, h, w, widths[-1]] as they are; other models change them here."""
+        return x
 
 
 def _levels(
@@ -124,8 +139,12 @@ def _levels(
     *,
     biases: bool = True,
     depth: int = 2,
+    bottom: Callable[[jax.Array], jax.Array] = lambda x: x,
 ) -> jax.Array:
-    """Apply the levels of a U-Net: [B, H, W, C] -> [B, H, W, widths[0]]; layers of the module that calls it."""
+    """Apply the levels of a U-Net: [B, H, W, C] -> [B, H, W, widths[0]]; layers of the module that calls it.
+
+    `bottom`: what is done to the features of the lowest level.
+    """
 
     def block(width: int, x: jax.Array) -> jax.Array:
         for _ in range(depth):
@@ -136,7 +155,7 @@ def _levels(
     for width, below in pairwise(widths):
         skipped.append(block(width, x))
         x = Conv(below, (2, 2), (2, 2), use_bias=biases)(skipped[-1])
-    x = block(widths[-1], x)
+    x = bottom(block(widths[-1], x))
     for width in reversed(widths[:-1]):
         x = ConvTranspose(width, (2, 2), (2, 2), use_bias=biases)(x)
         x = block(width, jnp.concatenate([skipped.pop(), x], axis=-1))

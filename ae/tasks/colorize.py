@@ -54,7 +54,8 @@ class ColorizePhotograph(Colorize):
     """Colorizing of photographs: luma as other programs and old material have it -> RGB of that luma and the true chroma.
 
     The input is [side, side, 1], or [side, side, 4] with hints (see `ae.models.ChromaUNet`). The loss is the mean
-    squared error: where the logarithm of each image's counts, those that are nearly gray make all others brown.
+    squared error: where the logarithm of each image's counts, those that are nearly gray make all others brown. To it comes
+    that of livelier chroma, of a model that answers with such (see `vivid_error`).
     """
 
     side: int = 48  # of the square that is seen, a multiple of 16
@@ -92,6 +93,32 @@ class ColorizePhotograph(Colorize):
             return gray, target
         hints = drawn_hints(hint_key, chroma, self.hinted, self.most_hints)
         return jnp.concatenate([gray, hints], axis=-1), target
+
+
+    def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        """Compute the loss of each image: RGB [B, H, W, 3] or with livelier chroma [B, H, W, 5], and RGB -> [B]."""
+        loss = metrics.mse(output[..., :3], target)
+        if output.shape[-1] == 3:
+            return loss
+        return loss + VIVID_SHARE * vivid_error(output[..., 3:], rgb_to_chroma(target))
+
+    def accuracy(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        """Compute the categorical accuracy of each image: as `loss` -> [B]."""
+        return metrics.categorical_accuracy(output[..., :3], target)
+
+
+VIVID_SHARE = 0.2  # of the error of livelier chroma in the loss
+STRONG = 0.05  # chroma that counts twice as much there as none
+
+
+def vivid_error(output: jax.Array, target: jax.Array) -> jax.Array:
+    """Compute the mean squared error of chroma, in which stronger chroma counts more: [B, H, W, 2] twice -> [B].
+
+    So the answer is not the mean of what is likely, which is dull, but one in which colours outweigh gray. Zhang, Isola and
+    Efros ("Colorful image colorization", 2016) let rare colours count more among classes.
+    """
+    weights = 1 + jnp.square(target / STRONG).sum(axis=-1, keepdims=True)
+    return (weights * jnp.square(output - target)).mean(axis=(1, 2, 3))
 
 
 def drawn_hints(key: jax.Array, chroma: jax.Array, share: float, most: int) -> jax.Array:
