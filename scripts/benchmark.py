@@ -190,27 +190,38 @@ def inference(
     save(out, inference_table(rows), [model.config for model in trained], {"onnxruntime": version("onnxruntime")})
 
 
-def accelerator(short: bool = False, out: Path = Path("results/benchmark_accelerator.json")) -> None:
+def accelerator(
+    short: bool = False, only: tuple[str, ...] = (), out: Path = Path("results/benchmark_accelerator.json")
+) -> None:
     """Measure what a GPU or TPU gives, in about ten minutes: errors, speed, waiting, repeatability, film, memory.
 
     Without one, a table is written in which nothing is measured.
 
     Args:
         short: A little of everything, on whatever there is: whether it works, not how fast.
+        only: Measure these parts alone ("training", "film"); the table keeps the others' figures.
         out: File to write, and the pages that show its table.
     """
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # processes of its own share the device's memory
-    from benchmarks.accelerator import SHORT, Scale, accelerator_table, device_name, measure, not_measured
+    from benchmarks.accelerator import PARTS, SHORT, Figure, Scale, accelerator_table, device_name, not_measured
 
+    from ae.errors import InputError
     from ae.presets import preset
+    from ae.report.page import read_measured
 
+    if unknown := set(only) - set(PARTS):
+        raise InputError(f"unknown part {min(unknown)!r}; there are {', '.join(PARTS)}")
     scale, device = SHORT if short else Scale(), device_name()
-    figures = []
-    for figure in measure(scale) if device or short else not_measured():
-        figures.append(figure)
-        print(*figure, flush=True)
-    table = accelerator_table(figures, device or "none here")
-    save(out, table, [preset(name) for name in scale.models], details={"figures": [f._asdict() for f in figures]})
+    figures = {name: [not_measured(name)] for name in PARTS}
+    for figure in read_measured(out).get("details", {}).get("figures", ()) if only else ():
+        figures[figure["measure"]] = [kept for kept in figures[figure["measure"]] if kept.what] + [Figure(**figure)]
+    for name in only or PARTS:
+        if device or short:
+            figures[name] = [Figure(name, *found) for found in PARTS[name](scale)]
+            print(*figures[name], sep="\n", flush=True)
+        rows = [figure for part in figures.values() for figure in part]
+        table = accelerator_table(rows, device or "none here")
+        save(out, table, [preset(name) for name in scale.models], details={"figures": [f._asdict() for f in rows]})
 
 
 def save(

@@ -10,7 +10,7 @@ from studies.colours import cost_of_colour
 from ae.report.markdown import Table, rows_of, tabulate
 from ae.runtime import cli
 
-Preset = Literal["unet_denoiser", "chroma_unet", "gray_denoiser"]
+Preset = Literal["unet_denoiser", "chroma_unet_cifar", "gray_denoiser", "chroma_unet"]
 TEMPERATURES = (0.2, 0.38, 0.6, 1.0)
 SATURATIONS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0)
 
@@ -24,6 +24,8 @@ def variants(preset: Preset) -> dict[str, dict[str, Any]]:
 
     if preset == "gray_denoiser":
         return variants_for_photographs()
+    if preset == "chroma_unet":
+        return variants_of_colour_for_photographs()
     settings = {
         "as released": {},
         "learning rate 0.001": {"learning_rate": 1e-3},
@@ -68,6 +70,28 @@ def variants_for_photographs() -> dict[str, dict[str, Any]]:
     }
 
 
+def variants_of_colour_for_photographs() -> dict[str, dict[str, Any]]:
+    """Return changes of `chroma_unet`, by name."""
+    from semantics import CLASSIFIER, AttendingUNet, GlancingUNet
+
+    from ae import preset
+
+    config = preset("chroma_unet")
+    settings = {"relative": True, "hints": True}
+    return {
+        "as released": {},
+        "another seed": {"seed": 1},
+        "Tiny ImageNet alone": {"data": "tiny_imagenet"},
+        "a vector of the whole picture": {"model": GlancingUNet((40, 80, 144, 216), **settings)},
+        "attention at the lowest level": {"model": AttendingUNet((40, 80, 144, 208), **settings)},
+        "wider at the top": {"model": config.model.clone(widths=(64, 112, 144, 168))},
+        "three convolutions a level": {"model": config.model.clone(widths=(40, 72, 112, 184), depth=3)},
+        "first a classifier (scripts/semantics.py)": {"initial_weights": str(CLASSIFIER)},
+        "livelier chroma as well": {"model": config.model.clone(vivid=True)},
+        "squares of 64": {"train_task": replace(config.train_task, side=64)},
+    }
+
+
 class Trained(NamedTuple):
     """A trained model, and what the table says of its training."""
 
@@ -80,7 +104,7 @@ class Trained(NamedTuple):
 
 
 def main(
-    presets: tuple[Preset, ...] = ("unet_denoiser", "chroma_unet"),
+    presets: tuple[Preset, ...] = ("unet_denoiser", "chroma_unet_cifar"),
     only: tuple[str, ...] = (),
     in_full: tuple[str, ...] = (),
     epochs: int = 3,

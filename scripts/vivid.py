@@ -95,7 +95,7 @@ def squared_distances(rgb: jax.Array) -> jax.Array:
     return jnp.square(patches[..., None, :] - classes()).sum(axis=-1)
 
 
-PLAIN = preset("chroma_unet")
+PLAIN = preset("chroma_unet_cifar")
 PRESET = replace(
     PLAIN,
     name="chroma_unet_vivid",

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ae.config import Config
+from ae.data import squares
 from ae.data.photographs import Cut, Files, checksum_of_files, split_folder, store
 from ae.data.samples import SAMPLES
 from ae.data.sets import SOURCES, check_trainable
@@ -35,8 +36,8 @@ def load_data(config: Config, *, data_dir: str | Path | None = None, resident_by
     name, *others = config.data.split("+")
     data = _load_one(replace(config, data=name), data_dir, resident_bytes)
     for other in others:
-        alone = {"train_split": "train", "validation_split": "train", "test_split": "train", "reference_split": None}
-        data = _with_more(data, _load_one(replace(config, data=other, **alone), data_dir, resident_bytes))
+        alone = replace(config, data=other, train_split="train", validation_split="train", test_split="train")
+        data = _with_more(data, _load_one(replace(alone, reference_split=None), data_dir, resident_bytes))
     return data
 
 
@@ -106,7 +107,7 @@ def _place(data: str, data_dir: str | Path | None) -> str | Prepared | Path:
     """Return where data is: samples by their name, a data set of tfds, or a folder of photographs."""
     if data in SAMPLES:
         return data
-    if data in SOURCES:
+    if data in (*SOURCES, squares.NAME):
         if (folder := data_folder(data_dir) / data).is_dir():
             return folder
         raise InputError(f"{data} is not in {folder.parent}: python scripts/prepare.py {data} prepares it")

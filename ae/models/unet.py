@@ -76,6 +76,7 @@ class ChromaUNet(nn.Module):
     widths: tuple[int, ...] = (48, 96, 192)  # of the levels, the first half as high and wide as the image
     momentum: float = 0.99  # of BatchNorm's running statistics
     relative: bool = False  # of an image half as bright, see the same, and answer with half of the chroma
+    depth: int = 2  # convolutions in a row on the way down, and again on the way up
     hints: bool = False  # take colours at points as well
     vivid: bool = False  # also answer with livelier chroma
 
@@ -125,7 +126,11 @@ class ChromaUNet(nn.Module):
         Height and width are multiples of `multiple`.
         """
         patches = Conv(self.widths[0], (2, 2), (2, 2))(x)
-        return _levels(self.widths, patches, lambda x: BatchNorm(self.momentum)(x, train=train), bottom=self.bottom)
+
+        def norm(x: jax.Array) -> jax.Array:
+            return BatchNorm(self.momentum)(x, train=train)
+
+        return _levels(self.widths, patches, norm, depth=self.depth, bottom=self.bottom)
 
     def bottom(self, x: jax.Array) -> jax.Array:
         """Return the features of the lowest level [B, h, w, widths[-1]] as they are; other models change them here."""

@@ -1,13 +1,13 @@
-"""Our colorizer."""
+"""Our colorizers."""
 
 from dataclasses import replace
 
 from ae import models, tasks
 from ae.presets.denoise import UNET_DENOISER
 
-CHROMA_UNET = replace(
+CHROMA_UNET_CIFAR = replace(  # of small images, as the reference's
     UNET_DENOISER,
-    name="chroma_unet",
+    name="chroma_unet_cifar",
     model=models.ChromaUNet(widths=(40, 92, 208)),
     task=tasks.Colorize(),
     train_task=tasks.Colorize(mirrored=True, shift=4),
@@ -18,4 +18,21 @@ CHROMA_UNET = replace(
     learning_rate=3e-3,
     epochs=32,
     patience=32,
+)
+CHROMA_UNET = replace(  # of photographs of any size, with a person's hints
+    CHROMA_UNET_CIFAR,
+    name="chroma_unet",
+    model=models.ChromaUNet(widths=(40, 80, 144, 224), relative=True, hints=True),
+    train_task=tasks.ColorizePhotograph(mirrored=True, hinted=0.5),
+    data="tiny_imagenet+photo_squares",
+    train_split="train",
+    validation_split="validation[:5000]",
+    test_split="validation[5000:]",
+    reference_split=None,
+    batch_size=128,
+    optimizer="muon",
+    learning_rate=4e-3,
+    ema_decay=0.999,
+    epochs=20,
+    patience=20,
 )

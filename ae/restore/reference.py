@@ -54,9 +54,9 @@ def reference_hints(
 
 def described(config: Config, variables: Any, small: jax.Array) -> jax.Array:
     """Return a model's features of cells of small luma [h, w, 1], of length 1: [h / CELL, w / CELL, C]."""
-    count = 2 * len(config.model.widths)
-    last = (count + 1, count + 3)  # of the two lowest levels on the way up
-    wanted = [f"BatchNorm_{number}" for number in last if number < 2 * (count - 1)]
+    levels, depth = len(config.model.widths), config.model.depth
+    last = (depth * (levels + up) - 1 for up in (1, 2) if up < levels)  # of the two lowest levels on the way up
+    wanted = [f"BatchNorm_{number}" for number in last]
 
     def kept(module: Any, _: str) -> bool:
         return module.name in wanted

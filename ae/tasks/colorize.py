@@ -94,7 +94,6 @@ class ColorizePhotograph(Colorize):
         hints = drawn_hints(hint_key, chroma, self.hinted, self.most_hints)
         return jnp.concatenate([gray, hints], axis=-1), target
 
-
     def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
         """Compute the loss of each image: RGB [B, H, W, 3] or with livelier chroma [B, H, W, 5], and RGB -> [B]."""
         loss = metrics.mse(output[..., :3], target)
