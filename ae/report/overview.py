@@ -8,7 +8,7 @@ from ae.report.reference import REPORTED
 
 SHOWN = (
     *("pixel_mlp", "conv_ae", "conv_ae_14", "keras_io_denoiser"),
-    *("unet_denoiser", "colorizer_ae", "chroma_unet"),
+    *("unet_denoiser", "colorizer_ae", "chroma_unet_cifar"),
 )
 SIMPLE = {"Denoise": "best affine map of the whole image", "Colorize": "mean colour of each gray level"}
 DATA = {"mnist": "MNIST", "cifar100": "CIFAR-100"}

@@ -106,7 +106,7 @@ class ColorizePhotograph(Colorize):
         return metrics.categorical_accuracy(output[..., :3], target)
 
 
-VIVID_SHARE = 0.2  # of the error of livelier chroma in the loss
+VIVID_SHARE = 0.03  # of the error of livelier chroma in the loss
 STRONG = 0.05  # chroma that counts twice as much there as none
 
 
