@@ -15,6 +15,7 @@ def main(
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUTPUT")],
     model: str = "chroma_unet",
     saturation: float = 1.0,
+    vivid: float = 0.0,
     white_balance: Literal["none", "auto"] = "none",
     hints: tuple[str, ...] = (),
     reference: Path | None = None,
@@ -49,6 +50,7 @@ def main(
             images (see --fps); images of a clip, as in frames/%06d.png.
         model: Name of weights in the package, a file of weights (.safetensors), or a run directory.
         saturation: What colours are multiplied with; least squares makes them dull, 1.5 is livelier.
+        vivid: How lively, from 0 to 1, colours are where strong ones are likely; nearly gray things stay so.
         white_balance: "auto" takes away the tint of what is bright and nearly gray, in each frame.
         hints: A picture with colours where you want them, and transparent elsewhere; or the photograph painted over. Of
             another size it is scaled. Of a clip from a time on, as in 0:12.5=dots.png, until the scene is cut or others
@@ -94,9 +96,10 @@ def main(
     from ae.tasks import Colorize
 
     cli.check_above(0, batch=batch, pixels=pixels, preview=preview, most_pixels=most_pixels)
-    cli.check_at_least(0, saturation=saturation, start=start, steady=steady)
-    if steady > 1:
-        raise InputError(f"--steady has to be at most 1, not {steady:g}")
+    cli.check_at_least(0, saturation=saturation, vivid=vivid, start=start, steady=steady)
+    for name, share in {"steady": steady, "vivid": vivid}.items():
+        if share > 1:
+            raise InputError(f"--{name} has to be at most 1, not {share:g}")
     if shots is not None:
         check_target(shots)
     if sheet is not None:
@@ -105,7 +108,7 @@ def main(
     trained = load_model(model, preset=own, checkpoint=checkpoint)
     if not isinstance(trained.config.task, Colorize):
         raise InputError(f"{model} is a model for another task than colour")
-    colorizer = Colorizer(trained, saturation, pixels or PIXELS, white_balance == "auto")
+    colorizer = Colorizer(trained, saturation, pixels or PIXELS, white_balance == "auto", vivid=vivid)
     if reference is not None:
         colorizer = with_reference(colorizer, reference, most_pixels)
     settings = ClipSettings(

@@ -75,6 +75,7 @@ class ChromaUNet(nn.Module):
 
     widths: tuple[int, ...] = (48, 96, 192)  # of the levels, the first half as high and wide as the image
     momentum: float = 0.99  # of BatchNorm's running statistics
+    frozen: bool = False  # train with these, as they are: what is learnt then holds when the model is used
     relative: bool = False  # of an image half as bright, see the same, and answer with half of the chroma
     depth: int = 2  # convolutions in a row on the way down, and again on the way up
     hints: bool = False  # take colours at points as well
@@ -128,7 +129,7 @@ class ChromaUNet(nn.Module):
         patches = Conv(self.widths[0], (2, 2), (2, 2))(x)
 
         def norm(x: jax.Array) -> jax.Array:
-            return BatchNorm(self.momentum)(x, train=train)
+            return BatchNorm(self.momentum)(x, train=train and not self.frozen)
 
         return _levels(self.widths, patches, norm, depth=self.depth, bottom=self.bottom)
 

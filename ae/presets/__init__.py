@@ -7,7 +7,7 @@ from typing import Any
 
 from ae.config import Config, override
 from ae.errors import InputError
-from ae.presets.colorize import CHROMA_UNET, CHROMA_UNET_CIFAR
+from ae.presets.colorize import CHROMA_UNET, CHROMA_UNET_BASE, CHROMA_UNET_CIFAR
 from ae.presets.denoise import (
     CAMERA_DENOISER,
     DENSE_AE,
@@ -32,6 +32,7 @@ OURS = (
     KERAS_IO_DENOISER,
     *DENSE_AE,
     CHROMA_UNET_CIFAR,
+    CHROMA_UNET_BASE,
     CHROMA_UNET,
     GRAY_DENOISER,
     PHOTO_DENOISER_BASE,

@@ -19,10 +19,10 @@ CHROMA_UNET_CIFAR = replace(  # of small images, as the reference's
     epochs=32,
     patience=32,
 )
-CHROMA_UNET = replace(  # of photographs of any size, with a person's hints
+CHROMA_UNET_BASE = replace(  # of photographs of any size, with a person's hints
     CHROMA_UNET_CIFAR,
-    name="chroma_unet",
-    model=models.ChromaUNet(widths=(40, 80, 144, 224), relative=True, hints=True),
+    name="chroma_unet_base",
+    model=models.ChromaUNet(widths=(40, 80, 144, 224), relative=True, hints=True, vivid=True),
     train_task=tasks.ColorizePhotograph(mirrored=True, hinted=0.5),
     data="tiny_imagenet+photo_squares",
     train_split="train",
@@ -35,4 +35,14 @@ CHROMA_UNET = replace(  # of photographs of any size, with a person's hints
     ema_decay=0.999,
     epochs=20,
     patience=20,
+)
+CHROMA_UNET = replace(  # that sees more of a photograph, with BatchNorm as it is when the model is used
+    CHROMA_UNET_BASE,
+    name="chroma_unet",
+    model=CHROMA_UNET_BASE.model.clone(frozen=True),
+    train_task=tasks.ColorizePhotograph(mirrored=True, side=64, least_zoom=0.85, most_zoom=1.0, hinted=0.6),
+    initial_weights="runs/chroma_unet_base/weights.safetensors",
+    learning_rate=1.5e-3,
+    epochs=3,
+    patience=3,
 )

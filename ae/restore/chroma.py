@@ -16,7 +16,7 @@ from ae.color import BT601, into_gamut, rgb_to_chroma, ycbcr_to_rgb
 from ae.config import Config
 from ae.layers.conv import xla_convolutions
 from ae.models.apply import apply
-from ae.restore.hints import correction
+from ae.restore.hints import carried_on, correction
 from ae.restore.reference import Reference, reference_hints
 from ae.restore.resizing import Rows, interpolation, neighbours
 
@@ -31,6 +31,7 @@ class Look(NamedTuple):
     """What a person wants of the colours: values for compiled programs."""
 
     saturation: float | jax.Array = 1.0  # what chroma is multiplied with
+    vivid: float | jax.Array = 0.0  # share of the livelier chroma, of a model that answers with such
     balance: float | jax.Array = 0.0  # share of the tint of what ought to be white that is taken away
 
 
@@ -80,9 +81,18 @@ def predict_chroma(
             alike = reference_hints(config, variables, upright, reference)
             hints = alike if hints is None else jnp.where(hints[..., 2:] > 0, hints, alike)
         seen = upright if hints is None else jnp.concatenate([upright, hints], axis=-1)
-        rgb = apply(config.model, variables, seen[None], **config.numerics, train=False)[0]
-    chroma = balanced(rgb_to_chroma(jnp.rot90(rgb, -turns)), small, look.balance)
+        chroma = answered(config, variables, seen, look.vivid)
+    chroma = balanced(jnp.rot90(chroma, -turns), small, look.balance)
     return weighted(small, look.saturation * chroma, weights)
+
+
+def answered(config: Config, variables: Any, seen: jax.Array, vivid: float | jax.Array) -> jax.Array:
+    """Return the chroma [h, w, 2] that a model answers to luma, with hints or without; `vivid` as in `Look`."""
+    if not getattr(config.model, "vivid", False):
+        return rgb_to_chroma(apply(config.model, variables, seen[None], **config.numerics, train=False)[0])
+    both = apply(config.model, variables, seen[None], **config.numerics, train=False, method="chroma")[0]
+    likely, livelier = jnp.split(both, 2, axis=-1)
+    return into_gamut(seen[..., :1], likely + vivid * (livelier - likely))
 
 
 def balanced(chroma: jax.Array, small: jax.Array, share: float | jax.Array) -> jax.Array:
@@ -108,16 +118,20 @@ def colours_of(
     weights: tuple[float, float, float] = BT601,
     cells: jax.Array | None = None,
 ) -> Colours:
-    """Return chroma [h, w, 2] as lines in luma [h, w, 1], corrected where hints `cells` ask for other colours."""
+    """Return chroma [h, w, 2] as lines in luma [h, w, 1], with the colours that hints `cells` ask for carried on."""
+    asked = (
+        None
+        if cells is None
+        else jnp.concatenate([weighted(cells[..., 3:], cells[..., :2], weights), cells[..., 2:]], -1)
+    )
+    chroma = chroma if asked is None else carried_on(chroma, small, asked)
     mean_luma, mean_chroma = window_mean(small), window_mean(chroma)
     variance = window_mean(small * small) - mean_luma * mean_luma
     slope = (window_mean(small * chroma) - mean_luma * mean_chroma) / (variance + FLATNESS)
     slope, offset = window_mean(slope), window_mean(mean_chroma - slope * mean_luma)
-    if cells is None:
+    if asked is None:
         return Colours(chroma, slope, offset)
-    luma = cells[..., 3:]
-    asked = weighted(luma, cells[..., :2], weights)
-    correct = correction(asked, slope * luma + offset, small, cells)
+    correct = correction(asked[..., :2], slope * asked[..., 3:] + offset, small, asked)
     return Colours(chroma + correct, slope, offset + correct)
 
 

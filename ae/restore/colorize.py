@@ -158,6 +158,7 @@ class Colorizer:
     pixels: int = PIXELS  # of the working size
     white_balance: bool = False  # take away the tint of what ought to be white
     reference: Reference | None = None  # a picture whose colours are taken for what is alike (see `with_reference`)
+    vivid: float = 0.0  # share of livelier chroma, of a model that answers with such
 
     def __call__(
         self, frames: np.ndarray, *, hints: Hints | Sequence[Point] | None = None, batch_size: int = BATCH_SIZE
@@ -284,10 +285,19 @@ class Colorizer:
         small = resized(jnp.asarray(rgb), self.working_size(*rgb.shape[:2]))
         return replace(self, reference=_reference_of(*self._model, small))
 
+    def __post_init__(self) -> None:
+        if self.vivid and not self.answers_vividly:
+            raise InputError(f"{self.trained.config.name} has no livelier colours: take another model, or a saturation")
+
     @property
     def takes_hints(self) -> bool:
         """Return whether the model has learnt from hints."""
         return bool(getattr(self.trained.config.model, "hints", False))
+
+    @property
+    def answers_vividly(self) -> bool:
+        """Return whether the model answers with livelier chroma as well."""
+        return bool(getattr(self.trained.config.model, "vivid", False))
 
     def check_takes_hints(self) -> None:
         """Raise InputError where the model has not learnt from hints."""
@@ -301,7 +311,7 @@ class Colorizer:
     @property
     def look(self) -> Look:
         """Return what is wanted of the colours."""
-        return Look(self.saturation, float(self.white_balance))
+        return Look(self.saturation, self.vivid, float(self.white_balance))
 
     @property
     def _model(self) -> tuple[Config, Any]:

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.sparse.linalg import cg
 
 from ae.color import rgb_to_chroma
 from ae.errors import InputError
@@ -21,6 +23,12 @@ NEAR = 1.5  # cells of the working size: standard deviation of how far a correct
 LIKE = 0.1  # the same for luma
 WINDOW = 3  # cells to each side that it reaches
 ROUNDS = 3  # of corrections
+FIRM = 100.0  # how much hints count against smoothness when colours are carried on
+LOOSE = 0.01  # how much the model's answer does
+ALIKE = 0.02  # standard deviation of luma within which neighbours have one colour
+AROUND = 8.0  # cells: standard deviation of how far from hints colours are smoothed
+STEPS = 60  # of conjugate gradients
+MOVES = ((0, 1), (1, 0), (1, 1), (1, -1))  # to half of a pixel's neighbours
 
 
 @dataclass(frozen=True)
@@ -124,6 +132,57 @@ def hint_cells(hints: Hints, gray: np.ndarray, working: tuple[int, int]) -> np.n
     np.add.at(cells, (rows, columns), values)
     count = cells[..., 2:3].copy()
     return (cells / np.maximum(count, 1)).astype(np.float32)
+
+
+def carried_on(chroma: jax.Array, small: jax.Array, cells: jax.Array) -> jax.Array:
+    """Return chroma [h, w, 2] that has the colours of hints, and carries them on as far as luma [h, w, 1] is smooth.
+
+    The smoothest chroma of Levin, Lischinski and Weiss ("Colorization using optimization", 2004), but for two terms: it is
+    to be near the model's `chroma`, and far from hints its differences are those of the model's. `cells`: see `hint_cells`.
+    """
+    there = cells[..., 2:3]
+    firm, far = FIRM * there + LOOSE, _far(there)
+    weights = [_inside(small, move) * jnp.exp(-0.5 * jnp.square(_change(small, move) / ALIKE)) for move in MOVES]
+    trusted = [0.5 * (far + _moved(far, move)) for move in MOVES]
+
+    def smoothness(c: jax.Array, shares: Sequence[jax.Array | float]) -> jax.Array:
+        flows = [w * share * _change(c, move) for move, w, share in zip(MOVES, weights, shares, strict=True)]
+        return reduce(jnp.add, (jnp.roll(flow, move, (0, 1)) - flow for move, flow in zip(MOVES, flows, strict=True)))
+
+    wanted = FIRM * there * cells[..., :2] + LOOSE * chroma + smoothness(chroma, trusted)
+    diagonal = reduce(jnp.add, (w + jnp.roll(w, move, (0, 1)) for move, w in zip(MOVES, weights, strict=True)), firm)
+    everywhere = (1.0,) * len(MOVES)
+    return cg(
+        lambda c: firm * c + smoothness(c, everywhere),
+        wanted,
+        x0=chroma,
+        maxiter=STEPS,
+        tol=0,
+        M=lambda c: c / diagonal,
+    )[0]
+
+
+def _moved(x: jax.Array, move: tuple[int, int]) -> jax.Array:
+    """Return of each pixel of [h, w, C] the one that lies a move away; at the edges those of the other side."""
+    return jnp.roll(x, (-move[0], -move[1]), (0, 1))
+
+
+def _change(x: jax.Array, move: tuple[int, int]) -> jax.Array:
+    return _moved(x, move) - x
+
+
+def _inside(x: jax.Array, move: tuple[int, int]) -> jax.Array:
+    """Return 1 for pixels from which a move leads to one of the picture, else 0: [h, w, 1]."""
+    height, width, _ = x.shape
+    rows, columns = jnp.arange(height)[:, None] + move[0], jnp.arange(width) + move[1]
+    return jnp.float32((rows < height) & (columns >= 0) & (columns < width))[..., None]
+
+
+def _far(there: jax.Array) -> jax.Array:
+    """Return [h, w, 1]: 1 far from all hints, 0 where there are many."""
+    falls = (jnp.exp(-0.5 * jnp.square((jnp.arange(n)[:, None] - jnp.arange(n)) / AROUND)) for n in there.shape[:2])
+    rows, columns = falls
+    return jnp.exp(-jnp.einsum("hH,HWc,wW->hwc", rows, there, columns))
 
 
 def correction(asked: jax.Array, chroma: jax.Array, small: jax.Array, cells: jax.Array) -> jax.Array:

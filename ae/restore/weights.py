@@ -160,9 +160,12 @@ def _check_shapes(path: Path, shapes: dict[str, tuple[int, ...]], config: Config
 def write_weights(path: Path, config: Config, variables: dict[str, Any], result: dict[str, Any], dtype: Any) -> None:
     """Write weights in some precision (float16 halves the file), whole or not at all; in the package, checksums too.
 
-    Curves of the training are left out of the result.
+    BatchNorm's statistics, few and of any size, stay float32. Curves of the training are left out of the result.
     """
-    arrays = {key: np.asarray(value, dtype) for key, value in _flat(variables).items()}
+    arrays = {
+        key: np.asarray(value, np.float32 if key.startswith("batch_stats/") else dtype)
+        for key, value in _flat(variables).items()
+    }
     result = {key: value for key, value in result.items() if not key.endswith("_by_epoch")}
     metadata = {"config": json.dumps(config.to_dict()), "result": json.dumps(result)}
     with atomic_write(path) as temporary:

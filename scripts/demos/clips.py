@@ -7,16 +7,19 @@ from typing import Any
 import gradio as gr
 from demos.parts import QUIET, Site, connect, results, saved, saving, told
 
+from ae import Colorizer
+
 PREVIEW = 3  # seconds
 
 
-def clip_tab(site: Site) -> None:
+def clip_tab(site: Site, colorizer: Colorizer) -> None:
     """Add the tab to the page."""
     clip = gr.State(None)
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
             upload = gr.File(label="Clip", height=120)
             saturation = gr.Slider(0, 3, 1, step=0.05, label="Saturation")
+            vivid = gr.Slider(0, 1, 0, step=0.05, label="Vivid", visible=colorizer.answers_vividly)
             restore = gr.Checkbox(False, label="Take noise away")
             recolour = gr.Checkbox(False, label="New colours where there are some")
             preview = gr.Checkbox(True, label=f"The first {PREVIEW} seconds only")
@@ -33,12 +36,19 @@ def clip_tab(site: Site) -> None:
 
     @told
     def made(
-        clip: Path, saturation: float, restore: bool, recolour: bool, preview: bool, request: gr.Request
+        clip: Path,
+        saturation: float,
+        vivid: float,
+        restore: bool,
+        recolour: bool,
+        preview: bool,
+        request: gr.Request,
     ) -> Iterator[tuple[Any, ...]]:
         folder = site.folders.new(str(request.session_hash))
         target, shots, picture = (folder / name for name in (f"{clip.stem}_colour.mp4", "shots.csv", "sheet.jpg"))
         options = [
             *(["--saturation", f"{saturation:g}"] if saturation != 1 else []),
+            *(["--vivid", f"{vivid:g}"] if vivid else []),
             *(["--restore"] if restore else []),
             *(["--colour-shots", "recolour"] if recolour else []),
             *(["--preview", str(PREVIEW)] if preview else []),
@@ -50,4 +60,4 @@ def clip_tab(site: Site) -> None:
         yield *(gr.skip() for _ in values), *looked_at
 
     upload.change(opened, upload, [clip, save.button], **QUIET)
-    connect(save, taken, made, [clip, saturation, restore, recolour, preview], [film, sheet])
+    connect(save, taken, made, [clip, saturation, vivid, restore, recolour, preview], [film, sheet])

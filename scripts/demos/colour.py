@@ -25,60 +25,77 @@ def colour_tab(site: Site, colorizer: Colorizer, denoiser: Denoiser) -> None:
             with gr.Row(visible=colorizer.takes_hints):
                 undo, clear = (gr.Button(label, size="sm", min_width=80) for label in ("Undo", "No points"))
             saturation = gr.Slider(0, 3, 1, step=0.05, label="Saturation")
+            vivid = gr.Slider(0, 1, 0, step=0.05, label="Vivid", visible=colorizer.answers_vividly)
             restore = gr.Checkbox(False, label="Take noise away")
             save = saving("Save")
         with gr.Column(scale=3):
             picture = compared(EMPTY if colorizer.takes_hints else "Colours appear here.")
             taken = results()
 
-    def shown(view: GrayView | None, points: Points, saturation: float, restore: bool) -> dict[str, Any] | None:
+    def shown(
+        view: GrayView | None, points: Points, saturation: float, vivid: float, restore: bool
+    ) -> dict[str, Any] | None:
         if view is None:
             return None
-        rgb = views.coloured(view, replace(colorizer, saturation=saturation), points, restore=restore)
+        rgb = views.coloured(view, replace(colorizer, saturation=saturation, vivid=vivid), points, restore=restore)
         return views.comparison(view.gray, rgb, points)
 
     @told
-    def opened(upload: str | None, saturation: float, restore: bool, request: gr.Request) -> tuple[Any, ...]:
+    def opened(
+        upload: str | None, saturation: float, vivid: float, restore: bool, request: gr.Request
+    ) -> tuple[Any, ...]:
         if upload is None:
             return None, (), None, gr.update(interactive=False)
         path = site.folders.taken(upload, str(request.session_hash))
         view = views.open_gray(path, site.most_pixels)
         view = views.with_clean(view, denoiser) if restore else view
-        return view, (), shown(view, (), saturation, restore), gr.update(interactive=True)
+        return view, (), shown(view, (), saturation, vivid, restore), gr.update(interactive=True)
 
     @told
     def clicked(
-        view: GrayView | None, points: Points, colour: str, saturation: float, restore: bool, event: gr.SelectData
+        view: GrayView | None,
+        points: Points,
+        colour: str,
+        saturation: float,
+        vivid: float,
+        restore: bool,
+        event: gr.SelectData,
     ) -> tuple[Points, Any]:
         if view is None or not colorizer.takes_hints:
             return points, gr.skip()
         points = (*points, (*event.index, views.hex_colour(colour)))
-        return points, shown(view, points, saturation, restore)
+        return points, shown(view, points, saturation, vivid, restore)
 
     @told
-    def restored(view: GrayView | None, points: Points, saturation: float, restore: bool) -> tuple[Any, ...]:
+    def restored(
+        view: GrayView | None, points: Points, saturation: float, vivid: float, restore: bool
+    ) -> tuple[Any, ...]:
         view = views.with_clean(view, denoiser) if view is not None and restore else view
-        return view, shown(view, points, saturation, restore)
+        return view, shown(view, points, saturation, vivid, restore)
 
     @told
-    def made(view: GrayView, points: Points, saturation: float, restore: bool) -> Iterator[tuple[Any, ...]]:
+    def made(
+        view: GrayView, points: Points, saturation: float, vivid: float, restore: bool
+    ) -> Iterator[tuple[Any, ...]]:
         target, hints = target_of(view.path, "colour"), view.path.with_name("dots.png")
         if points:
             views.write_dots(hints, view, points)
         options = [
             *(["--hints", hints] if points else []),
             *(["--saturation", f"{saturation:g}"] if saturation != 1 else []),
+            *(["--vivid", f"{vivid:g}"] if vivid else []),
             *(["--restore"] if restore else []),
         ]
         command = site.command("colorize.py", view.path, target, *options)
         yield from saved(command, lambda: [target, *([hints] if points else [])])
 
-    look = [saturation, restore]
+    look = [saturation, vivid, restore]
     upload.change(opened, [upload, *look], [view, points, picture, save.button], **LARGE)
     picture.select(clicked, [view, points, colour, *look], [points, picture], **QUIET)
     undo.click(lambda view, points, *look: (points[:-1], shown(view, points[:-1], *look)),
                [view, points, *look], [points, picture], **QUIET)  # fmt: skip
     clear.click(lambda view, *look: ((), shown(view, (), *look)), [view, *look], [points, picture], **QUIET)
-    saturation.change(shown, [view, points, *look], picture, trigger_mode="always_last", **QUIET)
+    for slider in (saturation, vivid):
+        slider.change(shown, [view, points, *look], picture, trigger_mode="always_last", **QUIET)
     restore.change(restored, [view, points, *look], [view, picture], **LARGE)
     connect(save, taken, made, [view, points, *look])

@@ -23,6 +23,6 @@ def page(site: Site) -> gr.Blocks:
         with gr.Tab("Noise"):
             noise_tab(site, denoiser)
         with gr.Tab("Clips"):
-            clip_tab(site)
+            clip_tab(site, colorizer)
         blocks.unload(left)
     return blocks
