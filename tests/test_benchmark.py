@@ -9,7 +9,7 @@ import jax
 import pytest
 from benchmarks import ablation, accelerator, denoisers, models, starts, training, workers
 from clips import colorizer, luma_frames, make_clip
-from conftest import ROOT, write_denoiser
+from conftest import ROOT, refused, write_denoiser
 
 from ae import load_model
 from ae.errors import InputError
@@ -234,6 +234,18 @@ def test_without_an_accelerator_the_table_says_that_nothing_is_measured(call, tm
     rows = rows_of(table)
     assert [row["measure"] for row in rows] == list(accelerator.PARTS)
     assert {row["value"] for row in rows} == {"not measured"}
+
+
+def test_parts_of_what_an_accelerator_gives_are_measured_by_name(call, tmp_path):
+    part = "convolutions, against float32 on the CPU"
+    call("benchmark.py", "accelerator", "--short", "--only", part, "--out", "table.json")
+    first = json.loads((tmp_path / "table.json").read_text())["details"]["figures"]
+    assert [figure["what"] for figure in first if figure["measure"] == part] == [
+        f"largest error, {name}" for name in accelerator.NUMERICS
+    ]
+    call("benchmark.py", "accelerator", "--only", "film", "--out", "table.json")  # which is measured nowhere here
+    assert json.loads((tmp_path / "table.json").read_text())["details"]["figures"] == first
+    refused(call("benchmark.py", "accelerator", "--only", "films", status=2), "unknown part 'films'")
 
 
 @pytest.mark.slow

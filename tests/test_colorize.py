@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from clips import colorizer
 
-from ae.color import BT601, BT709, Coding, luma, rgb_to_chroma, ycbcr_to_rgb
+from ae.color import BT601, BT709, Coding, into_gamut, luma, rgb_to_chroma, ycbcr_to_rgb
 from ae.errors import InputError
-from ae.models import ColorizerAE
+from ae.models import ChromaUNet, ColorizerAE
+from ae.presets import override, preset
 from ae.restore import colorize
 from ae.restore.colorize import Colorizer, working_size
 from ae.restore.resizing import interpolation, resized, shrunk
@@ -102,6 +103,22 @@ def test_more_saturation_gives_stronger_colours_of_the_same_hue():
     np.testing.assert_allclose(2 * weak, strong, atol=1e-3)
     assert np.abs(strong).max() > 0.01
     assert np.ptp(colorizer(saturation=0.0).image(gray), axis=-1).max() < 1e-6
+
+
+def test_vivid_colours_are_between_the_likely_ones_and_the_livelier():
+    model, gray = ChromaUNet((4, 8), vivid=True), smooth(32, 32)
+    variables = model.init(jax.random.key(0), gray[None, ..., None])
+    likely, livelier = jnp.split(model.apply(variables, gray[None, ..., None], method="chroma")[0], 2, axis=-1)
+    trained = Pretrained(override(preset("chroma_unet"), model=model), variables, {})
+    for vivid in (0.0, 0.4, 1.0):
+        wanted = into_gamut(gray[..., None], likely + vivid * (livelier - likely))
+        found = rgb_to_chroma(Colorizer(trained, vivid=vivid).image(gray))
+        np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+def test_a_model_without_livelier_colours_says_so():
+    with pytest.raises(InputError, match="has no livelier colours"):
+        colorizer(vivid=0.5)
 
 
 @pytest.mark.parametrize("full_range", [False, True])

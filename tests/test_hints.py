@@ -85,6 +85,17 @@ def test_several_hints_hold_together(model, gray):
         assert np.abs(after[row, column] - allowed(colour, gray[row, column : column + 1])).max() < 8
 
 
+def test_a_colour_is_carried_on_to_the_edge_of_its_thing(model):
+    """Two fields of one luma each: a hint in one of them colours all of it, and hardly the other."""
+    gray = np.full((128, 128), 0.3, np.float32)
+    gray[:, 64:] = 0.6
+    near, there = model.image(gray), model.image(gray, hints=[(64, 20, "#a04040")])
+    moved = np.linalg.norm(chroma(there) - chroma(near), axis=-1)
+    asked = np.linalg.norm(allowed("#a04040", gray[64, 20:21]) - chroma(near)[64, 20])
+    assert moved[32:96, 10:56].min() > 0.3 * asked
+    assert moved[32:96, 80:].max() < 0.2 * asked
+
+
 def test_points_take_their_neighbours_of_like_luma():
     gray = np.zeros((20, 30), np.float32)
     gray[:, 10:] = 1

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import golden
 
-from ae.color import luma
+from ae.color import into_gamut, luma, rgb_to_chroma, ycbcr_to_rgb
 from ae.errors import InputError
 from ae.models import ChromaUNet, ColorizerAE, ConvAE, DenseAE, KerasIODenoiser, PixelMLP, UNet
 from ae.models.apply import apply
@@ -235,6 +235,34 @@ def test_a_relative_colorizer_gives_half_the_luma_half_the_chroma():
         whole, half = (model.apply(variables, factor * x, train=True, mutable=True)[0] for factor in (1, 0.5))
         assert bool(jnp.allclose(half, 0.5 * whole, atol=1e-3)) == relative
     assert bool(jnp.isfinite(model.apply(variables, jnp.zeros_like(x))).all())
+
+
+def test_a_vivid_colorizer_answers_as_without_and_says_livelier_chroma_while_it_learns():
+    model = ChromaUNet((4, 8), relative=True, vivid=True)
+    x = jax.random.uniform(jax.random.key(0), (2, 12, 10, 1))
+    variables = model.init(jax.random.key(1), x)
+    both = model.apply(variables, x, method="chroma")
+    assert both.shape == (2, 12, 10, 4)
+    assert np.allclose(model.apply(variables, x), ycbcr_to_rgb(x, into_gamut(x, both[..., :2])), atol=1e-6)
+    learning, _ = model.apply(variables, x, train=True, mutable=["batch_stats"])
+    assert learning.shape == (2, 12, 10, 5)
+
+
+def test_frozen_statistics_are_those_of_the_trained_model():
+    model = ChromaUNet((4, 8), frozen=True)
+    x = jax.random.uniform(jax.random.key(0), (2, 8, 8, 1))
+    variables = model.init(jax.random.key(1), x)
+    output, updates = model.apply(variables, x, train=True, mutable=["batch_stats"])
+    assert "batch_stats" not in updates or jax.tree.all(
+        jax.tree.map(np.array_equal, updates["batch_stats"], variables["batch_stats"])
+    )
+    assert np.allclose(rgb_to_chroma(output), model.apply(variables, x, method="chroma"), atol=1e-6)
+
+
+def test_depth_counts_the_convolutions_of_a_level():
+    x = jnp.zeros((1, 8, 8, 1))
+    shapes = jax.eval_shape(ChromaUNet((4, 8), depth=3).init, jax.random.key(0), x)
+    assert sum(name.startswith("BatchNorm") for name in shapes["params"]) == 9
 
 
 def test_a_colorizer_with_hints_takes_luma_alone_too():

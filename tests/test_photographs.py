@@ -14,6 +14,7 @@ from test_streamed import same_losses
 from ae.data import choose_splits, load_data
 from ae.data.photographs import read_photograph, reduced, tiles_of
 from ae.data.prepare import download_and_prepare
+from ae.data.squares import prepare_squares
 from ae.data.streamed import Streamed
 from ae.data.tfds import find_prepared
 from ae.errors import InputError
@@ -44,6 +45,56 @@ def folder(tmp_path):
 def config_of(folder, **changes):
     splits = {"train_split": "train[:4]", "validation_split": "train[4:5]", "test_split": "train[5:]"}
     return replace(TRAINED, data=str(folder), **{**splits, **changes})
+
+
+# Sets that are joined, and squares of photographs.
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """The two sets that squares are cut from, each of so few photographs that one is set aside."""
+    for name, count in {"imagenet_samples/train": 4, "bsds500": 3}.items():
+        (tmp_path / name).mkdir(parents=True)
+        for number in range(count):
+            Image.fromarray(noise(200, 260 + number)).save(tmp_path / name / f"{name[:4]}{number}.png")
+    return tmp_path
+
+
+def test_squares_are_of_photographs_that_are_not_set_aside(photographs):
+    folder = prepare_squares(photographs)
+    squares = sorted(path.name for path in (folder / "train").iterdir())
+    assert {name.partition("-")[0] for name in squares} == {"imag1", "imag2", "bsds1", "bsds2"}
+    assert {name.split("-")[1] for name in squares} == {"96", "128", "192"}
+    assert {read_photograph(folder / "train" / name).shape for name in squares} == {(64, 64, 3)}
+    assert prepare_squares(photographs) == folder  # which is there already
+
+
+def test_squares_need_the_sets_that_they_are_cut_from(photographs, tmp_path, call):
+    (tmp_path / "bsds500").rename(tmp_path / "elsewhere")
+    refused(call("prepare.py", "photo_squares", "--data-dir", str(photographs), status=2), "prepare.py bsds500")
+    assert not (tmp_path / "photo_squares").exists()
+
+
+def test_training_images_of_several_sets_are_joined(folder, photographs):
+    prepare_squares(photographs)
+    config = config_of(
+        "photo_squares", tile=0, train_split="train", validation_split="train[:2]", test_split="train[:2]"
+    )
+    alone = load_data(config, data_dir=photographs)
+    joined = load_data(replace(config, data="photo_squares+photo_squares"), data_dir=photographs)
+    assert np.array_equal(joined.train.images, np.concatenate([alone.train.images] * 2))
+    assert joined.name == "photo_squares+photo_squares"
+    assert joined.train.name == "train, train of photo_squares"
+    assert len(joined.validation.images) == 2
+
+
+def test_sets_of_different_sizes_are_not_joined(photographs):
+    prepare_squares(photographs)
+    config = config_of(
+        "photo_squares", tile=0, train_split="train", validation_split="train[:2]", test_split="train[:2]"
+    )
+    with pytest.raises(InputError, match="images of different sizes: 64x64 and 32x32"):
+        load_data(replace(config, data="photo_squares+sample-photos"), data_dir=photographs)
 
 
 # Tiles.

@@ -51,6 +51,8 @@ def test_weights_survive_with_their_configuration_and_result(file, variables):
     assert loaded.result == RESULT
     expected = jax.tree.map(lambda x: jnp.float32(np.asarray(x, np.float16)), variables)
     jax.tree.map(np.testing.assert_array_equal, loaded.variables["params"], expected["params"])
+    statistics = [tree.get("batch_stats", {}) for tree in (loaded.variables, variables)]
+    jax.tree.map(np.testing.assert_array_equal, *statistics)  # in float32: those of released weights pass float16's end
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(loaded.variables))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3), expected["params"], variables["params"])
     assert [path.name for path in file.parent.iterdir()] == [file.name]

@@ -3,10 +3,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ae.color import luma
+from ae.color import luma, rgb_to_chroma, ycbcr_to_rgb
 from ae.errors import InputError
 from ae.score.evaluate import examples, noise_key
-from ae.tasks import Colorize, Denoise, DenoiseByCrossEntropy, DenoiseByPSNR
+from ae.tasks import Colorize, ColorizePhotograph, Denoise, DenoiseByCrossEntropy, DenoiseByPSNR
 
 
 def test_noise_has_the_asked_deviation_and_is_clipped():
@@ -186,3 +186,20 @@ def test_the_loss_by_psnr_is_minus_psnr_and_ends_at_50_db():
     loss = DenoiseByPSNR().loss(output, target)
     np.testing.assert_allclose(loss[:2], [-20, -40], atol=0.45)
     assert float(loss[2]) == pytest.approx(-50, abs=1e-4)
+
+
+def test_the_loss_of_livelier_chroma_is_least_where_colours_outweigh_gray():
+    target = jnp.zeros((1, 1, 2, 3)).at[0, 0, 0].set(jnp.array([0.8, 0.2, 0.2]))  # red or black, equally often
+    red = rgb_to_chroma(target)[0, 0, 0]
+    task = ColorizePhotograph()
+
+    def loss(share):
+        likely = jnp.broadcast_to(ycbcr_to_rgb(jnp.zeros(1), 0.5 * red), target.shape)
+        chroma = jnp.broadcast_to(share * red, (1, 1, 2, 2))
+        return float(task.loss(jnp.concatenate([likely, chroma], -1), target)[0])
+
+    shares = np.linspace(0, 1, 21)
+    assert shares[np.argmin([loss(share) for share in shares])] > 0.9
+    assert loss(0.5) > float(
+        task.loss(jnp.broadcast_to(ycbcr_to_rgb(jnp.zeros(1), 0.5 * red), target.shape), target)[0]
+    )

@@ -31,7 +31,7 @@ def load_data(config: Config, *, data_dir: str | Path | None = None, resident_by
     streamed: read again in every epoch, and never all in memory. Raises InputError if the data set is not there and cannot
     be downloaded, or cannot be read, or is for tests alone.
     """
-    if not re.fullmatch(r"\w+(\+\w+)+", config.data):
+    if not re.fullmatch(r"[\w-]+(\+[\w-]+)+", config.data):
         return _load_one(config, data_dir, resident_bytes)
     name, *others = config.data.split("+")
     data = _load_one(replace(config, data=name), data_dir, resident_bytes)

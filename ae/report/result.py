@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ae.config import DEFAULTS, Config, renamed
-from ae.data import Data
+from ae.data import Data, squares
 from ae.data.sets import SOURCES
 from ae.errors import InputError
 from ae.models.apply import Predict
@@ -128,7 +128,8 @@ def publish(result: dict[str, Any], *, pictures: Path, out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         combined = over_seeds([*_published(result["config"], path), result])
-        shown = PICTURES[:1] if result["config"]["data"] in SOURCES else PICTURES  # licences of photographs
+        sets = {*SOURCES, squares.NAME} & set(result["config"]["data"].split("+"))
+        shown = PICTURES[:1] if sets else PICTURES  # licences of photographs
         made = [name for name in shown if (pictures / name).exists()]
         for picture in made if combined["seeds"][0] == result["seeds"][0] else ():
             with atomic_write(out / f"{result['preset']}_{picture}") as temporary:
