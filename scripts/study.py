@@ -6,6 +6,7 @@ from studies.film import film
 from studies.grids import side_by_side
 from studies.hints import hints
 from studies.latents import latents
+from studies.looks import looks
 from studies.noise import noise
 from studies.old import old
 from studies.photos import kodak, photos, sizes
@@ -27,6 +28,7 @@ if __name__ == "__main__":
             "sizes": sizes,
             "recolour": recolour,
             "hints": hints,
+            "looks": looks,
             "old": old,
             "upsampling": upsampling,
             "side-by-side": side_by_side,

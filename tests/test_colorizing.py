@@ -130,13 +130,20 @@ def test_settings_that_cannot_be_are_one_line(settings, said):
         ColorizePhotograph(**settings)
 
 
-def test_a_colorizer_learns_from_photographs_and_hints_and_is_scored_without():
+def test_a_colorizer_learns_from_photographs_and_hints_and_is_scored_without(tmp_path):
     task = ColorizePhotograph(mirrored=True, side=32, hinted=0.5)
-    model = ChromaUNet(widths=(4, 8), relative=True, hints=True)
-    config = on_sample(
-        override(PRESETS["chroma_unet"], model=model, train_task=task, epochs=2, limit=32, batch_size=16)
-    )
-    state, history = fit(config, load_data(config))
+    model = ChromaUNet(widths=(4, 8), relative=True, hints=True, vivid=True)
+    small = {"train_task": task, "epochs": 2, "limit": 32, "batch_size": 16}
+    config = on_sample(override(PRESETS["chroma_unet_base"], model=model, **small))
+    state, history = fit(config, load_data(config), out=tmp_path / "base")
     assert all(np.isfinite([row["loss"], row["val_loss"]]).all() for row in history)
     assert min(history[0]["loss"], history[0]["val_loss"]) > 0
     assert state.variables["params"]["Conv_0"]["kernel"].shape == (2, 2, 4, 4)  # of luma, two of chroma, and where
+    second = PRESETS["chroma_unet"]
+    weights = str(tmp_path / "base/weights.safetensors")
+    goes_on = on_sample(override(second, model=model.clone(frozen=True), initial_weights=weights, **small))
+    after, _ = fit(goes_on, load_data(goes_on))
+    jax.tree.map(np.testing.assert_array_equal, after.batch_stats, state.batch_stats)
+    assert not np.array_equal(
+        after.variables["params"]["Conv_0"]["kernel"], state.variables["params"]["Conv_0"]["kernel"]
+    )

@@ -94,6 +94,11 @@ ELSEWHERE = {
         "test_the_table_is_followed_as_it_was_edited",
     "python scripts/colorize.py film.mp4 film-in-colour.mp4 --resume": "test_the_command_goes_on_with_a_clip",
     "python scripts/prepare.py kodak24": "test_a_set_is_the_wanted_files_of_its_repository",
+    "python scripts/prepare.py tiny_imagenet": "test_a_set_is_the_wanted_files_of_its_repository",
+    "python scripts/prepare.py imagenet_samples": "test_a_set_is_the_wanted_files_of_its_repository",
+    "python scripts/prepare.py photo_squares": "test_squares_are_of_photographs_that_are_not_set_aside",
+    "python scripts/reproduce.py --only chroma_unet_base chroma_unet":
+        "test_a_colorizer_learns_from_photographs_and_hints_and_is_scored_without",
     "python scripts/prepare.py bsds500 --from BSDS500.zip": "test_a_set_is_the_wanted_files_of_its_repository",
     f"{TRAIN} photo_denoiser_base --data photos/ --tile 128 --train-task.crop 64 --train-task.turned":
         "test_the_guides_commands_train_on_photographs",
@@ -114,7 +119,7 @@ ELSEWHERE = {
     "python scripts/evaluate.py chroma_unet": "test_released_weights_score_what_the_tables_say",
     "python scripts/variants.py": "test_variants_make_a_table",
     "python scripts/train.py scripts/vivid.py": "test_colour_by_classes_trains",
-    "python scripts/variants.py --in-full chroma_unet runs/chroma_unet_vivid":
+    "python scripts/variants.py --in-full runs/chroma_unet_cifar runs/chroma_unet_vivid":
         "test_models_trained_in_full_are_compared",
     "python scripts/study.py noise --models unet_denoiser runs/unet_denoiser_blind runs/conv_ae_14": "test_noise",
     "python scripts/study.py latents": "test_latents",

@@ -6,11 +6,12 @@ from ae import models
 from ae.config import Config
 from ae.presets.reference import COLORIZER_AE, PIXEL_MLP
 
+SAMPLE_OF = {"mnist": "sample-digits", "cifar100": "sample-photos", "tiny_imagenet+photo_squares": "sample-photos"}
+
 
 def on_sample(config: Config) -> Config:
     """Return the same run on the data that comes with the dependencies: no download, no look at test data before the end."""
-    data = {"mnist": "sample-digits", "cifar100": "sample-photos"}.get(config.data, config.data)
-    on_data = replace(config, data=data, reference_split=None, tile=0, scale=1.0)
+    on_data = replace(config, data=SAMPLE_OF.get(config.data, config.data), reference_split=None, tile=0, scale=1.0)
     return replace(on_data, train_split="train", validation_split="validation", test_split="test")
 
 

@@ -67,6 +67,11 @@ def published(name: str, sigmas: Sequence[float]) -> list[dict[str, Any]]:
     return [row for row in known if set(row["psnr"]) & set(sigmas)]
 
 
+def published_colour() -> list[dict[str, Any]]:
+    """Return the published mean of PSNR and colourfulness of colorizers, on other photographs than ours, by method."""
+    return json.loads(PUBLISHED.read_text())["colour"]
+
+
 def published_sources() -> dict[str, str]:
     """Return the paper and its table that each `source` of published figures stands for."""
     return json.loads(PUBLISHED.read_text())["sources"]

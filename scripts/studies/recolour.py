@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import tyro
 from studies.common import DataDir, Limit, Models, Out, write_study
@@ -44,7 +45,7 @@ def recolour(
     methods: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "gray": lambda truth: np.broadcast_to(luma_of(truth)[..., None], truth.shape),
         "mean colour of each gray level": partial(mean_of_level, level_means(data.train)),
-        **{model.config.name: partial(coloured, Colorizer(model)) for model in trained},
+        **{name: partial(coloured, colorizer) for model in trained for name, colorizer in looks(model).items()},
         **(seen_otherwise(Colorizer(trained[-1])) if ways else {}),
         "the true mean chroma (an oracle)": with_mean_chroma,
         "truth": lambda truth: truth,
@@ -54,3 +55,14 @@ def recolour(
     details = {"photographs": [path.name for path in files.paths], "scores": scores, "fitted on": data.train.name}
     table = recolour_table(photographs.name, scores)
     write_study(out, "study_recolour", table, [model.config for model in trained], details=details)
+
+
+def looks(trained: Any) -> dict[str, Any]:
+    """Return colorizers of a model by name: as it comes, and vivid where it can be."""
+    from ae import Colorizer
+
+    plain = Colorizer(trained)
+    shares = (0.5, 1.0) if plain.answers_vividly else ()
+    return {trained.config.name: plain} | {
+        f"{trained.config.name}, vivid {share:g}": Colorizer(trained, vivid=share) for share in shares
+    }

@@ -76,12 +76,18 @@ def multiplied(image: np.ndarray, factor: float) -> np.ndarray:
 
 def recolour_table(name: str, scores: dict[str, dict[str, Any]]) -> Table:
     """Return the table of scores by method."""
+    from ae.score.benchmarks import published_colour
+
     rows = [{"method": method, **means(values)} for method, values in scores.items()]
+    rows += [
+        {"method": f"{row['method']}, on others", "mean of PSNR": row["psnr"], "colourfulness": row["colourfulness"]}
+        for row in published_colour()
+    ]
     count = len(next(iter(scores.values()))["mse"])
     title = (
         f"{count} photographs of {name}, coloured from their luma (BT.601). PSNR in dB: of the mean error of all, and the "
         f"mean of that of each, at most {MOST_PSNR:g}; the last two with chroma multiplied until colourfulness is "
-        f"{COLOURFUL:g}. Outputs are cut to the range, not rounded."
+        f'{COLOURFUL:g}. Outputs are cut to the range, not rounded. Rows "on others" are published, of other photographs.'
     )
     digits = {
         "method": None, "PSNR of the mean": 2, "mean of PSNR": 2, "better than gray, %": 1, "CIEDE2000": 2,
