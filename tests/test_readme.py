@@ -87,8 +87,8 @@ ELSEWHERE = {
     PROFILED: "test_options_are_read_as_settings",
     STREAMED: "test_options_are_read_as_settings",
     "python scripts/reproduce.py --quick": ".ci/run",
-    "python scripts/colorize.py old.jpg new.png --hints dots.png --model runs/my_run": "test_the_command_takes_hints",
-    "python scripts/colorize.py film.mkv new.mkv --hints 0:12.5=dots.png 0:31=more.png --model runs/my_run":
+    "python scripts/colorize.py old.jpg new.png --hints dots.png": "test_the_command_takes_hints",
+    "python scripts/colorize.py film.mkv new.mkv --hints 0:12.5=dots.png 0:31=more.png":
         "test_the_command_takes_hints",
     "python scripts/colorize.py film.mp4 film-in-colour.mp4 --sheet sheet.jpg --shots shots.csv":
         "test_the_table_is_followed_as_it_was_edited",
@@ -128,6 +128,9 @@ ELSEWHERE = {
     "python scripts/study.py colour": "test_colour",
     "python scripts/study.py clips CLIP.mp4 --reference runs/colorizer_ae": "test_clips",
     "python scripts/study.py sizes": "test_sizes",
+    "python scripts/study.py recolour photos/ --ways": "test_photographs_are_coloured_anew",
+    "python scripts/study.py hints photos/": "test_hints_are_measured_beside_spreading_without_a_model",
+    "python scripts/study.py looks": "test_looks_are_shown",
     "python scripts/benchmark.py video --clip CLIP.mp4 --torch-python peers/torch/bin/python":
         "test_clips_are_timed_with_and_without_a_model",
     "python scripts/benchmark.py train --peers torch keras --seconds 3": "test_training_is_timed",

@@ -184,13 +184,34 @@ def test_sizes(call, tmp_path):
     write_weights(tmp_path / "ours.safetensors", config, variables, {"epochs": 0}, "float32")
     call("study.py", "sizes", "--model", "ours.safetensors", "--limit", "1")
     values = json.loads((tmp_path / "results/study_sizes.json").read_text())
-    assert values["columns"] == ["1 photographs, chroma x 1", "PSNR mean", "colourfulness"]
+    assert values["columns"] == ["1 photographs, chroma x 1", "PSNR of the mean", "PSNR mean", "colourfulness"]
     rows = {name: scores for name, *scores in values["rows"]}
-    assert rows["truth"][0] == 80
-    assert rows["gray"][1] == pytest.approx(0, abs=1e-3)
-    assert rows["1800 pixels"][1] > 1
+    assert rows["truth"][:2] == [80, 80]
+    assert rows["gray"][2] == pytest.approx(0, abs=1e-3)
+    assert rows["1800 pixels"][2] > 1
     assert f"| 1800 pixels | {rows['1800 pixels'][0]:.2f} |" in (tmp_path / "results/README.md").read_text()
     assert Image.open(tmp_path / "results/study_sizes.jpg").width > 200
+
+
+def test_photographs_of_a_folder_are_scored_at_several_sizes_and_not_shown(call, tmp_path):
+    config, variables, _ = colorizer().trained
+    write_weights(tmp_path / "ours.safetensors", config, variables, {"epochs": 0}, "float32")
+    (tmp_path / "photos").mkdir()
+    for number in range(2):
+        Image.fromarray(astronaut()[number::4, ::4]).save(tmp_path / f"photos/{number}.png")
+    call("study.py", "sizes", "--model", "ours.safetensors", "--folder", "photos")
+    rows = {row[0]: row[1:] for row in json.loads((tmp_path / "results/study_sizes_photos.json").read_text())["rows"]}
+    assert rows["3136 pixels"][0] == pytest.approx(rows["3136 pixels"][1], abs=0.3)  # of two that are alike
+    assert [path.name for path in (tmp_path / "results").glob("*.jpg")] == []
+
+
+def test_looks_are_shown(call, tmp_path):
+    config = override(on_sample(colorizer().trained.config), model=ChromaUNet((4, 8), hints=True, vivid=True))
+    variables = jax.jit(config.model.init)(jax.random.key(0), np.zeros((1, 32, 32, 1)))
+    write_weights(tmp_path / "ours.safetensors", config, variables, {"epochs": 0}, "float32")
+    call("study.py", "looks", "--model", "ours.safetensors")
+    for name in ("study_looks.jpg", "study_hand.jpg"):
+        assert Image.open(tmp_path / "results" / name).width > 400
 
 
 def test_photographs_are_coloured_anew(call, tmp_path):

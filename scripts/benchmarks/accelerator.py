@@ -230,7 +230,8 @@ def film(scale: Scale) -> Part:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "in.mp4"), Path(folder, "out.mp4")
         write_film(source, scale)
-        has_gpu = hardware_error(source, "cuda") is None
+        decodes = hardware_error(source, "cuda") is None
+        encodes = decodes and can_encode("h264_nvenc")  # which some GPUs cannot
         for name, settings in {"CPU, x264 veryfast": by_cpu, "cuda, nvenc": by_gpu}.items():
             calls = {
                 "decoding": partial(decoded, source, settings),
@@ -238,9 +239,24 @@ def film(scale: Scale) -> Part:
                 "the whole": partial(colorized, source, target, colorizer, settings),
             }
             for what, call in calls.items():
-                usable = settings is by_cpu or has_gpu
+                usable = settings is by_cpu or (decodes if what == "decoding" else encodes)
                 times = [call() for _ in range(scale.rounds + 1)][1:] if usable else []
                 yield f"{what}, {name}", scale.frames / statistics.median(times) if times else None, "frames/s"
+
+
+def can_encode(codec: str) -> bool:
+    """Return whether an encoder of FFmpeg's works here."""
+    from fractions import Fraction
+
+    import av
+
+    context = av.CodecContext.create(codec, "w")
+    context.width, context.height, context.pix_fmt, context.time_base = 640, 360, "yuv420p", Fraction(1, 24)
+    try:
+        context.open()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def write_film(path: Path, scale: Scale) -> None:

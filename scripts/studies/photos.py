@@ -116,42 +116,51 @@ def kodak(
     save_rows(out / "study_kodak.jpg", {name: np.clip(np.stack(images), 0, 1) for name, images in rows.items()})
 
 
-PIXELS = (450, 900, 1800, 3600, 7200, 14400)
+PIXELS = (900, 1800, 2304, 3136, 4096, 6400, 14400)
 
 
 def sizes(
-    model: Model = "chroma_unet", saturation: float = 1.0, out: Out = Path("results"), limit: Limit = None
+    model: Model = "chroma_unet",
+    saturation: float = 1.0,
+    folder: Path | None = None,
+    out: Out = Path("results"),
+    limit: Limit = None,
 ) -> None:
     """Colorize photographs that come with scikit-image and scikit-learn, which the model sees at several sizes.
 
     Args:
         saturation: What chroma is multiplied with.
+        folder: Colorize the photographs of this folder instead, and show none of them.
     """
-    import jax.numpy as jnp
     import numpy as np
 
     from ae import load_model
     from ae.color import colourfulness, luma
-    from ae.metrics import psnr
+    from ae.data.photographs import Files, split_folder
+    from ae.metrics import MOST_PSNR
     from ae.restore.colorize import Colorizer
 
     loaded = load_model(model)
-    photos = photographs()[:limit]
-    grays = [luma(photo) for photo in photos]
-    methods = {"gray": [jnp.broadcast_to(gray, photo.shape) for gray, photo in zip(grays, photos, strict=True)]}
+    files = Files([path for paths in split_folder(folder).values() for path in paths][:limit]) if folder else None
+    photos = photographs()[:limit] if files is None else [np.float32(photo) / 255 for photo in files]
+    grays = [np.asarray(luma(photo)) for photo in photos]
+    methods = {"gray": [np.broadcast_to(gray, photo.shape) for gray, photo in zip(grays, photos, strict=True)]}
     for pixels in PIXELS:
         colorizer = Colorizer(loaded, saturation, pixels)
-        methods[f"{pixels} pixels"] = [colorizer.image(np.asarray(gray[..., 0])) for gray in grays]
-    scores = {
-        "PSNR mean": lambda image, photo: psnr(image[None], photo[None]),
-        "colourfulness": lambda image, _: colourfulness(image),
-    }
-    rows = {
-        name: {key: float(np.mean(list(map(score, images, photos)))) for key, score in scores.items()}
-        for name, images in {**methods, "truth": photos}.items()
-    }
-    save_photos(out / "study_sizes.jpg", {**methods, "truth": photos})
-    write_study(out, "study_sizes", sizes_table(loaded.config.name, len(photos), saturation, rows), [loaded.config])
+        methods[f"{pixels} pixels"] = [colorizer.image(gray[..., 0]) for gray in grays]
+    rows = {}
+    for name, images in {**methods, "truth": photos}.items():
+        errors = [float(np.square(image - photo).mean()) for image, photo in zip(images, photos, strict=True)]
+        psnr = np.minimum(MOST_PSNR, -10 * np.log10(np.maximum(errors, 1e-12)))
+        rows[name] = {
+            "PSNR of the mean": float(min(MOST_PSNR, -10 * np.log10(max(np.mean(errors), 1e-12)))),
+            "PSNR mean": float(psnr.mean()),
+            "colourfulness": float(np.mean([colourfulness(image) for image in images])),
+        }
+    name = "study_sizes" if folder is None else f"study_sizes_{folder.name}"
+    if folder is None:
+        save_photos(out / f"{name}.jpg", {**methods, "truth": photos})
+    write_study(out, name, sizes_table(loaded.config.name, len(photos), saturation, rows), [loaded.config])
 
 
 def sizes_table(model: str, count: int, saturation: float, scores: dict[str, dict[str, float]]) -> Table:
@@ -159,7 +168,7 @@ def sizes_table(model: str, count: int, saturation: float, scores: dict[str, dic
     first = f"{count} photographs, chroma x {saturation:g}"
     title = f"Photographs that {model} sees at several sizes."
     rows = [{first: name} | row for name, row in scores.items()]
-    return tabulate(title, {first: None, "PSNR mean": 2, "colourfulness": 1}, rows)
+    return tabulate(title, {first: None, "PSNR of the mean": 2, "PSNR mean": 2, "colourfulness": 1}, rows)
 
 
 def save_photos(path: Path, methods: dict[str, Sequence[Any]]) -> None:

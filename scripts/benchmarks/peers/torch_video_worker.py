@@ -119,14 +119,20 @@ def chroma_unet(trained, memory_format):
                 x = functional.conv2d(x, *next(down), padding=1).relu()
             return x
 
-        x = functional.conv2d(gray.to(memory_format=memory_format), *next(down), stride=2)
+        height, width = gray.shape[2:]
+        missing = (0, -width % model.multiple, 0, -height % model.multiple)
+        padded = functional.pad(gray, missing, mode="reflect") if any(missing) else gray
+        unit = 2 * padded.square().mean((1, 2, 3), keepdim=True).sqrt() + 1e-3 if model.relative else 1.0
+        seen = functional.pad(padded / unit, (0, 0, 0, 0, 0, 3 if model.hints else 0))
+        x = functional.conv2d(seen.to(memory_format=memory_format), *next(down), stride=2)
         for _ in range(levels - 1):
             kept.append(block(x))
             x = functional.conv2d(kept[-1], *next(down), stride=2)
         x = block(x)
         for skipped in reversed(kept):
             x = block(torch.cat([skipped, functional.conv_transpose2d(x, *next(up), stride=2)], 1))
-        chroma = CHROMA_SCALE * functional.conv_transpose2d(x, *next(up), stride=2)
+        answers = functional.conv_transpose2d(x, *next(up), stride=2)[:, :2, :height, :width]
+        chroma = CHROMA_SCALE * unit * answers
         return ycbcr_to_rgb(gray, into_gamut(gray, chroma, BT601), BT601)
 
     return net
