@@ -59,7 +59,8 @@ def main(
         steady: Share, from 0 to 1, of a clip's colours that are those of the frame before, moved along: less flicker.
         restore: Take noise away before colours are chosen, as old material needs it, and leave it out of the result.
         keep_grain: With --restore: the result has its noise all the same.
-        pixels: About how many pixels the model sees of a frame (default: 1,800); more are slower, and seldom better.
+        pixels: About how many pixels the model sees (default: 3,136 of a photograph, 1,800 of a frame of a clip); more are
+            slower, and seldom better.
         batch: Frames of a clip that are computed at a time (default: 8).
         colour_shots: What becomes of shots of a clip that are in colour: they keep it, or are given new ones.
         shots: A table (.csv) of a clip's shots: where each starts, and whether it is gray, tinted, in colour or blank. It
@@ -89,7 +90,7 @@ def main(
     from ae.media.clips.sheet import check_sheet
     from ae.media.folders import is_folder_or_pattern
     from ae.presets import load_preset
-    from ae.restore.colorize import BATCH_SIZE, PIXELS, Colorizer
+    from ae.restore.colorize import BATCH_SIZE, Colorizer
     from ae.restore.denoise import Denoiser
     from ae.restore.restoration import Restoration
     from ae.runtime.files import check_target
@@ -108,7 +109,7 @@ def main(
     trained = load_model(model, preset=own, checkpoint=checkpoint)
     if not isinstance(trained.config.task, Colorize):
         raise InputError(f"{model} is a model for another task than colour")
-    colorizer = Colorizer(trained, saturation, pixels or PIXELS, white_balance == "auto", vivid=vivid)
+    colorizer = Colorizer(trained, saturation, pixels, white_balance == "auto", vivid=vivid)
     if reference is not None:
         colorizer = with_reference(colorizer, reference, most_pixels)
     settings = ClipSettings(

@@ -88,6 +88,7 @@ ELSEWHERE = {
     STREAMED: "test_options_are_read_as_settings",
     "python scripts/reproduce.py --quick": ".ci/run",
     "python scripts/colorize.py old.jpg new.png --hints dots.png": "test_the_command_takes_hints",
+    "python scripts/colorize.py old.jpg new.png --hints dots.png --vivid 0.5": "test_the_command_takes_hints",
     "python scripts/colorize.py film.mkv new.mkv --hints 0:12.5=dots.png 0:31=more.png":
         "test_the_command_takes_hints",
     "python scripts/colorize.py film.mp4 film-in-colour.mp4 --sheet sheet.jpg --shots shots.csv":

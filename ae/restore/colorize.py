@@ -25,7 +25,8 @@ from ae.restore.weights import Pretrained, check_range
 from ae.runtime import devices
 from ae.runtime.chain import Array, Batch, Frame, run
 
-PIXELS = 1800  # of the working size: models that have learnt from small images know large shapes by their outlines
+PIXELS = 3136  # of a photograph's working size: models that have learnt from small images know shapes by their outlines
+FILM_PIXELS = 1800  # of a frame's, which is to cost little
 BATCH_SIZE = 8
 STRIP = 2**20  # pixels of an image that are brought to full size at a time
 
@@ -38,7 +39,7 @@ class Planes(NamedTuple):
     samples: jax.Array  # some of the frames' pixels at regular places, RGB [B, h', w', 3] in [0, 1]
 
 
-def working_size(config: Config, height: int, width: int, pixels: int = PIXELS) -> tuple[int, int]:
+def working_size(config: Config, height: int, width: int, pixels: int = FILM_PIXELS) -> tuple[int, int]:
     """Return the size at which a model sees a frame: about so many pixels in the frame's shape, in multiples of 8.
 
     A model that takes one size only is given that.
@@ -155,7 +156,7 @@ class Colorizer:
 
     trained: Pretrained
     saturation: float = 1.0  # what chroma is multiplied with
-    pixels: int = PIXELS  # of the working size
+    pixels: int | None = None  # of the working size (default: PIXELS of a photograph, FILM_PIXELS of a frame)
     white_balance: bool = False  # take away the tint of what ought to be white
     reference: Reference | None = None  # a picture whose colours are taken for what is alike (see `with_reference`)
     vivid: float = 0.0  # share of livelier chroma, of a model that answers with such
@@ -172,12 +173,13 @@ class Colorizer:
         frames = frames[None] if one else frames
         check_range(frames, "gray frames [T, H, W]", ndim=3)
         rgb = np.empty((*frames.shape, 3), np.uint8 if frames.dtype == np.uint8 else np.float32)
-        coloured = self.stream(frames, batch_size=batch_size) if hints is None else self._hinted(frames, hints)
+        alone = one or hints is not None
+        coloured = self._one_by_one(frames, hints) if alone else self.stream(frames, batch_size=batch_size)
         for index, frame in enumerate(coloured):
             rgb[index] = frame
         return rgb[0] if one else rgb
 
-    def _hinted(self, frames: np.ndarray, hints: Hints | Sequence[Point]) -> Iterator[np.ndarray]:
+    def _one_by_one(self, frames: np.ndarray, hints: Hints | Sequence[Point] | None) -> Iterator[np.ndarray]:
         white = np.float32(255 if frames.dtype == np.uint8 else 1)
         for frame in frames:
             rgb = self.image(frame.astype(np.float32) / white, hints=hints)
@@ -234,22 +236,22 @@ class Colorizer:
 
     def clip_working(self, size: tuple[int, ...], coding: Coding) -> tuple[int, int]:
         """Return the working size of upright frames that are stored with a size [H, W]."""
-        return self.working_size(*(size[::-1] if coding.turns % 2 else size))
+        return self.film_size(*(size[::-1] if coding.turns % 2 else size))
 
     def frames(self, gray: Array) -> jax.Array:
         """Return RGB [B, H, W, 3] in [0, 1] for luma [B, H, W] in [0, 1]."""
-        working = self.working_size(*gray.shape[1:])
+        working = self.film_size(*gray.shape[1:])
         return rgb_frames(*self._model, gray, self.look, self.reference, working=working)[1]
 
     def steady_frames(self, gray: Array, steady: Steady) -> tuple[Before | None, jax.Array]:
         """Return what is kept for the next frames, and RGB as `frames` does, with carried colours."""
-        working = self.working_size(*gray.shape[1:])
+        working = self.film_size(*gray.shape[1:])
         return rgb_frames(*self._model, gray, self.look, self.reference, steady, working=working)
 
     def image(
         self, gray: np.ndarray, *, hints: Hints | Sequence[Point] | None = None, small: np.ndarray | None = None
     ) -> np.ndarray:
-        """Return RGB [H, W, 3] in [0, 1] for luma [H, W] in [0, 1]; like `frames`, for one image, however large.
+        """Return RGB [H, W, 3] in [0, 1] for luma [H, W] in [0, 1] of one image, however large.
 
         `hints`: colours at points, (row, column, "#rrggbb"), or `Hints`. `small`: luma that the model sees instead of a copy
         at working size, [h, w] of that size. Other sizes compile nothing that takes long, and rows are computed a few at a
@@ -273,8 +275,12 @@ class Colorizer:
         return rgb
 
     def working_size(self, height: int, width: int) -> tuple[int, int]:
-        """Return the size at which the model sees an upright frame (see the function of that name)."""
-        return working_size(self.trained.config, height, width, self.pixels)
+        """Return the size at which the model sees an upright photograph (see the function of that name)."""
+        return working_size(self.trained.config, height, width, self.pixels or PIXELS)
+
+    def film_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size at which the model sees an upright frame of a film."""
+        return working_size(self.trained.config, height, width, self.pixels or FILM_PIXELS)
 
     def with_reference(self, rgb: np.ndarray) -> "Colorizer":
         """Return a colorizer that takes the colours of what is alike in another picture, RGB [H, W, 3] in [0, 1].
@@ -327,7 +333,7 @@ class _ToRgb:
     steady: float = 0.0  # share of the colours of the frame before, where luma agrees
 
     def init(self, first: Batch) -> Before | tuple[()]:
-        working = self.colorizer.working_size(*first.luma.shape[1:])
+        working = self.colorizer.film_size(*first.luma.shape[1:])
         return devices.replicate(before_first(working)) if self.steady else ()
 
     def step(self, state: Before | tuple[()], batch: Batch) -> tuple[Before | tuple[()], Batch]:

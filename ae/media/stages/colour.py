@@ -149,7 +149,7 @@ class Rgb:
         if not self.steady:
             return ()
         size = self._upright(first.luma[:1]).shape[1:]
-        return devices.replicate(before_first(self.colorizer.working_size(*size)))
+        return devices.replicate(before_first(self.colorizer.film_size(*size)))
 
     def step(self, state: Before | tuple[()], batch: Batch) -> tuple[Before | tuple[()], Batch]:
         """Return the state after a batch, and the batch with `rgb`, [B, H, W, 3]."""
