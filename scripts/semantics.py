@@ -16,9 +16,9 @@ import numpy as np
 import optax
 from jax import lax
 
-from ae import ChromaUNet, load_data, preset
+from ae import ChromaUNet, preset
 from ae.config import Config
-from ae.data.photographs import split_folder
+from ae.data.photographs import Cut, Files, checksum_of_files, split_folder, store
 from ae.data.tfds import data_folder
 from ae.restore.weights import write_weights
 from ae.runtime import cli, progress
@@ -61,12 +61,11 @@ def main(epochs: int = 3, out: Path = CLASSIFIER, data_dir: Path | None = None, 
         limit: Use only so many images.
     """
     config = preset("chroma_unet", data="tiny_imagenet", epochs=epochs, limit=limit)
-    images = jnp.asarray(load_data(config, data_dir=data_dir).train.images)
-    paths = split_folder(data_folder(data_dir) / "tiny_imagenet")["train"][: len(images)]
-    names, labels = np.unique([path.name.partition("_")[0] for path in paths], return_inverse=True)
+    images, names = labelled_images(data_folder(data_dir) / "tiny_imagenet", limit)
+    classes, labels = np.unique(names, return_inverse=True)
     variables = config.model.init(jax.random.key(0), jnp.zeros((1, 48, 48, 4)))
     width = config.model.widths[-1]
-    params = {"unet": variables["params"], "last": jnp.zeros((width, len(names)))}
+    params = {"unet": variables["params"], "last": jnp.zeros((width, len(classes)))}
     state = (params, variables["batch_stats"], muon(config.learning_rate).init(params))
     count = len(images) // config.batch_size
     for epoch in range(1, epochs + 1):
@@ -82,6 +81,16 @@ def main(epochs: int = 3, out: Path = CLASSIFIER, data_dir: Path | None = None, 
     out.parent.mkdir(parents=True, exist_ok=True)
     write_weights(out, config, {"params": state[0]["unet"], "batch_stats": state[1]}, {}, "float32")
     print(out)
+
+
+def labelled_images(folder: Path, limit: int | None) -> tuple[jax.Array, list[str]]:
+    """Return the training images of Tiny ImageNet, and the names of their classes."""
+    paths = split_folder(folder)["train"]
+    stem = f"{folder.name}-train-{checksum_of_files(folder, paths):08x}"
+    stored = store(Files(paths), Cut(), f"{folder.name}-train", stem)
+    assert stored.offsets is not None
+    kept = np.flatnonzero(np.diff(stored.offsets))[:limit]  # what is left out is known only once all are read
+    return jnp.asarray(stored.images[: len(kept)]), [paths[number].name.partition("_")[0] for number in kept]
 
 
 @partial(jax.jit, static_argnums=0)
