@@ -1,6 +1,6 @@
-"""Colorizers that know more of the whole picture: variants of `chroma_unet` that `scripts/variants.py` measures.
+"""Colorizers that know more of the whole picture: variants of `chroma_unet_base` that `scripts/variants.py` measures.
 
-Run as a program it trains the way down of `chroma_unet` to name the classes of Tiny ImageNet in gray, which one of the
+Run as a program it trains the way down of `chroma_unet_base` to name the classes of Tiny ImageNet in gray, which one of the
 variants begins with.
 """
 
@@ -52,7 +52,7 @@ class AttendingUNet(ChromaUNet):
 
 
 def main(epochs: int = 3, out: Path = CLASSIFIER, data_dir: Path | None = None, limit: int | None = None) -> None:
-    """Train the way down of `chroma_unet` as a classifier of Tiny ImageNet in gray, and write weights to begin with.
+    """Train the way down of `chroma_unet_base` as a classifier of Tiny ImageNet in gray, and write weights to begin with.
 
     Args:
         epochs: How long.
@@ -60,7 +60,7 @@ def main(epochs: int = 3, out: Path = CLASSIFIER, data_dir: Path | None = None, 
         data_dir: Folder of data sets (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
         limit: Use only so many images.
     """
-    config = preset("chroma_unet", data="tiny_imagenet", epochs=epochs, limit=limit)
+    config = preset("chroma_unet_base", data="tiny_imagenet", epochs=epochs, limit=limit)
     images, names = labelled_images(data_folder(data_dir) / "tiny_imagenet", limit)
     classes, labels = np.unique(names, return_inverse=True)
     variables = config.model.init(jax.random.key(0), jnp.zeros((1, 48, 48, 4)))

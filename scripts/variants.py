@@ -10,7 +10,7 @@ from studies.colours import cost_of_colour
 from ae.report.markdown import Table, rows_of, tabulate
 from ae.runtime import cli
 
-Preset = Literal["unet_denoiser", "chroma_unet_cifar", "gray_denoiser", "chroma_unet"]
+Preset = Literal["unet_denoiser", "chroma_unet_cifar", "gray_denoiser", "chroma_unet_base"]
 TEMPERATURES = (0.2, 0.38, 0.6, 1.0)
 SATURATIONS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0)
 
@@ -24,7 +24,7 @@ def variants(preset: Preset) -> dict[str, dict[str, Any]]:
 
     if preset == "gray_denoiser":
         return variants_for_photographs()
-    if preset == "chroma_unet":
+    if preset == "chroma_unet_base":
         return variants_of_colour_for_photographs()
     settings = {
         "as released": {},
@@ -71,13 +71,13 @@ def variants_for_photographs() -> dict[str, dict[str, Any]]:
 
 
 def variants_of_colour_for_photographs() -> dict[str, dict[str, Any]]:
-    """Return changes of `chroma_unet`, by name."""
+    """Return changes of `chroma_unet_base`, by name."""
     from semantics import CLASSIFIER, AttendingUNet, GlancingUNet
 
     from ae import preset
 
-    config = preset("chroma_unet")
-    settings = {"relative": True, "hints": True}
+    config = preset("chroma_unet_base")
+    settings = {"relative": True, "hints": True, "vivid": True}
     return {
         "as released": {},
         "another seed": {"seed": 1},
@@ -87,7 +87,7 @@ def variants_of_colour_for_photographs() -> dict[str, dict[str, Any]]:
         "wider at the top": {"model": config.model.clone(widths=(64, 112, 144, 168))},
         "three convolutions a level": {"model": config.model.clone(widths=(40, 72, 112, 184), depth=3)},
         "first a classifier (scripts/semantics.py)": {"initial_weights": str(CLASSIFIER)},
-        "livelier chroma as well": {"model": config.model.clone(vivid=True)},
+        "no livelier chroma": {"model": config.model.clone(vivid=False)},
         "squares of 64": {"train_task": replace(config.train_task, side=64)},
     }
 

@@ -143,7 +143,7 @@ def test_models_trained_in_full_are_compared(call, tmp_path, tfds_dir, decoded, 
 
 def test_every_variant_is_a_configuration():
     variants = runpy.run_path(str(ROOT / "scripts/variants.py"))["variants"]
-    for preset in ("unet_denoiser", "chroma_unet", "gray_denoiser"):
+    for preset in ("unet_denoiser", "chroma_unet_cifar", "gray_denoiser", "chroma_unet_base"):
         for changes in variants(preset).values():
             config = override(PRESETS[preset], **changes)
             jax.eval_shape(config.model.init, jax.random.key(0), jnp.zeros((1, *config.model.input_shape)))
