@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from clips import make_clip
+from clips import colorizer, make_clip
 from colorize import timed_hints
 from conftest import refused
 from PIL import Image
@@ -12,6 +12,7 @@ from test_clip_noise import all_planes
 
 from ae import Colorize, Config
 from ae.color import into_gamut, luma, rgb_to_chroma
+from ae.config import override
 from ae.errors import InputError
 from ae.media.clips.conversions import colorize_clip
 from ae.media.clips.settings import ClipSettings
@@ -227,10 +228,18 @@ def test_times_of_hints_are_read_from_the_command_line(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("in.png", "out.png", "--hints", "dots.png"), "chroma_unet has not learnt from hints"),
+        (
+            ("in.png", "out.png", "--hints", "dots.png", "--model", "plain.safetensors"),
+            "plain has not learnt from hints",
+        ),
         (("in.png", "out.png", "--hints", "none.png"), "none.png"),
         (("in.png", "out.png", "--hints", "dots.png", "dots.png"), "one picture"),
-        (("in.mkv", "out.mkv", "--hints", "0:01=dots.png"), "chroma_unet has not learnt from hints"),
+        (
+            ("in.mkv", "out.mkv", "--hints", "0:01=dots.png", "--model", "plain.safetensors"),
+            "plain has not learnt from hints",
+        ),
+        (("in.png", "out.png", "--vivid", "0.5", "--model", "plain.safetensors"), "plain has no livelier colours"),
+        (("in.png", "out.png", "--vivid", "1.5"), "--vivid has to be at most 1, not 1.5"),
         (("in.mkv", "%d.png", "--hints", "dots.png"), "not for numbered images"),
         ((".", "out", "--hints", "dots.png"), "name it as INPUT"),
     ],
@@ -239,6 +248,8 @@ def test_hints_that_cannot_be_taken_are_one_line(call, tmp_path, arguments, said
     write_image(tmp_path / "dots.png", dots((150, 100, 100)))
     write_image(tmp_path / "in.png", Picture(np.full((1, 20, 20, 1), 99, np.uint8)))
     make_clip(tmp_path / "in.mkv", moving(3), codec="ffv1")
+    plain, variables, result = colorizer().trained
+    write_weights(tmp_path / "plain.safetensors", override(plain, name="plain"), variables, result, "float32")
     refused(call("colorize.py", *arguments, status=2), said)
     assert not (tmp_path / arguments[1]).exists()
 

@@ -29,7 +29,7 @@ def test_models_that_the_reference_lacks_stand_beside_its_best():
     assert reference["pixel_mlp"] == "0.0270"
     assert reference["conv_ae"] == "0.0047"
     assert reference["unet_denoiser"] == "0.0047 (its best)"
-    assert reference["chroma_unet"] == "0.0114 (its best)"
+    assert reference["chroma_unet_cifar"] == "0.0114 (its best)"
 
 
 @pytest.mark.parametrize("result", RESULTS, ids=SHOWN)

@@ -2,6 +2,7 @@
 
 import json
 import runpy
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +25,7 @@ from ae.models import ChromaUNet, ColorizerAE, UNet
 from ae.presets import PRESETS
 from ae.report.markdown import rows_of
 from ae.restore.hints import Hints
-from ae.restore.weights import write_weights
+from ae.restore.weights import read_weights, write_weights
 from ae.score.flops import count_values
 
 
@@ -39,7 +40,7 @@ def study(call, tmp_path, tfds_dir, decoded):
 
 NARROW = {
     "unet_denoiser": UNet((4, 8), residual=True),
-    "chroma_unet": ChromaUNet((4, 8)),
+    "chroma_unet_cifar": ChromaUNet((4, 8)),
     "colorizer_ae": ColorizerAE(encoder=(4, 8, 8), latent=8, decoder=(8, 8, 4)),
 }
 
@@ -87,9 +88,9 @@ def test_latents(study, untrained, tmp_path):
 
 @pytest.mark.slow
 def test_colour(study, untrained):
-    values = study("colour", "--models", untrained("chroma_unet"))
+    values = study("colour", "--models", untrained("chroma_unet_cifar"))
     rows = rows_of(values)
-    assert {row["model"] for row in rows} == {"chroma_unet"}
+    assert {row["model"] for row in rows} == {"chroma_unet_cifar"}
     for column in ("chroma times", "colourfulness"):
         assert [row[column] for row in rows] == sorted(row[column] for row in rows)
     assert len(rows) == 9
@@ -130,14 +131,18 @@ def test_colour_costs_the_first_variant_what_its_curve_says():
 @pytest.mark.slow
 def test_models_trained_in_full_are_compared(call, tmp_path, tfds_dir, decoded, untrained):
     options = ("--data-dir", str(tfds_dir), "--limit", "8", "--out", "results/variants.json")
-    call("variants.py", "--in-full", "chroma_unet", *options)
+    path = Path(untrained("chroma_unet_cifar"))
+    trained = read_weights(path)
+    result = {"epochs": 3, "wall_seconds": 60, "validation": {"loss": 0.01}}
+    write_weights(tmp_path / "done.safetensors", trained.config, trained.variables, result, "float32")
+    call("variants.py", "--in-full", "done.safetensors", *options)
     values = json.loads((tmp_path / "results/variants.json").read_text())
     (row,) = rows_of(values)
-    assert (row["variant of"], row["what"], row["epochs"]) == ("in full", "chroma_unet", PRESETS["chroma_unet"].epochs)
-    curve = values["details"]["in full"]["chroma_unet"]["curve"]["colourfulness"]
+    assert (row["variant of"], row["what"], row["epochs"]) == ("in full", "chroma_unet_cifar", 3)
+    curve = values["details"]["in full"]["chroma_unet_cifar"]["curve"]["colourfulness"]
     assert curve == sorted(curve)
     assert curve[0] == row["colourfulness"]
-    refused = call("variants.py", "--in-full", untrained("chroma_unet"), *options, status=2)
+    refused = call("variants.py", "--in-full", str(path), *options, status=2)
     assert "has not been trained to its end" in refused.stderr
 
 

@@ -24,8 +24,8 @@ LIKE = 0.1  # the same for luma
 WINDOW = 3  # cells to each side that it reaches
 ROUNDS = 3  # of corrections
 FIRM = 100.0  # how much hints count against smoothness when colours are carried on
-LOOSE = 0.01  # how much the model's answer does
-ALIKE = 0.02  # standard deviation of luma within which neighbours have one colour
+LOOSE = 0.005  # how much the model's answer does
+ALIKE = 0.02  # standard deviation of luma, and of the model's chroma, within which neighbours have one colour
 AROUND = 8.0  # cells: standard deviation of how far from hints colours are smoothed
 STEPS = 60  # of conjugate gradients
 MOVES = ((0, 1), (1, 0), (1, 1), (1, -1))  # to half of a pixel's neighbours
@@ -137,12 +137,15 @@ def hint_cells(hints: Hints, gray: np.ndarray, working: tuple[int, int]) -> np.n
 def carried_on(chroma: jax.Array, small: jax.Array, cells: jax.Array) -> jax.Array:
     """Return chroma [h, w, 2] that has the colours of hints, and carries them on as far as luma [h, w, 1] is smooth.
 
-    The smoothest chroma of Levin, Lischinski and Weiss ("Colorization using optimization", 2004), but for two terms: it is
-    to be near the model's `chroma`, and far from hints its differences are those of the model's. `cells`: see `hint_cells`.
+    The smoothest chroma of Levin, Lischinski and Weiss ("Colorization using optimization", 2004), but that it may change
+    where the model's `chroma` does too, is to be near that, and far from hints changes as that does. `cells`: see
+    `hint_cells`.
     """
     there = cells[..., 2:3]
     firm, far = FIRM * there + LOOSE, _far(there)
-    weights = [_inside(small, move) * jnp.exp(-0.5 * jnp.square(_change(small, move) / ALIKE)) for move in MOVES]
+    looks = jnp.concatenate([small, chroma], axis=-1) / ALIKE
+    unlike = [jnp.square(_change(looks, move)).sum(axis=-1, keepdims=True) for move in MOVES]
+    weights = [_inside(small, move) * jnp.exp(-0.5 * change) for move, change in zip(MOVES, unlike, strict=True)]
     trusted = [0.5 * (far + _moved(far, move)) for move in MOVES]
 
     def smoothness(c: jax.Array, shares: Sequence[jax.Array | float]) -> jax.Array:

@@ -17,11 +17,11 @@ def colour(
     data_dir: DataDir = None,
     limit: Limit = None,
 ) -> None:
-    """Colorize CIFAR-100's test images with chroma made weaker and stronger: error against colourfulness."""
+    """Colorize the first model's test images with chroma made weaker and stronger: error against colourfulness."""
     from ae import predictor
-    from ae.presets import PRESETS
 
-    data, colorizers = load_test_data(PRESETS["chroma_unet"], data_dir, limit), trained(models)
+    colorizers = trained(models)
+    data = load_test_data(colorizers[0][0], data_dir, limit)
     costs = {
         config.name: cost_of_colour(predictor(config), variables, data.test, SATURATIONS)
         for config, variables in colorizers
