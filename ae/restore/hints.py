@@ -160,7 +160,7 @@ def carried_on(chroma: jax.Array, small: jax.Array, cells: jax.Array) -> jax.Arr
         wanted,
         x0=chroma,
         maxiter=STEPS,
-        tol=0,
+        tol=1e-5,
         M=lambda c: c / diagonal,
     )[0]
 
