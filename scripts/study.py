@@ -11,6 +11,7 @@ from studies.noise import noise
 from studies.old import old
 from studies.photos import kodak, photos, sizes
 from studies.recolour import recolour
+from studies.references import reference
 from studies.upsampling import upsampling
 
 from ae.runtime import cli
@@ -28,6 +29,7 @@ if __name__ == "__main__":
             "sizes": sizes,
             "recolour": recolour,
             "hints": hints,
+            "reference": reference,
             "looks": looks,
             "old": old,
             "upsampling": upsampling,

@@ -274,6 +274,29 @@ def test_hints_are_measured_beside_spreading_without_a_model(call, tmp_path):
         assert rows[method, "100"]["mean of PSNR"] > rows["gray", "0"]["mean of PSNR"] + 1
 
 
+def test_references_of_a_class_are_compared_with_others(call, tmp_path):
+    config = override(on_sample(colorizer().trained.config), model=ChromaUNet((4, 8), hints=True))
+    variables = jax.jit(config.model.init)(jax.random.key(0), np.zeros((1, 32, 32, 1)))
+    write_weights(tmp_path / "ours.safetensors", config, variables, {"epochs": 0}, "float32")
+    (tmp_path / "photos").mkdir()
+    for name, part in {"a_1": 0, "a_2": 1, "b_1": 2, "b_2": 3}.items():
+        Image.fromarray(astronaut()[part::8, ::8]).save(tmp_path / f"photos/{name}.png")
+    call("study.py", "reference", "photos", "--model", "ours.safetensors", "--limit", "3")
+    rows = rows_of(json.loads((tmp_path / "results/study_reference.json").read_text()))
+    assert [(row["reference"], row["carried over by"]) for row in rows] == [
+        ("none", ""),
+        *(
+            (name, way)
+            for name in ("of the same class", "any other")
+            for way in ("what is alike, and luma", "luma alone")
+        ),
+    ]
+    assert rows[0]["over none"] == 0
+    (tmp_path / "photos/c_1.png").write_bytes((tmp_path / "photos/a_1.png").read_bytes())
+    refused = call("study.py", "reference", "photos", "--model", "ours.safetensors", status=2)
+    assert "is the only photograph of its class" in refused.stderr
+
+
 def test_ways_of_upsampling_are_compared(call, tmp_path):
     ours = colorizer().trained
     write_weights(tmp_path / "ours.safetensors", ours.config, ours.variables, {"epochs": 0}, "float32")

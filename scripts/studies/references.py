@@ -1,0 +1,103 @@
+"""What a reference picture is worth: another of the same class, any other, or none; by what is alike, or by luma alone."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+from studies.common import Limit, Model, Out, write_study
+
+from ae.report.markdown import Table, tabulate
+
+
+def reference(
+    photographs: tyro.conf.Positional[Path],
+    model: Model = "chroma_unet",
+    seed: int = 0,
+    out: Out = Path("results"),
+    limit: Limit = None,
+) -> None:
+    """Colorize the photographs of a folder with the colours of another of its photographs.
+
+    Args:
+        photographs: Folder of photographs whose names begin with their class, as in n01443537_17.jpg.
+        seed: Of the photographs that are drawn as references.
+    """
+    from ae import Colorizer, load_model
+    from ae.data.photographs import Files, split_folder
+    from ae.runtime import progress
+
+    paths = [path for paths in split_folder(photographs).values() for path in paths]
+    files, trained, rng = Files(paths), load_model(model), np.random.default_rng(seed)
+    colorizer = Colorizer(trained)
+    errors: dict[tuple[str, str], list[float]] = {}
+    chosen = rng.permutation(len(paths))[:limit]
+    with progress.bar("reference", len(chosen)) as bar:
+        for number in chosen:
+            others = {"of the same class": same_class(paths, number, rng), "any other": other_class(paths, number, rng)}
+            truth = np.float32(files[number]) / 255
+            for key, output in outputs(colorizer, truth, {name: files[i] for name, i in others.items()}).items():
+                errors.setdefault(key, []).append(float(np.square(np.clip(output, 0, 1) - truth).mean()))
+            bar.update()
+    details = {"photographs": [paths[number].name for number in chosen], "seed": seed}
+    write_study(out, "study_reference", reference_table(photographs.name, errors), [trained.config], details=details)
+
+
+def same_class(paths: list[Path], number: int, rng: np.random.Generator) -> int:
+    """Return the number of another photograph of the class of one. Raises InputError where there is none."""
+    from ae.errors import InputError
+
+    name = paths[number].name.partition("_")[0]
+    others = [i for i, path in enumerate(paths) if path.name.startswith(f"{name}_") and i != number]
+    if not others:
+        raise InputError(f"{paths[number]} is the only photograph of its class: there have to be two of each")
+    return int(rng.choice(others))
+
+
+def other_class(paths: list[Path], number: int, rng: np.random.Generator) -> int:
+    """Return the number of a photograph of another class."""
+    name = paths[number].name.partition("_")[0]
+    return int(rng.choice([i for i, path in enumerate(paths) if not path.name.startswith(f"{name}_")]))
+
+
+def outputs(colorizer: Any, truth: np.ndarray, references: dict[str, np.ndarray]) -> dict[tuple[str, str], np.ndarray]:
+    """Return RGB [H, W, 3] by (which reference, by what its colours are carried over), of a photograph's luma."""
+    from studies.measures.recolour import luma_of
+
+    gray = luma_of(truth)
+    made = {("none", ""): colorizer.image(gray)}
+    for name, photograph in references.items():
+        known = colorizer.with_reference(np.float32(photograph) / 255)
+        made[name, "what is alike, and luma"] = known.image(gray)
+        made[name, "luma alone"] = by_luma(known, gray)
+    return made
+
+
+def by_luma(colorizer: Any, gray: np.ndarray) -> np.ndarray:
+    """Return RGB [H, W, 3] whose hints are the colours that a reference has at the same luma."""
+    import jax.numpy as jnp
+    from studies.measures.upsampling import guided, in_colour
+
+    from ae.restore.chroma import predict_chroma
+    from ae.restore.reference import reference_hints
+    from ae.restore.resizing import resized
+
+    config, variables = colorizer.trained.config, colorizer.trained.variables
+    small = resized(jnp.asarray(gray)[..., None], colorizer.working_size(*gray.shape))
+    hints = reference_hints(config, variables, small, colorizer.reference, by_features=0.0)
+    cells = jnp.concatenate([hints, small], axis=-1)
+    chroma = predict_chroma(config, variables, small, colorizer.look, cells=cells)
+    return in_colour(gray, guided(np.asarray(chroma), np.asarray(small), gray))
+
+
+def reference_table(name: str, errors: dict[tuple[str, str], list[float]]) -> Table:
+    """Return the table of references: mean of the photographs' PSNR, and how much better than without one."""
+    from studies.measures.recolour import psnr
+
+    without = float(psnr(np.array(errors["none", ""])).mean())
+    rows = []
+    for (which, way), values in errors.items():
+        mean = float(psnr(np.array(values)).mean())
+        rows.append({"reference": which, "carried over by": way, "mean of PSNR": mean, "over none": mean - without})
+    title = f"{len(errors['none', ''])} photographs of {name}, coloured from their luma and a reference. PSNR in dB."
+    return tabulate(title, {"reference": None, "carried over by": None, "mean of PSNR": 2, "over none": 2}, rows)
