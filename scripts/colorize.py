@@ -206,8 +206,9 @@ def colorize_one(source: Path, target: Path, how: dict[str, Any], settings: Any,
         change = partial(colorize_picture, side_by_side=settings.side_by_side, hints=named, **how)
         change_image(source, target, change, most_pixels=settings.most_pixels)
     elif is_numbered(target) and not makes_clip(target):
-        if hints:
-            raise InputError(f"--hints are for pictures and clips, not for numbered images as {target}")
+        for option, given in {"--hints are": hints, "--shots is": settings.shots, "--sheet is": settings.sheet}.items():
+            if given:
+                raise InputError(f"{option} for pictures and clips, not for numbered images as {target}")
         print(f"{write_frames(source, target, settings=settings, **how)} frames: {target}")
     else:
         timed = [timed_hints(entry, settings.most_pixels) for entry in hints]

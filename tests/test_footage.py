@@ -1,5 +1,6 @@
 """Films whose shots are gray, tinted, in colour, or blank."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import av
@@ -14,7 +15,9 @@ from ae.color import Coding
 from ae.errors import InputError
 from ae.media.clips import pipeline
 from ae.media.clips.conversions import colorize_clip
+from ae.media.clips.frames import write_frames
 from ae.media.clips.settings import ClipSettings
+from ae.media.images import read_image
 from ae.restore.colorize import Colorizer
 from ae.restore.footage import Kind, Shot, is_blank, read_shots, seen, with_given, with_own_kind, write_shots
 from ae.restore.weights import write_weights
@@ -237,3 +240,16 @@ def test_a_sheet_shows_each_shot(tmp_path, call, monkeypatch):
     assert np.abs(again - sheet).mean() < 4
     refused(call(*command, "nowhere/sheet.jpg", status=2), "there is no folder nowhere")
     refused(call(*command, "sheet.xyz", status=2), "sheet.xyz is to be a picture")
+
+
+def test_numbered_frames_of_shots_in_colour_keep_it(tmp_path):
+    write(tmp_path / "in.mp4", scene("astronaut"), gray(scene("coffee")), options={"crf": "10", "preset": "veryfast"})
+    said = []
+    assert write_frames(tmp_path / "in.mp4", tmp_path / "kept/%02d.png", colorizer(), log=said.append) == 28
+    assert said == ["1 of 2 shots are in colour and keep it, from 0:00.000 on"]
+    kept = [read_image(tmp_path / f"kept/{number:02d}.png").pixels[0] for number in (5, 25)]
+    assert np.abs(np.float32(kept[0]) - scene("astronaut")[4]).mean() < 6
+    write_frames(tmp_path / "in.mp4", tmp_path / "new/%02d.png", colorizer(), replace(SETTINGS, recolour=True))
+    new = [read_image(tmp_path / f"new/{number:02d}.png").pixels[0] for number in (5, 25)]
+    assert np.abs(np.float32(new[0]) - scene("astronaut")[4]).mean() > 15
+    assert np.array_equal(new[1], kept[1])

@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from fractions import Fraction
 from functools import partial
@@ -14,7 +14,7 @@ import numpy as np
 
 from ae.errors import InputError
 from ae.media.clips.coding import planes
-from ae.media.clips.conversions import cleaning, colorize_clip, shots_of
+from ae.media.clips.conversions import cleaning, colorize_clip, kept_remark, shots_of
 from ae.media.clips.pipeline import Report, run_stages
 from ae.media.clips.plan import stream_name
 from ae.media.clips.reading import Clip
@@ -24,6 +24,7 @@ from ae.media.images import Picture, read_image, write_image
 from ae.media.pictures import gray_frames
 from ae.media.stages.colour import Rgb
 from ae.restore.colorize import Colorizer
+from ae.restore.footage import Kind, Shot, with_kinds
 from ae.restore.restoration import Restoration
 from ae.runtime.chain import Frame, background
 from ae.runtime.interrupts import deferred_interrupts
@@ -136,8 +137,9 @@ def write_frames(
 ) -> int:
     """Write the frames of a clip in colour to images with numbers from 1 on, upright; return how many.
 
-    `restoration`: what is done to noise. `target`: like frames/%06d.png, whose folder is made. Of more than 8 bits become
-    16. `log` is told what images cannot hold. Raises InputError at the end where not all could be read.
+    Shots that are in colour keep it, unless the settings say otherwise. `restoration`: what is done to noise. `target`:
+    like frames/%06d.png, whose folder is made. Of more than 8 bits become 16. `log` is told what images cannot hold. Raises
+    InputError at the end where not all could be read.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     number = 0
@@ -147,11 +149,17 @@ def write_frames(
             log(line)
         noise = cleaning(restoration, clip, clip.coding)
         stages = (*noise, Rgb(colorizer, clip.coding, settings.side_by_side, settings.steady))
-        given = shots_of(clip) if noise or settings.steady else clip
-        with run_stages(clip, given, stages, settings.batch_size, fetch=("rgb",)) as items:
+        found: list[Shot] = []
+        given: Iterable[Any] = with_kinds(shots_of(clip), clip.coding, found)
+        if settings.recolour:
+            given = shots_of(clip) if noise or settings.steady else clip
+        sent = ("luma",) if settings.recolour else ("luma", "cb", "cr")
+        with run_stages(clip, given, stages, settings.batch_size, send=sent, fetch=("rgb",)) as items:
             frames = (item for item in items if isinstance(item, Frame))
             for number, frame in enumerate(frames, 1):
                 write_image(frame_path(target, number), Picture(frame.rgb[None]))
+        if any(shot.kind == Kind.COLOUR for shot in found):
+            log(kept_remark(found, clip.origin))
         for line in clip.notes:
             log(line)
         if clip.lost:

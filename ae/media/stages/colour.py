@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ae.color import Coding, luma, with_luma, ycbcr_to_rgb
-from ae.restore.colorize import Colorizer, Planes
+from ae.restore.colorize import Colorizer, Planes, shown_frames
 from ae.restore.footage import Kind
 from ae.restore.hints import TimedHints
 from ae.restore.resizing import sampled
@@ -137,7 +137,10 @@ def _chosen(kinds: jax.Array, planes: Planes, own: Planes, blank: jax.Array, *, 
 
 @dataclass(frozen=True)
 class Rgb:
-    """Adds `rgb`, upright as a player shows it: uint8, or uint16 for more than 8 bits."""
+    """Adds `rgb`, upright as a player shows it: uint8, or uint16 for more than 8 bits.
+
+    Where the batch has chroma, frames that are in colour keep it, and blank ones have none.
+    """
 
     colorizer: Colorizer
     coding: Coding
@@ -162,10 +165,17 @@ class Rgb:
     def _shown(self, rgb: jax.Array, batch: Batch) -> jax.Array:
         gray = self._upright(batch.luma)
         rgb = jnp.clip(with_luma(rgb, gray[..., None]) if batch.seen.size else rgb, 0, 1)
+        rgb = self._by_kind(rgb, gray, batch) if batch.cb.size else rgb
         if self.side_by_side:
             rgb = jnp.concatenate([jnp.broadcast_to(gray[..., None], rgb.shape), rgb], axis=2)
         kind = jnp.uint8 if self.coding.bits == 8 else jnp.uint16
         return jnp.round(rgb * jnp.iinfo(kind).max).astype(kind)
+
+    def _by_kind(self, rgb: jax.Array, gray: jax.Array, batch: Batch) -> jax.Array:
+        """Return the RGB that frames have by their kind: what was computed, their own, or gray."""
+        own = shown_frames(jnp.asarray(batch.luma), jnp.asarray(batch.cb), jnp.asarray(batch.cr), self.coding)
+        own, kinds = jnp.rot90(own, self.coding.turns, axes=(1, 2)), jnp.reshape(batch.kinds, (-1, 1, 1, 1))
+        return jnp.where(kinds == Kind.COLOUR, own, jnp.where(kinds == Kind.BLANK, gray[..., None], rgb))
 
     def _upright(self, codes: Array) -> jax.Array:
         return jnp.rot90(self.coding.luma(jnp.asarray(codes)), self.coding.turns, axes=(1, 2))
