@@ -17,7 +17,7 @@ from ae.runtime import progress
 NAME = "photo_squares"
 SIDE = 64  # of the squares, as Tiny ImageNet's images have
 SHORT_SIDES = (96, 128, 192)  # to which photographs are reduced before they are cut
-SET_ASIDE = {"imagenet_samples": 3, "bsds500": 10}  # every so manieth photograph of a set
+SET_ASIDE = {"imagenet_samples": 3, "bsds500": 10}  # of so many photographs of a set the first
 
 
 def prepare_squares(root: Path) -> Path:
@@ -38,16 +38,11 @@ def prepare_squares(root: Path) -> Path:
     return folder
 
 
-def set_aside(photographs: list[Path], every: int) -> list[Path]:
-    """Return the photographs of a set that nothing learns from."""
-    return photographs[::every]
-
-
 def _learnt_from(folder: Path, every: int) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"{folder} is not there: python scripts/prepare.py {folder.name} prepares it")
     photographs = split_folder(folder)["train"]
-    return sorted(set(photographs) - set(set_aside(photographs, every)))
+    return sorted(set(photographs) - set(photographs[::every]))
 
 
 def _squares(path: Path) -> Iterator[tuple[str, Image.Image]]:

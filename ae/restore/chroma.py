@@ -119,20 +119,21 @@ def colours_of(
     cells: jax.Array | None = None,
 ) -> Colours:
     """Return chroma [h, w, 2] as lines in luma [h, w, 1], with the colours that hints `cells` ask for carried on."""
-    asked = (
-        None
-        if cells is None
-        else jnp.concatenate([weighted(cells[..., 3:], cells[..., :2], weights), cells[..., 2:]], -1)
-    )
-    chroma = chroma if asked is None else carried_on(chroma, small, asked)
+    if cells is None:
+        return _lines(chroma, small)
+    hints, luma = jnp.split(cells, (3,), axis=-1)
+    asked = weighted(luma, hints[..., :2], weights)
+    _, slope, offset = colours = _lines(carried_on(chroma, asked, hints[..., 2:], small), small)
+    correct = correction(asked, slope * luma + offset, small, cells)
+    return Colours(colours.chroma + correct, slope, offset + correct)
+
+
+def _lines(chroma: jax.Array, small: jax.Array) -> Colours:
     mean_luma, mean_chroma = window_mean(small), window_mean(chroma)
     variance = window_mean(small * small) - mean_luma * mean_luma
     slope = (window_mean(small * chroma) - mean_luma * mean_chroma) / (variance + FLATNESS)
     slope, offset = window_mean(slope), window_mean(mean_chroma - slope * mean_luma)
-    if asked is None:
-        return Colours(chroma, slope, offset)
-    correct = correction(asked[..., :2], slope * asked[..., 3:] + offset, small, asked)
-    return Colours(chroma + correct, slope, offset + correct)
+    return Colours(chroma, slope, offset)
 
 
 def full_chroma(

@@ -134,14 +134,13 @@ def hint_cells(hints: Hints, gray: np.ndarray, working: tuple[int, int]) -> np.n
     return (cells / np.maximum(count, 1)).astype(np.float32)
 
 
-def carried_on(chroma: jax.Array, small: jax.Array, cells: jax.Array) -> jax.Array:
-    """Return chroma [h, w, 2] that has the colours of hints, and carries them on as far as luma [h, w, 1] is smooth.
+def carried_on(chroma: jax.Array, asked: jax.Array, there: jax.Array, small: jax.Array) -> jax.Array:
+    """Return chroma [h, w, 2] that is what hints ask for, and carries that on as far as luma `small` [h, w, 1] is smooth.
 
     The smoothest chroma of Levin, Lischinski and Weiss ("Colorization using optimization", 2004), but that it may change
-    where the model's `chroma` does too, is to be near that, and far from hints changes as that does. `cells`: see
-    `hint_cells`.
+    where the model's `chroma` does too, is to be near that, and far from hints changes as that does. `asked`: chroma of the
+    hints [h, w, 2]. `there`: 1 where there are any [h, w, 1].
     """
-    there = cells[..., 2:3]
     firm, far = FIRM * there + LOOSE, _far(there)
     looks = jnp.concatenate([small, chroma], axis=-1) / ALIKE
     unlike = [jnp.square(_change(looks, move)).sum(axis=-1, keepdims=True) for move in MOVES]
@@ -152,7 +151,7 @@ def carried_on(chroma: jax.Array, small: jax.Array, cells: jax.Array) -> jax.Arr
         flows = [w * share * _change(c, move) for move, w, share in zip(MOVES, weights, shares, strict=True)]
         return reduce(jnp.add, (jnp.roll(flow, move, (0, 1)) - flow for move, flow in zip(MOVES, flows, strict=True)))
 
-    wanted = FIRM * there * cells[..., :2] + LOOSE * chroma + smoothness(chroma, trusted)
+    wanted = FIRM * there * asked + LOOSE * chroma + smoothness(chroma, trusted)
     diagonal = reduce(jnp.add, (w + jnp.roll(w, move, (0, 1)) for move, w in zip(MOVES, weights, strict=True)), firm)
     everywhere = (1.0,) * len(MOVES)
     return cg(
@@ -183,8 +182,8 @@ def _inside(x: jax.Array, move: tuple[int, int]) -> jax.Array:
 
 def _far(there: jax.Array) -> jax.Array:
     """Return [h, w, 1]: 1 far from all hints, 0 where there are many."""
-    falls = (jnp.exp(-0.5 * jnp.square((jnp.arange(n)[:, None] - jnp.arange(n)) / AROUND)) for n in there.shape[:2])
-    rows, columns = falls
+    places = (jnp.arange(length) / AROUND for length in there.shape[:2])
+    rows, columns = (jnp.exp(-0.5 * jnp.square(at[:, None] - at)) for at in places)
     return jnp.exp(-jnp.einsum("hH,HWc,wW->hwc", rows, there, columns))
 
 
