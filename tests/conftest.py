@@ -309,7 +309,9 @@ def write_denoiser(path, channels=1, **changes):
 def models(tmp_path_factory):
     """Weights of a small colorizer that takes hints, and of a small denoiser, neither of which has learnt anything."""
     folder = tmp_path_factory.mktemp("models")
-    config = replace(preset("chroma_unet"), name="hinted", model=ChromaUNet((8, 8), relative=True, hints=True))
+    config = replace(
+        preset("chroma_unet"), name="hinted", model=ChromaUNet((8, 8), relative=True, hints=True, vivid=True)
+    )
     variables = jax.jit(config.model.init)(jax.random.key(0), jnp.zeros((1, 32, 32, 4)))
     write_weights(
         folder / "hinted.safetensors", config, variables, {"epochs": 0, "input_shape": [32, 32, 1]}, "float32"

@@ -196,6 +196,11 @@ def test_a_photograph_is_coloured_with_points_and_saved_as_the_command_does(
     assert pixels_shown(page) != first
     page.get_by_role("button", name="Undo").click()
     page.wait_for_function("document.querySelectorAll('.point').length == 2")
+    plain = pixels_shown(page)
+    lively = page.locator("input[type=number][aria-label*=Vivid]:visible")
+    lively.fill("0.5")
+    lively.press("Enter")
+    page.wait_for_function("before => document.querySelector('.after').src != before", arg=plain)
 
     page.get_by_role("button", name="Save").click()
     page.wait_for_selector("text=The same from the command line", timeout=60_000)
@@ -209,6 +214,8 @@ def test_a_photograph_is_coloured_with_points_and_saved_as_the_command_does(
         tmp_path / "out.png",
         "--hints",
         tmp_path / "dots.png",
+        "--vivid",
+        "0.5",
     ]
     subprocess.run([*command, "--model", models / "hinted.safetensors"], cwd=ROOT, check=True)
     assert (tmp_path / "out.png").read_bytes() == saved
