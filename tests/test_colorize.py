@@ -14,7 +14,7 @@ from ae.models import ChromaUNet, ColorizerAE
 from ae.presets import override, preset
 from ae.restore import colorize
 from ae.restore.colorize import Colorizer, working_size
-from ae.restore.resizing import interpolation, resized, shrunk
+from ae.restore.resizing import interpolation, resized, sharpened, shrunk
 from ae.restore.weights import Pretrained
 
 RNG = np.random.default_rng(0)
@@ -36,6 +36,14 @@ def test_interpolation_is_that_of_jax_image(source, target):
     values = RNG.normal(size=(source, 2)).astype(np.float32)
     expected = jax.image.resize(values, (target, 2), "linear")
     np.testing.assert_allclose(interpolation(source, target) @ values, expected, atol=1e-5)
+
+
+def test_sharpened_keeps_flat_parts_and_steepens_edges():
+    step = np.float32(np.arange(64) >= 30)
+    weights = sharpened(64, 16)
+    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-6)
+    assert np.diff(weights @ step).max() > np.diff(interpolation(64, 16) @ step).max()
+    np.testing.assert_array_equal(sharpened(5, 9), interpolation(5, 9))
 
 
 def test_shrunk_means_blocks_and_repeats_the_last_rows():

@@ -168,7 +168,9 @@ def test_the_guide_to_the_parts_has_them_in_the_order_of_imports():
 def test_the_guide_to_data_says_what_each_released_weight_has_learnt_from(name):
     config = load_pretrained(name).config
     (row,) = re.findall(rf"^\| `{name}` \|.*$", (ROOT / "docs/data.md").read_text(), re.MULTILINE)
-    assert {"mnist": "MNIST", "cifar100": "CIFAR-100", "bsds500": "BSDS500"}[config.data] in row
+    titles = {"mnist": "MNIST", "bsds500": "BSDS500", "tiny_imagenet": "Tiny ImageNet", "photo_squares": "squares of"}
+    for data in config.data.split("+"):
+        assert titles[data] in row
     assert f"`{config.train_split}`" in row
     assert f"`{config.validation_split}`" in row
     assert ("luma" in row) == getattr(config.task, "gray", False)

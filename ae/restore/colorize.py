@@ -18,7 +18,7 @@ from ae.models.apply import variable_shapes
 from ae.restore.chroma import Colours, Look, colours_of, full_chroma, predict_chroma, predict_colours
 from ae.restore.hints import Hints, Point, hint_cells, hints_at
 from ae.restore.reference import Reference, reference_of
-from ae.restore.resizing import Rows, interpolation, neighbours, resized, sampled, shrunk, shrunk_fields
+from ae.restore.resizing import Rows, neighbours, resized, sampled, sharpened, shrunk, shrunk_fields
 from ae.restore.shots import with_shots
 from ae.restore.steady import Before, Steady, before_first, steadied
 from ae.restore.weights import Pretrained, check_range
@@ -260,8 +260,8 @@ class Colorizer:
         height, width = gray.shape
         working = self.working_size(height, width)
         if small is None:
-            rows, columns = (interpolation(*lengths) for lengths in zip(gray.shape, working, strict=True))
-            small = rows @ (gray @ columns.T)
+            rows, columns = (sharpened(*lengths) for lengths in zip(gray.shape, working, strict=True))
+            small = np.clip(rows @ (gray @ columns.T), 0, 1)
         cells = None if hints is None else hint_cells(self._hints(hints, gray), gray, working)
         colours = _small_colours(*self._model, small[..., None], self.look, cells=cells, reference=self.reference)
         if working == gray.shape:

@@ -15,9 +15,25 @@ Rows = tuple[Any, Any]  # see `neighbours`
 def interpolation(source: int, target: int) -> np.ndarray:
     """Return weights [target, source] that bring values to another number: straight lines, or averages where it is less."""
     places = (np.arange(target) + 0.5) * source / target - 0.5
-    distances = np.abs(places[:, None] - np.arange(source)) / max(1, source / target)
-    weights = np.maximum(0, 1 - distances)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return _tents(places, source / target, source).astype(np.float32)
+
+
+def sharpened(source: int, target: int) -> np.ndarray:
+    """Return weights [target, source] that make a photograph small for a model, which knows things by their outlines.
+
+    A tent a quarter as wide as `interpolation`'s, and half of what one twice as wide takes away. Where values do not
+    become fewer, those of `interpolation`.
+    """
+    if target >= source:
+        return interpolation(source, target)
+    places, scale = (np.arange(target) + 0.5) * source / target - 0.5, source / target
+    fine, wide = (_tents(places, width * scale, source) for width in (0.25, 0.5))
+    return (fine + 0.5 * (fine - wide)).astype(np.float32)
+
+
+def _tents(places: np.ndarray, width: float, source: int) -> np.ndarray:
+    heights = np.maximum(0, 1 - np.abs(places[:, None] - np.arange(source)) / max(1, width))
+    return heights / heights.sum(axis=1, keepdims=True)
 
 
 def resized(x: jax.Array, size: tuple[int, int]) -> jax.Array:
