@@ -52,7 +52,7 @@ def recolour(
     }
     scores = {name: score(name, method, files) for name, method in methods.items()}
     scores["truth"] = {key: values for key, values in scores["truth"].items() if key not in MULTIPLIED}
-    details = {"photographs": [path.name for path in files.paths], "scores": scores, "fitted on": data.train.name}
+    details = {"photographs": [path.name for path in files.paths], "fitted on": data.train.name}
     table = recolour_table(photographs.name, scores)
     write_study(out, "study_recolour", table, [model.config for model in trained], details=details)
 
