@@ -1,8 +1,8 @@
 """Clips in colour: ours beside gray ones, the reference's way and the truth."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 from studies.common import SHOWN_WIDTH, Limit, Model, Out, write_study
@@ -10,34 +10,43 @@ from studies.common import SHOWN_WIDTH, Limit, Model, Out, write_study
 from ae.report.markdown import Table, tabulate
 
 SHOWN_FRAMES = 4  # of a clip
+Reference = Annotated[str | None, tyro.conf.arg(help="Likewise the reference's colorizer (runs/colorizer_ae).")]
 
 
 def clips(
     paths: tyro.conf.Positional[tuple[Path, ...]],
     model: Model = "chroma_unet",
-    reference: Model = "runs/colorizer_ae",
+    reference: Reference = None,
     out: Out = Path("results"),
     limit: Limit = None,
 ) -> None:
     """Colorize clips that have colour, and compare: ours, a gray clip, and the reference's way, each frame at 32x32.
 
+    The last one only where its model is given.
+
     Args:
         paths: Clips in colour; the models see their luma alone.
-        reference: Likewise the reference's colorizer.
     """
     from ae import load_model
     from ae.report.figures import save_rows
     from ae.restore.colorize import Colorizer
 
-    ours, theirs = load_model(model), load_model(reference)
-    colorizers = {f"{ours.config.name}": Colorizer(ours), f"{ours.config.name}, chroma x 1.5": Colorizer(ours, 1.5)}
+    ours, theirs = load_model(model), None if reference is None else load_model(reference)
+    name, plain = ours.config.name, Colorizer(ours)
+    livelier = (
+        {f"{name}, vivid 0.5": replace(plain, vivid=0.5)}
+        if plain.answers_vividly
+        else {f"{name}, chroma x 1.5": replace(plain, saturation=1.5)}
+    )
+    colorizers = {name: plain, **livelier}
     scores = {}
     out.mkdir(parents=True, exist_ok=True)
     for path in paths:
         methods = compare_on_clip(path, colorizers, theirs, limit)
         scores[path.name] = {name: method.scores() for name, method in methods.items()}
         save_rows(out / f"study_clips_{path.stem}.jpg", {name: method.strip() for name, method in methods.items()})
-    write_study(out, "study_clips", clips_table(scores), [ours.config, theirs.config])
+    configs = [trained.config for trained in (ours, theirs) if trained is not None]
+    write_study(out, "study_clips", clips_table(scores), configs)
 
 
 COLUMNS = {"clip": None, "method": None, "PSNR pooled": 2, "colourfulness": 1, "CDC": 4, "chroma flicker": 2}
@@ -111,7 +120,8 @@ def compare_on_clip(path: Path, colorizers: dict[str, Any], reference: Any, limi
 
     clip = Clip(path)
     frames = islice((item for item in clip if isinstance(item, Frame)), limit)
-    names = ("gray", "colorizer_ae, 32x32", *colorizers, "truth")
+    theirs = () if reference is None else ("colorizer_ae, 32x32",)
+    names = ("gray", *theirs, *colorizers, "truth")
     methods = {name: Method() for name in names}
     for frame in tqdm(frames, path.name, limit or clip.count, leave=False):
         codes, *true = (plane[None] for plane in planes(planar(frame.source)))
@@ -119,8 +129,9 @@ def compare_on_clip(path: Path, colorizers: dict[str, Any], reference: Any, limi
         chroma = {name: colorizer.planes(codes, clip.coding)[:2] for name, colorizer in colorizers.items()}
         chroma |= {"gray": (neutral, neutral), "truth": true}
         shown = {name: shown_frames(codes, *both, clip.coding)[0] for name, both in chroma.items()}
-        small = resized(clip.coding.luma(codes[0])[..., None], (32, 32))
-        shown["colorizer_ae, 32x32"] = resized(reference(small[None])[0], codes.shape[1:])
+        for way in theirs:
+            small = resized(clip.coding.luma(codes[0])[..., None], (32, 32))
+            shown[way] = resized(reference(small[None])[0], codes.shape[1:])
         for name, method in methods.items():
             method.add(shown[name], shown["truth"])
     return methods
