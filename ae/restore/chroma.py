@@ -49,11 +49,15 @@ def predict_colours(
     small: jax.Array,
     look: Look,
     *,
+    seen: jax.Array | None = None,
     cells: jax.Array | None = None,
     reference: Reference | None = None,
 ) -> Colours:
-    """Return the colours that a model predicts for a small upright frame [h, w, 1] in [0, 1] (see `predict_chroma`)."""
-    chroma = predict_chroma(config, variables, small, look, cells=cells, reference=reference)
+    """Return the colours that a model predicts for a small upright frame [h, w, 1] in [0, 1] (see `predict_chroma`).
+
+    `seen`: what the model sees instead, a copy that was made small in another way.
+    """
+    chroma = predict_chroma(config, variables, small if seen is None else seen, look, cells=cells, reference=reference)
     return colours_of(chroma, small, cells=cells)
 
 

@@ -1,6 +1,6 @@
 """Colour for gray frames of any size: RGB of images, chroma planes of clips; luma stays as it is."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import chain
@@ -18,7 +18,7 @@ from ae.models.apply import variable_shapes
 from ae.restore.chroma import Colours, Look, colours_of, full_chroma, predict_chroma, predict_colours
 from ae.restore.hints import Hints, Point, hint_cells, hints_at
 from ae.restore.reference import Reference, reference_of
-from ae.restore.resizing import Rows, neighbours, resized, sampled, sharpened, shrunk, shrunk_fields
+from ae.restore.resizing import Rows, interpolation, neighbours, resized, sampled, sharpened, shrunk, shrunk_fields
 from ae.restore.shots import with_shots
 from ae.restore.steady import Before, Steady, before_first, steadied
 from ae.restore.weights import Pretrained, check_range
@@ -260,10 +260,17 @@ class Colorizer:
         height, width = gray.shape
         working = self.working_size(height, width)
         if small is None:
-            rows, columns = (sharpened(*lengths) for lengths in zip(gray.shape, working, strict=True))
-            small = np.clip(rows @ (gray @ columns.T), 0, 1)
+            small = _made_small(gray, working, sharpened)
+        means = _made_small(gray, working, interpolation)
         cells = None if hints is None else hint_cells(self._hints(hints, gray), gray, working)
-        colours = _small_colours(*self._model, small[..., None], self.look, cells=cells, reference=self.reference)
+        colours = _small_colours(
+            *self._model,
+            means[..., None],
+            self.look,
+            seen=small[..., None],
+            cells=cells,
+            reference=self.reference,
+        )
         if working == gray.shape:
             return np.asarray(rgb_of(colours, gray))
         (upper, share), lines = neighbours(working[0], height), max(1, STRIP // width)
@@ -322,6 +329,12 @@ class Colorizer:
     @property
     def _model(self) -> tuple[Config, Any]:
         return self.trained.config.compile_key, self.trained.variables
+
+
+def _made_small(gray: np.ndarray, working: tuple[int, int], weights: Callable[[int, int], np.ndarray]) -> np.ndarray:
+    """Return luma [H, W] in [0, 1] at working size, [h, w], by weights of its rows and columns."""
+    rows, columns = (weights(*lengths) for lengths in zip(gray.shape, working, strict=True))
+    return np.clip(rows @ (gray @ columns.T), 0, 1)
 
 
 @dataclass(frozen=True)
