@@ -1,8 +1,4 @@
-"""Colorizers that know more of the whole picture: variants of `chroma_unet_base` that `scripts/variants.py` measures.
-
-Run as a program it trains the way down of `chroma_unet_base` to name the classes of Tiny ImageNet in gray, which one of the
-variants begins with.
-"""
+"""Colorizers that know more of the whole picture: variants of `chroma_unet_base` that `scripts/variants.py` measures."""
 
 from dataclasses import replace
 from functools import partial
@@ -21,7 +17,7 @@ from ae.config import Config
 from ae.data.photographs import Cut, Files, checksum_of_files, split_folder, store
 from ae.data.tfds import data_folder
 from ae.restore.weights import write_weights
-from ae.runtime import cli, progress
+from ae.runtime import progress
 from ae.train.optimizer import learning_rates, muon
 
 CLASSIFIER = Path("runs/tried/classifier.safetensors")
@@ -51,15 +47,8 @@ class AttendingUNet(ChromaUNet):
         return x + attended.reshape(x.shape)
 
 
-def main(epochs: int = 3, out: Path = CLASSIFIER, data_dir: Path | None = None, limit: int | None = None) -> None:
-    """Train the way down of `chroma_unet_base` as a classifier of Tiny ImageNet in gray, and write weights to begin with.
-
-    Args:
-        epochs: How long.
-        out: File of weights of the whole model, of which the way up is random.
-        data_dir: Folder of data sets (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
-        limit: Use only so many images.
-    """
+def train_classifier(epochs: int, out: Path, data_dir: Path | None, limit: int | None) -> None:
+    """Train the way down of `chroma_unet_base` as a classifier of Tiny ImageNet in gray, and write weights to begin with."""
     config = preset("chroma_unet_base", data="tiny_imagenet", epochs=epochs, limit=limit)
     images, names = labelled_images(data_folder(data_dir) / "tiny_imagenet", limit)
     classes, labels = np.unique(names, return_inverse=True)
@@ -135,7 +124,3 @@ def _lowest(model: nn.Module, variables: Any, gray: jax.Array) -> tuple[jax.Arra
         capture_intermediates=lambda _, method: method == "bottom",
     )
     return changed["intermediates"]["bottom"][0], changed["batch_stats"]
-
-
-if __name__ == "__main__":
-    cli.run(main)

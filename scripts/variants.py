@@ -86,7 +86,7 @@ def variants_of_colour_for_photographs() -> dict[str, dict[str, Any]]:
         "attention at the lowest level": {"model": AttendingUNet((40, 80, 144, 208), **settings)},
         "wider at the top": {"model": config.model.clone(widths=(64, 112, 144, 168))},
         "three convolutions a level": {"model": config.model.clone(widths=(40, 72, 112, 184), depth=3)},
-        "first a classifier (scripts/semantics.py)": {"initial_weights": str(CLASSIFIER)},
+        "first a classifier (scripts/classifier.py)": {"initial_weights": str(CLASSIFIER)},
         "no livelier chroma": {"model": config.model.clone(vivid=False)},
         "squares of 64": {"train_task": replace(config.train_task, side=64)},
     }

@@ -83,7 +83,7 @@ def options(config):
     ]  # fmt: skip
 
 
-OTHER = {**CHOICES, "ema_decay": (0.5, 0.25), "least_quality": (50.0, 40.0)}
+OTHER = {**CHOICES, "ema_decay": (0.5, 0.25), "least_quality": (50.0, 40.0), "side": (16, 32), "most_zoom": (2.0, 3.0)}
 NEEDS = {"--weight-decay": {"--optimizer": "adamw"}, "--warmup-steps": {"--schedule": "constant"}}  # to be allowed
 
 

@@ -60,7 +60,7 @@ class ColorizePhotograph(Colorize):
 
     side: int = 48  # of the square that is seen, a multiple of 16
     least_zoom: float = 0.75  # pixels of the image that one of the square's shows in each direction
-    most_zoom: float = 1.33
+    most_zoom: float = 1.33  # likewise, at most
     old: float = 0.5  # share of images whose luma is not of BT.601, blurred, grainy, faded, or coded by JPEG
     resampled: float = 0.7  # share of images whose luma is smoothed and sharpened in other ways than its chroma
     hinted: float = 0.0  # share of images with hints; with none at all the input is luma alone
