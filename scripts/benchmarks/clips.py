@@ -143,7 +143,7 @@ def colorized(source: Path, target: Path, colorizer: Any, settings: Any) -> floa
 def peak_megabytes(clip: Path, count: int, model: str) -> float:
     """Return the most memory that `colorize.py` holds at a time for a clip that is repeated up to so many frames."""
     script = Path(__file__).parents[1] / "colorize.py"
-    options = ("--model", model, "--encoder-options", "preset", "veryfast")
+    options = ("--model", model, "--colour-shots", "recolour", "--encoder-options", "preset", "veryfast")
     with tempfile.TemporaryDirectory() as folder:
         source, target = f"{folder}/{count}.mkv", f"{folder}/{count}-out.mkv"
         repeat(clip, count, source)

@@ -26,6 +26,14 @@ class TorchColorizer:
     def __init__(self, trained, net):
         self.trained, self.net = trained, net
 
+    def clip_cells(self, hints, codes, coding):
+        """Return that there are no hints: [h, w, 4]."""
+        return np.zeros((*working_size(self.trained.config, *codes.shape), 4), np.float32)
+
+    def film_planes(self, codes, coding, *, cells=None, steady=None):
+        """Return that nothing is kept for the next frames, and `planes`."""
+        return None, self.planes(np.asarray(codes), coding)
+
     def planes(self, codes, coding):
         """Return `ae.restore.colorize.Planes` for luma planes [B, H, W]."""
         with torch.inference_mode():
