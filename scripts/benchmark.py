@@ -212,16 +212,17 @@ def accelerator(
     if unknown := set(only) - set(PARTS):
         raise InputError(f"unknown part {min(unknown)!r}; there are {', '.join(PARTS)}")
     scale, device = SHORT if short else Scale(), device_name()
-    figures = {name: [not_measured(name)] for name in PARTS}
-    for figure in read_measured(out).get("details", {}).get("figures", ()) if only else ():
-        figures[figure["measure"]] = [kept for kept in figures[figure["measure"]] if kept.what] + [Figure(**figure)]
+    earlier = read_measured(out) if only else {}
+    kept = [Figure(**figure) for figure in earlier.get("details", {}).get("figures", ())]
+    figures = {name: [figure for figure in kept if figure.measure == name] or [not_measured(name)] for name in PARTS}
     for name in only or PARTS:
         if device or short:
             figures[name] = [Figure(name, *found) for found in PARTS[name](scale)]
             print(*figures[name], sep="\n", flush=True)
         rows = [figure for part in figures.values() for figure in part]
         table = accelerator_table(rows, device or "none here")
-        save(out, table, [preset(name) for name in scale.models], details={"figures": [f._asdict() for f in rows]})
+        configs, details = [preset(name) for name in scale.models], {"figures": [f._asdict() for f in rows]}
+        save(out, table, configs, details=details, earlier=earlier.get("made_with", ()))
 
 
 def save(
@@ -230,10 +231,11 @@ def save(
     configs: Sequence[Any],
     versions: dict[str, str] | None = None,
     details: dict[str, Any] | None = None,
+    earlier: Sequence[dict[str, Any]] = (),
 ) -> None:
     """Write a benchmark's table, whose title then names the hardware, and the pages that show it.
 
-    `versions`: of the peers' packages.
+    `versions`: of the peers' packages. `earlier`: of the other commands that measured rows of the table.
     """
     from ae.report.made_with import made_with
     from ae.report.page import write_measured
@@ -241,7 +243,8 @@ def save(
     made = made_with(cli.command(), *configs)
     made["versions"] |= versions or {}
     named = table | {"title": f"{table['title']} Measured on {made['hardware']}."}
-    print(f"{write_measured(out, named, [made], details)}{out}")
+    others = [entry for entry in earlier if entry["command"] != made["command"]]
+    print(f"{write_measured(out, named, [*others, made], details)}{out}")
 
 
 if __name__ == "__main__":

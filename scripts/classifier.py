@@ -4,10 +4,12 @@ from pathlib import Path
 
 from ae.runtime import cli
 
+CLASSIFIER = Path("runs/tried/classifier.safetensors")
+
 
 def main(
     epochs: int = 3,
-    out: Path = Path("runs/tried/classifier.safetensors"),
+    out: Path = CLASSIFIER,
     data_dir: Path | None = None,
     limit: int | None = None,
 ) -> None:
@@ -19,7 +21,7 @@ def main(
         data_dir: Folder of data sets (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
         limit: Use only so many images.
     """
-    from semantics import train_classifier
+    from studies.measures.classifying import train_classifier
 
     train_classifier(epochs, out, data_dir, limit)
 

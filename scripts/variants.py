@@ -72,7 +72,8 @@ def variants_for_photographs() -> dict[str, dict[str, Any]]:
 
 def variants_of_colour_for_photographs() -> dict[str, dict[str, Any]]:
     """Return changes of `chroma_unet_base`, by name."""
-    from semantics import CLASSIFIER, AttendingUNet, GlancingUNet
+    from classifier import CLASSIFIER
+    from semantics import AttendingUNet, GlancingUNet
 
     from ae import preset
 

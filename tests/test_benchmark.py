@@ -244,7 +244,12 @@ def test_parts_of_what_an_accelerator_gives_are_measured_by_name(call, tmp_path)
         f"largest error, {name}" for name in accelerator.NUMERICS
     ]
     call("benchmark.py", "accelerator", "--only", "film", "--out", "table.json")  # which is measured nowhere here
-    assert json.loads((tmp_path / "table.json").read_text())["details"]["figures"] == first
+    after = json.loads((tmp_path / "table.json").read_text())
+    assert after["details"]["figures"] == first
+    assert [entry["command"].rpartition("--only ")[2] for entry in after["made_with"]] == [
+        f"'{part}' --out table.json",
+        "film --out table.json",
+    ]
     refused(call("benchmark.py", "accelerator", "--only", "films", status=2), "unknown part 'films'")
 
 

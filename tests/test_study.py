@@ -146,6 +146,29 @@ def test_models_trained_in_full_are_compared(call, tmp_path, tfds_dir, decoded, 
     assert "has not been trained to its end" in refused.stderr
 
 
+@pytest.mark.slow
+def test_a_classifier_leaves_weights_to_begin_with(call, tmp_path):
+    folder = tmp_path / "tiny_imagenet/train"
+    folder.mkdir(parents=True)
+    photograph = astronaut()
+    for number in range(128):  # a batch
+        Image.fromarray(photograph[number : number + 64, number : number + 64]).save(
+            folder / f"n{number % 2}_{number}.png"
+        )
+    call("classifier.py", "--epochs", "3", "--data-dir", str(tmp_path), "--out", "begin.safetensors")
+    trained = read_weights(tmp_path / "begin.safetensors")
+    config = PRESETS["chroma_unet_base"]
+    assert trained.config.model == config.model
+    first = jax.jit(config.model.init)(jax.random.key(0), jnp.zeros((1, 48, 48, 4)))["params"]
+    kernels = {
+        name: (layer["kernel"], first[name]["kernel"])
+        for name, layer in trained.variables["params"].items()
+        if "kernel" in layer
+    }
+    changed = {name for name, pair in kernels.items() if not np.allclose(*pair)}
+    assert changed == {f"Conv_{number}" for number in range(12)}  # the way down, and nothing of the way up
+
+
 def test_every_variant_is_a_configuration():
     variants = runpy.run_path(str(ROOT / "scripts/variants.py"))["variants"]
     for preset in ("unet_denoiser", "chroma_unet_cifar", "gray_denoiser", "chroma_unet_base"):

@@ -36,8 +36,10 @@ def load_data(config: Config, *, data_dir: str | Path | None = None, resident_by
     name, *others = config.data.split("+")
     data = _load_one(replace(config, data=name), data_dir, resident_bytes)
     for other in others:
-        alone = replace(config, data=other, train_split="train", validation_split="train", test_split="train")
-        data = _with_more(data, _load_one(replace(alone, reference_split=None), data_dir, resident_bytes))
+        splits = replace(
+            config, train_split="train", validation_split="train", test_split="train", reference_split=None
+        )
+        data = _with_more(data, _load_one(replace(splits, data=other), data_dir, resident_bytes))
     return data
 
 

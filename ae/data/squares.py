@@ -17,7 +17,7 @@ from ae.runtime import progress
 NAME = "photo_squares"
 SIDE = 64  # of the squares, as Tiny ImageNet's images have
 SHORT_SIDES = (96, 128, 192)  # to which photographs are reduced before they are cut
-SET_ASIDE = {"imagenet_samples": 3, "bsds500": 10}  # of so many photographs of a set the first
+SET_ASIDE = {"imagenet_samples": 3, "bsds500": 10}  # of each set, one photograph in so many
 
 
 def prepare_squares(root: Path) -> Path:

@@ -127,9 +127,9 @@ def colours_of(
         return _lines(chroma, small)
     hints, luma = jnp.split(cells, (3,), axis=-1)
     asked = weighted(luma, hints[..., :2], weights)
-    _, slope, offset = colours = _lines(carried_on(chroma, asked, hints[..., 2:], small), small)
-    correct = correction(asked, slope * luma + offset, small, cells)
-    return Colours(colours.chroma + correct, slope, offset + correct)
+    lines = _lines(carried_on(chroma, asked, hints[..., 2:], small), small)
+    correct = correction(asked, lines.slope * luma + lines.offset, small, cells)
+    return Colours(lines.chroma + correct, lines.slope, lines.offset + correct)
 
 
 def _lines(chroma: jax.Array, small: jax.Array) -> Colours:

@@ -67,8 +67,8 @@ def published(name: str, sigmas: Sequence[float]) -> list[dict[str, Any]]:
     return [row for row in known if set(row["psnr"]) & set(sigmas)]
 
 
-def published_colour() -> list[dict[str, Any]]:
-    """Return the published mean of PSNR and colourfulness of colorizers, on other photographs than ours, by method."""
+def published_colour() -> dict[str, Any]:
+    """Return what papers report of colorizers on other photographs than ours: their `source`, and `rows` of methods."""
     return json.loads(PUBLISHED.read_text())["colour"]
 
 

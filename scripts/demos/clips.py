@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from demos.parts import QUIET, Site, connect, results, saved, saving, told
+from demos.parts import QUIET, Site, connect, look_options, results, saved, saving, told
 
 from ae import Colorizer
 
@@ -47,9 +47,7 @@ def clip_tab(site: Site, colorizer: Colorizer) -> None:
         folder = site.folders.new(str(request.session_hash))
         target, shots, picture = (folder / name for name in (f"{clip.stem}_colour.mp4", "shots.csv", "sheet.jpg"))
         options = [
-            *(["--saturation", f"{saturation:g}"] if saturation != 1 else []),
-            *(["--vivid", f"{vivid:g}"] if vivid else []),
-            *(["--restore"] if restore else []),
+            *look_options(saturation, vivid, restore),
             *(["--colour-shots", "recolour"] if recolour else []),
             *(["--preview", str(PREVIEW)] if preview else []),
         ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 from demos import views
-from demos.parts import LARGE, QUIET, Site, compared, connect, results, saved, saving, target_of, told
+from demos.parts import LARGE, QUIET, Site, compared, connect, look_options, results, saved, saving, target_of, told
 from demos.views import GrayView, Point
 
 from ae import Colorizer, Denoiser
@@ -82,9 +82,7 @@ def colour_tab(site: Site, colorizer: Colorizer, denoiser: Denoiser) -> None:
             views.write_dots(hints, view, points)
         options = [
             *(["--hints", hints] if points else []),
-            *(["--saturation", f"{saturation:g}"] if saturation != 1 else []),
-            *(["--vivid", f"{vivid:g}"] if vivid else []),
-            *(["--restore"] if restore else []),
+            *look_options(saturation, vivid, restore),
         ]
         command = site.command("colorize.py", view.path, target, *options)
         yield from saved(command, lambda: [target, *([hints] if points else [])])

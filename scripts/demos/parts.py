@@ -34,6 +34,15 @@ class Site(NamedTuple):
         return [script, source, target, *model, *options, *limit]
 
 
+def look_options(saturation: float, vivid: float, restore: bool) -> list[str]:
+    """Return the options of colorize.py that say how colours are to look."""
+    return [
+        *(["--saturation", f"{saturation:g}"] if saturation != 1 else []),
+        *(["--vivid", f"{vivid:g}"] if vivid else []),
+        *(["--restore"] if restore else []),
+    ]
+
+
 def told(function: Callable) -> Callable:
     """Return a function, or a generator, whose InputErrors the page shows as one line."""
 

@@ -9,6 +9,7 @@ import tyro
 from ae.report.markdown import Table
 from ae.runtime import cli
 
+VIVID = (0.5, 1.0)  # shares of livelier chroma that are measured
 SHOWN_WIDTH = 180  # of a photograph or a frame, in pixels
 
 Models = Annotated[
@@ -22,6 +23,22 @@ DataDir = Annotated[
     tyro.conf.arg(help="Folder of data sets prepared by tfds (default: TFDS_DATA_DIR, then ~/tensorflow_datasets)."),
 ]
 Limit = Annotated[int | None, tyro.conf.arg(help="Use only so many images, photographs, or frames of a clip.")]
+
+
+def photographs_of(folder: Path, limit: int | None = None, every: int = 1) -> Any:
+    """Return the photographs of a folder and its subfolders, or one in so many: uint8 RGB [H, W, 3], with their `paths`."""
+    from ae.data.photographs import Files, split_folder
+
+    return Files([path for paths in split_folder(folder).values() for path in paths][::every][:limit])
+
+
+def plain_and_vivid(trained: Any) -> dict[str, Any]:
+    """Return colorizers of a model by name: as it comes, and vivid where it can be."""
+    from ae import Colorizer
+
+    name, plain = trained.config.name, Colorizer(trained)
+    vivid = {f"{name}, vivid {share:g}": Colorizer(trained, vivid=share) for share in VIVID if plain.answers_vividly}
+    return {name: plain, **vivid}
 
 
 def load_test_data(config: Any, data_dir: Path | None, limit: int | None) -> Any:

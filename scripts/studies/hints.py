@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import tyro
-from studies.common import Limit, Model, Out, write_study
+from studies.common import Limit, Model, Out, photographs_of, write_study
 
 
 def hints(
@@ -23,10 +23,9 @@ def hints(
     from studies.measures.hints import hints_table, outputs
 
     from ae import Colorizer, load_model
-    from ae.data.photographs import Files, split_folder
     from ae.runtime import progress
 
-    files = Files([path for paths in split_folder(photographs).values() for path in paths][:limit])
+    files = photographs_of(photographs, limit)
     trained = load_model(model)
     colorizer = Colorizer(trained)
     errors: dict[str, list[float]] = {}

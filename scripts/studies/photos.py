@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from studies.common import SHOWN_WIDTH, Limit, Model, Models, Out, write_study
+from studies.common import SHOWN_WIDTH, Limit, Model, Models, Out, photographs_of, write_study
 
 from ae.report.markdown import Table, tabulate
 
@@ -136,13 +136,12 @@ def sizes(
 
     from ae import load_model
     from ae.color import colourfulness, luma
-    from ae.data.photographs import Files, split_folder
-    from ae.metrics import MOST_PSNR
+    from ae.metrics import pooled_psnr
     from ae.restore.colorize import Colorizer
 
     loaded = load_model(model)
-    files = Files([path for paths in split_folder(folder).values() for path in paths][:limit]) if folder else None
-    photos = photographs()[:limit] if files is None else [np.float32(photo) / 255 for photo in files]
+    found = [np.float32(photo) / 255 for photo in photographs_of(folder, limit)] if folder else photographs()
+    photos = found[:limit]
     grays = [np.asarray(luma(photo)) for photo in photos]
     methods = {"gray": [np.broadcast_to(gray, photo.shape) for gray, photo in zip(grays, photos, strict=True)]}
     for pixels in PIXELS:
@@ -151,10 +150,9 @@ def sizes(
     rows = {}
     for name, images in {**methods, "truth": photos}.items():
         errors = [float(np.square(image - photo).mean()) for image, photo in zip(images, photos, strict=True)]
-        psnr = np.minimum(MOST_PSNR, -10 * np.log10(np.maximum(errors, 1e-12)))
         rows[name] = {
-            "PSNR of the mean": float(min(MOST_PSNR, -10 * np.log10(max(np.mean(errors), 1e-12)))),
-            "PSNR mean": float(psnr.mean()),
+            "PSNR of the mean": float(pooled_psnr(np.mean(errors))),
+            "PSNR mean": float(pooled_psnr(np.array(errors)).mean()),
             "colourfulness": float(np.mean([colourfulness(image) for image in images])),
         }
     name = "study_sizes" if folder is None else f"study_sizes_{folder.name}"

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import tyro
-from studies.common import DataDir, Limit, Models, Out, write_study
+from studies.common import DataDir, Limit, Models, Out, photographs_of, plain_and_vivid, write_study
 
 
 def recolour(
@@ -37,32 +36,25 @@ def recolour(
     )
 
     from ae import Colorizer, load_data, load_model, override
-    from ae.data.photographs import Files, split_folder
+    from ae.score.benchmarks import published_colour
 
-    files = Files([path for paths in split_folder(photographs).values() for path in paths][:limit])
+    files = photographs_of(photographs, limit)
     trained = [load_model(model) for model in models]
     data = load_data(override(trained[0].config, limit=10_000), data_dir=data_dir)
     methods: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "gray": lambda truth: np.broadcast_to(luma_of(truth)[..., None], truth.shape),
         "mean colour of each gray level": partial(mean_of_level, level_means(data.train)),
-        **{name: partial(coloured, colorizer) for model in trained for name, colorizer in looks(model).items()},
+        **{name: partial(coloured, look) for model in trained for name, look in plain_and_vivid(model).items()},
         **(seen_otherwise(Colorizer(trained[-1])) if ways else {}),
         "the true mean chroma (an oracle)": with_mean_chroma,
         "truth": lambda truth: truth,
     }
     scores = {name: score(name, method, files) for name, method in methods.items()}
     scores["truth"] = {key: values for key, values in scores["truth"].items() if key not in MULTIPLIED}
-    details = {"photographs": [path.name for path in files.paths], "fitted on": data.train.name}
+    details = {
+        "photographs": [path.name for path in files.paths],
+        "fitted on": data.train.name,
+        "published": published_colour()["source"],
+    }
     table = recolour_table(photographs.name, scores)
     write_study(out, "study_recolour", table, [model.config for model in trained], details=details)
-
-
-def looks(trained: Any) -> dict[str, Any]:
-    """Return colorizers of a model by name: as it comes, and vivid where it can be."""
-    from ae import Colorizer
-
-    plain = Colorizer(trained)
-    shares = (0.5, 1.0) if plain.answers_vividly else ()
-    return {trained.config.name: plain} | {
-        f"{trained.config.name}, vivid {share:g}": Colorizer(trained, vivid=share) for share in shares
-    }

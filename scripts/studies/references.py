@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import tyro
-from studies.common import Limit, Model, Out, write_study
+from studies.common import Limit, Model, Out, photographs_of, write_study
 
 from ae.report.markdown import Table, tabulate
 
@@ -24,11 +24,10 @@ def reference(
         seed: Of the photographs that are drawn as references.
     """
     from ae import Colorizer, load_model
-    from ae.data.photographs import Files, split_folder
     from ae.runtime import progress
 
-    paths = [path for paths in split_folder(photographs).values() for path in paths]
-    files, trained, rng = Files(paths), load_model(model), np.random.default_rng(seed)
+    files, trained, rng = photographs_of(photographs), load_model(model), np.random.default_rng(seed)
+    paths = files.paths
     colorizer = Colorizer(trained)
     errors: dict[tuple[str, str], list[float]] = {}
     chosen = rng.permutation(len(paths))[:limit]

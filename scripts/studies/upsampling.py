@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import tyro
-from studies.common import Limit, Model, Out, write_study
+from studies.common import Limit, Model, Out, photographs_of, write_study
 
 
 def upsampling(
@@ -24,10 +24,9 @@ def upsampling(
     from studies.measures.upsampling import enlarged, in_colour, upsampling_table
 
     from ae import Colorizer, load_model
-    from ae.data.photographs import Files, split_folder
     from ae.runtime import progress
 
-    files = Files([path for paths in split_folder(photographs).values() for path in paths][::every][:limit])
+    files = photographs_of(photographs, limit, every)
     colorizer = Colorizer(load_model(model))
     errors: dict[tuple[str, str], list[float]] = {}
     with progress.bar("photographs", len(files)) as bar:

@@ -81,7 +81,7 @@ def recolour_table(name: str, scores: dict[str, dict[str, Any]]) -> Table:
     rows = [{"method": method, **means(values)} for method, values in scores.items()]
     rows += [
         {"method": f"{row['method']}, on others", "mean of PSNR": row["psnr"], "colourfulness": row["colourfulness"]}
-        for row in published_colour()
+        for row in published_colour()["rows"]
     ]
     count = len(next(iter(scores.values()))["mse"])
     title = (
