@@ -55,10 +55,16 @@ def predict_colours(
 ) -> Colours:
     """Return the colours that a model predicts for a small upright frame [h, w, 1] in [0, 1] (see `predict_chroma`).
 
-    `seen`: what the model sees instead, a copy that was made small in another way.
+    `seen`: what the model sees instead, a copy that was made small in another way. Those of hints are not yet carried on.
     """
     chroma = predict_chroma(config, variables, small if seen is None else seen, look, cells=cells, reference=reference)
-    return colours_of(chroma, small, cells=cells)
+    return colours_of(chroma, small)
+
+
+def carried_colours(colours: Colours, finer: jax.Array, cells: jax.Array) -> Colours:
+    """Return colours at the size of a larger copy [h, w, 1] of the frame, with those of hints [h, w, 4] carried on there."""
+    chroma = jnp.moveaxis(full_chroma(colours, finer[..., 0]), 0, -1)
+    return colours_of(chroma, finer, cells=cells)
 
 
 def predict_chroma(

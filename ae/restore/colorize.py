@@ -2,41 +2,35 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ae.color import Coding, luma, ycbcr_to_rgb
+from ae.color import Coding, luma
 from ae.config import Config
 from ae.errors import InputError
 from ae.models import input_shape
 from ae.models.apply import variable_shapes
-from ae.restore.chroma import Colours, Look, colours_of, full_chroma, predict_chroma, predict_colours
+from ae.restore.chroma import Colours, Look, carried_colours, predict_colours
+from ae.restore.frames import Planes, chroma_planes, rgb_frames, rgb_of
 from ae.restore.hints import Hints, Point, hint_cells, hints_at
 from ae.restore.reference import Reference, reference_of
-from ae.restore.resizing import Rows, interpolation, neighbours, resized, sampled, sharpened, shrunk, shrunk_fields
+from ae.restore.resizing import interpolation, neighbours, resized, sharpened
 from ae.restore.shots import with_shots
-from ae.restore.steady import Before, Steady, before_first, steadied
+from ae.restore.steady import Before, Steady, before_first
 from ae.restore.weights import Pretrained, check_range
 from ae.runtime import devices
 from ae.runtime.chain import Array, Batch, Frame, run
 
 PIXELS = 3136  # of a photograph's working size: models that have learnt from small images know shapes by their outlines
 FILM_PIXELS = 1800  # of a frame's, which is to cost little
+HINTED_PIXELS = 12544  # of the size at which hints are carried on in a photograph
 BATCH_SIZE = 8
 STRIP = 2**20  # pixels of an image that are brought to full size at a time
-
-
-class Planes(NamedTuple):
-    """Chroma of a clip's frames, and samples of the coloured frames."""
-
-    cb: jax.Array  # [B, h, w], integers in the clip's coding
-    cr: jax.Array  # [B, h, w]
-    samples: jax.Array  # some of the frames' pixels at regular places, RGB [B, h', w', 3] in [0, 1]
 
 
 def working_size(config: Config, height: int, width: int, pixels: int = FILM_PIXELS) -> tuple[int, int]:
@@ -61,93 +55,9 @@ def _takes(config: Config, size: tuple[int, int]) -> bool:
     return True
 
 
-@partial(jax.jit, static_argnames=("working", "coding"))
-def chroma_planes(
-    config: Config,
-    variables: Any,
-    codes: jax.Array,
-    look: Look,
-    cells: jax.Array | None = None,
-    steady: Steady | None = None,
-    reference: Reference | None = None,
-    *,
-    working: tuple[int, int],
-    coding: Coding,
-) -> tuple[Before | None, Planes]:
-    """Compute chroma of luma planes [B, H, W] of a clip, and samples of what is shown.
-
-    `working`: height and width of upright frames. `cells`: hints [B, h, w, 4], as the frames are stored. `steady`: how
-    colours are carried on from frame to frame; what is kept for the next frames comes first.
-    """
-    size = working[::-1] if coding.turns % 2 else working
-
-    def seen(codes: jax.Array, cells: jax.Array | None) -> tuple[jax.Array, jax.Array, jax.Array]:
-        shrink = shrunk_fields if coding.interlaced else shrunk
-        gray = coding.luma(shrink(codes, coding.subsampling))
-        small = resized(gray[..., None], size)
-        predict = partial(predict_chroma, weights=coding.weights, turns=coding.turns, cells=cells, reference=reference)
-        return gray, small, predict(config, variables, small, look)
-
-    def shown(gray: jax.Array, small: jax.Array, chroma: jax.Array, cells: jax.Array | None) -> Planes:
-        chroma = full_chroma(colours_of(chroma, small, weights=coding.weights, cells=cells), gray, coding.weights)
-        cb, cr = coding.chroma_codes(chroma)
-        samples = ycbcr_to_rgb(sampled(gray)[None], jax.vmap(sampled)(chroma), coding.weights, axis=0)
-        return Planes(cb, cr, jnp.moveaxis(samples, 0, -1))
-
-    cells = None if cells is None else devices.split(cells)
-    gray, small, chroma = jax.vmap(seen)(devices.split(codes), cells)
-    before = None
-    if steady is not None:
-        before, chroma = steadied(steady, chroma, gray)
-    return before, jax.vmap(shown)(gray, small, chroma, cells)
-
-
-@partial(jax.jit, static_argnames="coding")
-def shown_frames(codes: jax.Array, cb: jax.Array, cr: jax.Array, coding: Coding) -> jax.Array:
-    """Return RGB [B, H, W, 3] in [0, 1] of luma [B, H, W] and chroma [B, h, w] as players show them: chroma is repeated."""
-    chroma = jnp.stack([coding.chroma(plane) for plane in (cb, cr)], axis=-1)
-    rows, columns = coding.subsampling
-    full = chroma.repeat(rows, axis=1).repeat(columns, axis=2)[:, : codes.shape[1], : codes.shape[2]]
-    return jnp.clip(ycbcr_to_rgb(coding.luma(codes)[..., None], full, coding.weights), 0, 1)
-
-
-@partial(jax.jit, static_argnames="working")
-def rgb_frames(
-    config: Config,
-    variables: Any,
-    gray: jax.Array,
-    look: Look,
-    reference: Reference | None = None,
-    steady: Steady | None = None,
-    *,
-    working: tuple[int, int],
-) -> tuple[Before | None, jax.Array]:
-    """Return what is kept for the next frames, and RGB [B, H, W, 3] in [0, 1] for luma [B, H, W] in [0, 1].
-
-    `steady`: how colours are carried on from frame to frame.
-    """
-
-    def seen(gray: jax.Array) -> tuple[jax.Array, jax.Array]:
-        small = resized(gray[..., None], working)
-        return small, predict_chroma(config, variables, small, look, reference=reference)
-
-    gray = devices.split(gray)
-    small, chroma = jax.vmap(seen)(gray)
-    before = None
-    if steady is not None:
-        before, chroma = steadied(steady, chroma, gray)
-    return before, jax.vmap(lambda *frame: rgb_of(colours_of(*frame[:2]), frame[2]))(chroma, small, gray)
-
-
 _small_colours = jax.jit(predict_colours)
+_finer_colours = jax.jit(carried_colours)
 _reference_of = jax.jit(reference_of)
-
-
-@jax.jit
-def rgb_of(colours: Colours, gray: jax.Array, rows: Rows | None = None) -> jax.Array:
-    """Return RGB [H, W, 3] in [0, 1] for luma [H, W] of a frame, or of some of its rows (see `full_chroma`)."""
-    planes = ycbcr_to_rgb(gray[None], full_chroma(colours, gray, rows=rows), axis=0)
-    return jnp.moveaxis(jnp.clip(planes, 0, 1), 0, -1)
 
 
 @dataclass(frozen=True)
@@ -261,25 +171,17 @@ class Colorizer:
         working = self.working_size(height, width)
         if small is None:
             small = _made_small(gray, working, sharpened)
-        means = _made_small(gray, working, interpolation)
-        cells = None if hints is None else hint_cells(self._hints(hints, gray), gray, working)
+        means = _made_small(gray, working, interpolation)[..., None]
+        asked = None if hints is None else self._hints(hints, gray)
+        cells = None if asked is None else hint_cells(asked, gray, working)
         colours = _small_colours(
-            *self._model,
-            means[..., None],
-            self.look,
-            seen=small[..., None],
-            cells=cells,
-            reference=self.reference,
+            *self._model, means, self.look, seen=small[..., None], cells=cells, reference=self.reference
         )
-        if working == gray.shape:
-            return np.asarray(rgb_of(colours, gray))
-        (upper, share), lines = neighbours(working[0], height), max(1, STRIP // width)
-        rgb = np.empty((height, width, 3), np.float32)
-        for first in range(0, height, lines):
-            start = min(first, max(0, height - lines))  # strips of one shape: the last overlaps the one before it
-            strip = slice(start, start + lines)
-            rgb[strip] = rgb_of(colours, gray[strip], (upper[strip], share[strip]))
-        return rgb
+        if asked is not None:
+            size = working_size(self.trained.config, height, width, HINTED_PIXELS)
+            finer = _made_small(gray, size, interpolation)[..., None]
+            colours = _finer_colours(colours, finer, hint_cells(asked, gray, size))
+        return _in_strips(colours, gray)
 
     def working_size(self, height: int, width: int) -> tuple[int, int]:
         """Return the size at which the model sees an upright photograph (see the function of that name)."""
@@ -335,6 +237,20 @@ def _made_small(gray: np.ndarray, working: tuple[int, int], weights: Callable[[i
     """Return luma [H, W] in [0, 1] at working size, [h, w], by weights of its rows and columns."""
     rows, columns = (weights(*lengths) for lengths in zip(gray.shape, working, strict=True))
     return np.clip(rows @ (gray @ columns.T), 0, 1)
+
+
+def _in_strips(colours: Colours, gray: np.ndarray) -> np.ndarray:
+    """Return RGB [H, W, 3] in [0, 1] for luma [H, W] of an image, computed a few rows at a time."""
+    height, width = gray.shape
+    if colours.chroma.shape[:2] == gray.shape:
+        return np.asarray(rgb_of(colours, gray))
+    (upper, share), lines = neighbours(colours.chroma.shape[0], height), max(1, STRIP // width)
+    rgb = np.empty((height, width, 3), np.float32)
+    for first in range(0, height, lines):
+        start = min(first, max(0, height - lines))  # strips of one shape: the last overlaps the one before it
+        strip = slice(start, start + lines)
+        rgb[strip] = rgb_of(colours, gray[strip], (upper[strip], share[strip]))
+    return rgb
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,9 @@ LIKE = 0.1  # the same for luma
 WINDOW = 3  # cells to each side that it reaches
 ROUNDS = 3  # of corrections
 FIRM = 100.0  # how much hints count against smoothness when colours are carried on
-LOOSE = 0.005  # how much the model's answer does
+LOOSE = 16.0  # how much the model's answer does, in all cells together
 ALIKE = 0.02  # standard deviation of luma, and of the model's chroma, within which neighbours have one colour
-AROUND = 8.0  # cells: standard deviation of how far from hints colours are smoothed
-STEPS = 60  # of conjugate gradients
+AROUND = 0.14  # of the shorter side: standard deviation of how far from hints colours are smoothed
 MOVES = ((0, 1), (1, 0), (1, 1), (1, -1))  # to half of a pixel's neighbours
 
 
@@ -141,7 +140,9 @@ def carried_on(chroma: jax.Array, asked: jax.Array, there: jax.Array, small: jax
     where the model's `chroma` does too, is to be near that, and far from hints changes as that does. `asked`: chroma of the
     hints [h, w, 2]. `there`: 1 where there are any [h, w, 1].
     """
-    firm, far = FIRM * there + LOOSE, _far(there)
+    height, width, _ = small.shape
+    loose = LOOSE / (height * width)
+    firm, far = FIRM * there + loose, _far(there)
     looks = jnp.concatenate([small, chroma], axis=-1) / ALIKE
     unlike = [jnp.square(_change(looks, move)).sum(axis=-1, keepdims=True) for move in MOVES]
     weights = [_inside(small, move) * jnp.exp(-0.5 * change) for move, change in zip(MOVES, unlike, strict=True)]
@@ -151,14 +152,14 @@ def carried_on(chroma: jax.Array, asked: jax.Array, there: jax.Array, small: jax
         flows = [w * share * _change(c, move) for move, w, share in zip(MOVES, weights, shares, strict=True)]
         return reduce(jnp.add, (jnp.roll(flow, move, (0, 1)) - flow for move, flow in zip(MOVES, flows, strict=True)))
 
-    wanted = FIRM * there * asked + LOOSE * chroma + smoothness(chroma, trusted)
+    wanted = FIRM * there * asked + loose * chroma + smoothness(chroma, trusted)
     diagonal = reduce(jnp.add, (w + jnp.roll(w, move, (0, 1)) for move, w in zip(MOVES, weights, strict=True)), firm)
     everywhere = (1.0,) * len(MOVES)
     return cg(
         lambda c: firm * c + smoothness(c, everywhere),
         wanted,
         x0=chroma,
-        maxiter=STEPS,
+        maxiter=(height + width) // 2,  # what hints ask for has to get across
         tol=1e-5,
         M=lambda c: c / diagonal,
     )[0]
@@ -182,7 +183,8 @@ def _inside(x: jax.Array, move: tuple[int, int]) -> jax.Array:
 
 def _far(there: jax.Array) -> jax.Array:
     """Return [h, w, 1]: 1 far from all hints, 0 where there are many."""
-    places = (jnp.arange(length) / AROUND for length in there.shape[:2])
+    reach = AROUND * min(there.shape[:2])
+    places = (jnp.arange(length) / reach for length in there.shape[:2])
     rows, columns = (jnp.exp(-0.5 * jnp.square(at[:, None] - at)) for at in places)
     return jnp.exp(-jnp.einsum("hH,HWc,wW->hwc", rows, there, columns))
 

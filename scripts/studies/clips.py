@@ -114,7 +114,7 @@ def compare_on_clip(path: Path, colorizers: dict[str, Any], reference: Any, limi
 
     from ae.media.clips.coding import planar, planes
     from ae.media.clips.reading import Clip
-    from ae.restore.colorize import shown_frames
+    from ae.restore.frames import shown_frames
     from ae.restore.resizing import resized
     from ae.runtime.chain import Frame
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from ae.color import Coding
 from ae.errors import InputError
 from ae.media.clips.times import format_time
-from ae.restore.colorize import shown_frames
+from ae.restore.frames import shown_frames
 from ae.runtime.chain import Frame
 from ae.runtime.files import atomic_write, check_target
 

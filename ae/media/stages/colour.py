@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ae.color import Coding, luma, with_luma, ycbcr_to_rgb
-from ae.restore.colorize import Colorizer, Planes, shown_frames
+from ae.restore.colorize import Colorizer
 from ae.restore.footage import Kind
+from ae.restore.frames import Planes, shown_frames
 from ae.restore.hints import TimedHints
 from ae.restore.resizing import sampled
 from ae.restore.steady import Before, Steady, before_first

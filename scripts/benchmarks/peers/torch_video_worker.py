@@ -15,7 +15,8 @@ from ae.media.clips.reading import Clip
 from ae.media.clips.settings import ClipSettings
 from ae.models.unet import CHROMA_SCALE
 from ae.restore.chroma import FLATNESS
-from ae.restore.colorize import Planes, working_size
+from ae.restore.colorize import working_size
+from ae.restore.frames import Planes
 from ae.restore.resizing import SAMPLES
 from ae.restore.weights import read_weights
 
@@ -35,7 +36,7 @@ class TorchColorizer:
         return None, self.planes(np.asarray(codes), coding)
 
     def planes(self, codes, coding):
-        """Return `ae.restore.colorize.Planes` for luma planes [B, H, W]."""
+        """Return `ae.restore.frames.Planes` for luma planes [B, H, W]."""
         with torch.inference_mode():
             return Planes(*(array.numpy() for array in self._planes(torch.from_numpy(codes), coding)))
 
