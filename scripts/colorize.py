@@ -19,7 +19,7 @@ def main(
     white_balance: Literal["none", "auto"] = "none",
     hints: tuple[str, ...] = (),
     reference: Path | None = None,
-    steady: float = 0.0,
+    steady: float | None = None,
     restore: bool = False,
     keep_grain: bool = False,
     pixels: int | None = None,
@@ -56,7 +56,8 @@ def main(
             another size it is scaled. Of a clip from a time on, as in 0:12.5=dots.png, until the scene is cut or others
             follow.
         reference: A picture in colour, whose colours things that look alike get.
-        steady: Share, from 0 to 1, of a clip's colours that are those of the frame before, moved along: less flicker.
+        steady: Share, from 0 to 1, of a clip's colours that are those of the frame before, moved along, where these agree
+            (default: 0.95); with 0 each frame is coloured alone, and colours flicker.
         restore: Take noise away before colours are chosen, as old material needs it, and leave it out of the result.
         keep_grain: With --restore: the result has its noise all the same.
         pixels: About how many pixels the model sees (default: 3,136 of a photograph, 1,800 of a frame of a clip); more are
@@ -93,10 +94,12 @@ def main(
     from ae.restore.colorize import BATCH_SIZE, Colorizer
     from ae.restore.denoise import Denoiser
     from ae.restore.restoration import Restoration
+    from ae.restore.steady import STRENGTH
     from ae.runtime.files import check_target
     from ae.tasks import Colorize
 
     cli.check_above(0, batch=batch, pixels=pixels, preview=preview, most_pixels=most_pixels)
+    steady = STRENGTH if steady is None else steady
     cli.check_at_least(0, saturation=saturation, vivid=vivid, start=start, steady=steady)
     for name, share in {"steady": steady, "vivid": vivid}.items():
         if share > 1:

@@ -1,5 +1,7 @@
 """Motion between frames, and colours that are carried along with it."""
 
+from dataclasses import replace
+
 import imageio.v3 as iio
 import jax
 import jax.numpy as jnp
@@ -17,7 +19,7 @@ from ae.media.clips.frames import write_frames
 from ae.media.clips.settings import ClipSettings
 from ae.media.stages.colour import Chroma
 from ae.restore.motion import motion, moved
-from ae.restore.steady import Steady, before_first, steadied
+from ae.restore.steady import STRENGTH, Steady, before_first, steadied
 from ae.runtime.chain import Frame, run
 
 
@@ -80,11 +82,27 @@ def test_colours_are_fresh_after_a_cut_and_where_luma_is_another(photograph):
     assert np.abs(steady[3] - noisy[3]).mean() < 0.3 * np.abs(steady[2] - noisy[2]).mean()
 
 
+def test_what_a_model_sees_otherwise_now_is_followed():
+    """Luma that does not move, and chroma that changes once by a little and once by much."""
+    fine = np.full((9, 64, 96), 0.5, np.float32)
+    chroma = np.zeros((9, 32, 48, 2), np.float32)
+    chroma[3:] += 0.01
+    chroma[6:] += 0.2
+    _, steady = steadied(Steady(before_first((32, 48)), np.zeros(9, int), 0.95), chroma, fine)
+    assert np.abs(steady[3] - chroma[2]).max() < 0.004
+    np.testing.assert_allclose(steady[6], chroma[6], atol=1e-3)
+
+
+def quiet():
+    """Return a colorizer whose answers to neighbouring frames are not more unlike than those of one that has learnt."""
+    return replace(colorizer(), saturation=0.3)
+
+
 def test_a_stream_of_frames_is_steady_too():
     frames = np.uint8(luma_frames(9, 48, 64))
-    model = colorizer()
+    model = quiet()
     steady = list(model.stream(frames, steady=0.8, batch_size=4))
-    fresh = list(model.stream(frames, batch_size=4))
+    fresh = list(model.stream(frames, steady=0, batch_size=4))
     np.testing.assert_array_equal(steady[0], fresh[0])
     changes = [
         np.abs(np.diff(np.stack(clip).astype(int) - frames[..., None], axis=0)).mean() for clip in (steady, fresh)
@@ -112,8 +130,8 @@ def test_clips_are_steadied(tmp_path):
     source = make_clip(tmp_path / "in.mkv", luma_frames(8, 48, 64), codec="ffv1")
     for name, steady in (("off", 0.0), ("on", 0.9)):
         settings = ClipSettings(3, codec="ffv1", steady=steady)
-        assert colorize_clip(source, tmp_path / f"{name}.mkv", colorizer(), settings, log=lambda _: None).passed
-        assert write_frames(source, tmp_path / name / "%d.png", colorizer(), settings) == 8
+        assert colorize_clip(source, tmp_path / f"{name}.mkv", quiet(), settings, log=lambda _: None).passed
+        assert write_frames(source, tmp_path / name / "%d.png", quiet(), settings) == 8
     off, on = (np.float32([planes[1] for planes in all_planes(tmp_path / f"{name}.mkv")]) for name in ("off", "on"))
     assert np.abs(np.diff(on, axis=0)).mean() < np.abs(np.diff(off, axis=0)).mean()
     off, on = (
@@ -123,5 +141,7 @@ def test_clips_are_steadied(tmp_path):
     assert np.abs(np.diff(on, axis=0)).mean() < np.abs(np.diff(off, axis=0)).mean()
 
 
-def test_the_command_takes_a_share(call):
+def test_the_command_takes_a_share_that_has_the_default_of_its_help(call):
+    assert f"(default: {STRENGTH:g})" in " ".join(call("colorize.py", "--help").stdout.split())
+    assert ClipSettings().steady == STRENGTH
     refused(call("colorize.py", "in.mp4", "out.mp4", "--steady", "1.5", status=2), "--steady has to be at most 1")

@@ -2,9 +2,11 @@
 
 import json
 
+import imageio.v3 as iio
 import numpy as np
 import pytest
 from clips import colorizer, luma_frames, make_clip
+from conftest import refused
 from skimage import data
 from studies.measures.film import averaged, mixed, motions_of, scores_of, warp_error
 
@@ -54,6 +56,18 @@ def test_film(call, tmp_path):
     call("study.py", "film", "in.mp4", "--model", "ours.safetensors", "--steady", "0.5", "--limit", "5")
     rows = rows_of(json.loads((tmp_path / "results/study_film.json").read_text()))
     methods = ["truth", "gray", "as it is", "mean of 3 frames", "mean of 5 frames", "FFmpeg's tmix", "steady 0.5"]
-    assert [row["method"] for row in rows] == 2 * methods
+    assert [row["method"] for row in rows] == methods
     assert rows[0]["excess of CDC"] == 0
     assert rows[0]["colourfulness"] < 2
+    of_the_clip = rows_of(json.loads((tmp_path / "results/study_film_clips.json").read_text()))
+    assert [row["clip"] for row in of_the_clip] == 7 * ["in"]
+    assert [row["CDC"] for row in of_the_clip] == [row["CDC"] for row in rows]
+
+
+def test_strip(call, tmp_path):
+    write_weights(tmp_path / "ours.safetensors", *colorizer().trained, "float32")
+    make_clip(tmp_path / "in.mp4", luma_frames(20, 72, 128))
+    call("study.py", "strip", "in.mp4", "--model", "ours.safetensors")
+    assert iio.imread(tmp_path / "results/study_film_in.jpg").shape[-1] == 3
+    done = call("study.py", "strip", "in.mp4", "--start", "0.5", "--model", "ours.safetensors", status=2)
+    refused(done, "has not 18 frames from 0.5 s on")

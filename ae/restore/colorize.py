@@ -21,7 +21,7 @@ from ae.restore.hints import Hints, Point, hint_cells, hints_at
 from ae.restore.reference import Reference, reference_of
 from ae.restore.resizing import interpolation, neighbours, resized, sharpened
 from ae.restore.shots import with_shots
-from ae.restore.steady import Before, Steady, before_first
+from ae.restore.steady import STRENGTH, Before, Steady, before_first
 from ae.restore.weights import Pretrained, check_range
 from ae.runtime import devices
 from ae.runtime.chain import Array, Batch, Frame, run
@@ -76,7 +76,8 @@ class Colorizer:
     ) -> np.ndarray:
         """Return RGB [T, H, W, 3] for gray frames [T, H, W], or of one [H, W]: uint8 of uint8, float32 of floats in [0, 1].
 
-        `hints`: colours at points, (row, column, "#rrggbb"), or `Hints`, for all frames. Beside input and result, memory
+        Each frame is coloured alone; `stream` steadies those of a film. `hints`: colours at points, (row, column,
+        "#rrggbb"), or `Hints`, for all frames. Beside input and result, memory
         holds two batches of frames. Raises InputError for other shapes, dtypes and ranges, and for hints that cannot be.
         """
         one = frames.ndim == 2
@@ -84,7 +85,7 @@ class Colorizer:
         check_range(frames, "gray frames [T, H, W]", ndim=3)
         rgb = np.empty((*frames.shape, 3), np.uint8 if frames.dtype == np.uint8 else np.float32)
         alone = one or hints is not None
-        coloured = self._one_by_one(frames, hints) if alone else self.stream(frames, batch_size=batch_size)
+        coloured = self._one_by_one(frames, hints) if alone else self.stream(frames, steady=0, batch_size=batch_size)
         for index, frame in enumerate(coloured):
             rgb[index] = frame
         return rgb[0] if one else rgb
@@ -96,11 +97,11 @@ class Colorizer:
             yield np.round(255 * rgb) if frames.dtype == np.uint8 else rgb
 
     def stream(
-        self, frames: Iterable[np.ndarray], *, steady: float = 0.0, batch_size: int = BATCH_SIZE
+        self, frames: Iterable[np.ndarray], *, steady: float = STRENGTH, batch_size: int = BATCH_SIZE
     ) -> Iterator[np.ndarray]:
         """Yield RGB [H, W, 3] for frames, gray [H, W] or RGB [H, W, 3], of which luma is taken and kept.
 
-        `steady`: share of the colours of the frame before, moved along, where luma agrees and no scene is cut; a few frames
+        `steady`: share of the colours of the frame before, moved along, where both agree and no scene is cut; a few frames
         are held for that. Each is drawn when it is needed: a batch is computed while the frames of the one before it are
         taken, and no more than two are held. uint8 becomes uint8, floats in [0, 1] become float32. Raises InputError for
         other shapes, dtypes and ranges, and where frames are not of one size and dtype.

@@ -31,7 +31,7 @@ def motion(before: jax.Array, after: jax.Array) -> jax.Array:
         if flow.shape[:2] != first.shape:
             flow = 2 * jax.image.resize(flow, (*first.shape, 2), "linear")
         for _ in range(ROUNDS):
-            flow = _window_mean(flow + _step(moved(first[..., None], flow)[..., 0], second))
+            flow = window_mean(flow + _step(moved(first[..., None], flow)[..., 0], second))
     return flow
 
 
@@ -55,7 +55,7 @@ def _step(first: jax.Array, second: jax.Array) -> jax.Array:
     right = (padded[1:-1, 2:] - padded[1:-1, :-2]) / 2
     off = second - first
     products = jnp.stack([down * down, right * right, down * right, down * off, right * off], axis=-1)
-    a, b, c, p, q = jnp.moveaxis(_window_mean(products), -1, 0)
+    a, b, c, p, q = jnp.moveaxis(window_mean(products), -1, 0)
     a, b = a + STIFFNESS, b + STIFFNESS
     determinant = a * b - c * c
     step = jnp.stack([(b * p - c * q) / determinant, (a * q - c * p) / determinant], axis=-1)
@@ -68,7 +68,8 @@ def _halved(x: jax.Array) -> jax.Array:
     return padded.reshape(-(-height // 2), 2, -(-width // 2), 2).mean(axis=(1, 3))
 
 
-def _window_mean(x: jax.Array) -> jax.Array:
+def window_mean(x: jax.Array) -> jax.Array:
+    """Return means over the window around each pixel, edges repeated: [h, w, C] -> the same."""
     size = 2 * WINDOW + 1
     padded = jnp.pad(x, ((WINDOW, WINDOW), (WINDOW, WINDOW), (0, 0)), mode="edge")
     rows = reduce(jnp.add, (padded[i : i + x.shape[0]] for i in range(size)))

@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ae.restore.motion import motion, moved
+from ae.restore.motion import motion, moved, window_mean
 from ae.restore.resizing import resized
 
 FINER = 2  # times as many rows and columns as chroma has, of the luma that motion is found in
 TOLERANCE = 0.03  # difference of luma at which what was moved counts e times less
+CHANGE = 0.025  # the same for chroma: a model that has changed its mind is followed, and what was moved wrongly fades
+STRENGTH = 0.95  # that `scripts/study.py film` chose
 
 
 class Before(NamedTuple):
@@ -29,7 +31,7 @@ class Steady(NamedTuple):
 
     before: Before
     shots: Any  # of each frame the number of its shot, [B]
-    strength: float | jax.Array  # share of the colours of the frame before where luma agrees, from 0 to 1
+    strength: float | jax.Array  # share of the colours of the frame before where both agree, from 0 to 1
 
 
 def finer(size: tuple[int, int]) -> tuple[int, int]:
@@ -56,9 +58,9 @@ def steadied(steady: Steady, chroma: jax.Array, gray: jax.Array) -> tuple[Before
         flow = motion(before.fine, fine)
         off = moved(before.fine[..., None], flow)[..., 0] - fine
         agrees = resized(jnp.exp(-jnp.square(off / TOLERANCE))[..., None], size)
-        carried = moved(before.chroma, resized(flow, size) / FINER)
-        share = jnp.where(shot == before.shot, steady.strength * agrees, 0)
-        kept = fresh + share * (carried - fresh)
+        change = moved(before.chroma, resized(flow, size) / FINER) - fresh
+        agrees *= jnp.exp(-jnp.square(window_mean(change) / CHANGE).sum(axis=-1, keepdims=True))
+        kept = fresh + jnp.where(shot == before.shot, steady.strength * agrees, 0) * change
         return Before(fine, kept, shot), kept
 
     return jax.lax.scan(follow, steady.before, (chroma, fine, jnp.int32(steady.shots)))

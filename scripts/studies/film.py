@@ -1,18 +1,23 @@
-"""How steady coloured film is: what is measured, on the source, on what the model makes, and on what stays after steadying.
+"""How steady coloured film is: measured, and shown.
 
 Clips are brought to 640x360 and written without loss, coloured from their luma, read back, and reduced to 320x180.
 """
 
 from pathlib import Path
+from typing import Any
 
 import tyro
-from studies.common import Limit, Model, Out, write_study
+from studies.common import SHOWN_WIDTH, Limit, Model, Out, write_study
+
+SHOWN = 6  # neighbouring frames
+BEFORE = 12  # frames before these, of which steady ones have colours
+CHANGE_SHOWN = 100  # times as much as there is
 
 
 def film(
     clips: tyro.conf.Positional[tuple[Path, ...]],
     model: Model = "chroma_unet",
-    steady: tuple[float, ...] = (0.3, 0.6, 0.9),
+    steady: tuple[float, ...] = (0.3, 0.6, 0.95),
     out: Out = Path("results"),
     limit: Limit = None,
 ) -> None:
@@ -22,7 +27,7 @@ def film(
         clips: Clips in colour; the model sees their luma alone.
         steady: Shares of colours that are carried on from frame to frame.
     """
-    from studies.measures.film import film_table, measured
+    from studies.measures.film import clips_table, means_table, measured
 
     from ae import Colorizer, load_model
     from ae.runtime import progress
@@ -33,4 +38,56 @@ def film(
         for path in clips:
             scores[path.stem] = measured(path, Colorizer(trained), steady, limit)
             bar.update()
-    write_study(out, "study_film", film_table(scores), [trained.config], details={"scores": scores})
+    write_study(out, "study_film_clips", clips_table(scores), [trained.config])
+    write_study(out, "study_film", means_table(scores), [trained.config])
+
+
+def strip(
+    clip: tyro.conf.Positional[Path], start: float = 0.0, model: Model = "chroma_unet", out: Out = Path("results")
+) -> None:
+    """Show neighbouring frames of a clip, each coloured alone and steadied, and how their chroma changes.
+
+    Args:
+        clip: A clip; the model sees its luma alone.
+        start: Seconds from its beginning at which the frames are.
+    """
+    from itertools import pairwise
+
+    import numpy as np
+
+    from ae import Colorizer, load_model
+    from ae.color import luma
+    from ae.report.figures import save_rows
+    from ae.restore.steady import STRENGTH
+
+    frames, rows = frames_at(clip, start), {}
+    colorizer = Colorizer(load_model(model))
+    for name, steady in {"alone": 0.0, "steady": STRENGTH}.items():
+        coloured = np.stack(list(colorizer.stream(frames, steady=steady)))[-SHOWN - 1 :]
+        chroma = coloured - np.asarray(luma(coloured))
+        changes = [after - before for before, after in pairwise(chroma)]
+        rows |= {
+            name: coloured[1:],
+            f"{name}: change x {CHANGE_SHOWN}": np.clip(0.5 + CHANGE_SHOWN * np.stack(changes), 0, 1),
+        }
+    out.mkdir(parents=True, exist_ok=True)
+    save_rows(out / f"study_film_{clip.stem}.jpg", rows)
+
+
+def frames_at(clip: Path, start: float) -> Any:
+    """Return frames up to some time of a clip, at the width of pictures: RGB [T, h, w, 3] in [0, 1]."""
+    import numpy as np
+    from studies.measures.film import limited
+
+    from ae.errors import InputError
+
+    frames = []
+    for frame in limited(clip, None):
+        if frame.time >= start:
+            size = {"width": SHOWN_WIDTH, "height": SHOWN_WIDTH * frame.height // frame.width}
+            frames.append(frame.reformat(**size, format="rgb24", interpolation="AREA").to_ndarray())
+        if len(frames) == BEFORE + SHOWN:
+            break
+    if len(frames) < BEFORE + SHOWN:
+        raise InputError(f"{clip} has not {BEFORE + SHOWN} frames from {start:g} s on: name an earlier --start")
+    return np.float32(frames) / 255

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from ae.restore.colorize import BATCH_SIZE
+from ae.restore.steady import STRENGTH
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class ClipSettings:
     encoder_options: dict[str, str] | None = None
     audio: Literal["copy", "aac", "opus"] = "copy"  # codec of sound that cannot be copied; "copy" leaves it out
     start: float = 0.0  # seconds from its beginning at which it is taken up
-    steady: float = 0.0  # share of the colours of the frame before, moved along, where luma agrees
+    steady: float = STRENGTH  # share of the colours of the frame before, moved along, where both agree
     recolour: bool = False  # give shots that are in colour new ones
     shots: Path | None = None  # a table of its shots, which is followed where it is there, and written otherwise
     sheet: Path | None = None  # a contact sheet of its shots, to be written

@@ -179,21 +179,30 @@ def warp_error(before: np.ndarray, after: np.ndarray, motion: Motion) -> float:
     return float(squares[motion.seen].mean()) if motion.seen.any() else 0.0
 
 
-def film_table(scores: dict[str, dict[str, dict[str, float]]]) -> Table:
-    """Return the table of means over the clips, with what is more than the truth's, and of each clip."""
-    methods = next(iter(scores.values()))
-    rows = [{"clip": f"mean of {len(scores)}", "method": method} | mean_of(scores, method) for method in methods]
-    for clip, values in scores.items():
-        rows += [{"clip": clip, "method": method} | row for method, row in values.items()]
-    digits = {
-        "clip": None, "method": None, "PSNR": 2, "colourfulness": 1, "CDC": 4, "flicker": 2,
-        "flicker / colourfulness": 3, "warp error": 2, **{f"excess of {name}": 4 for name in EXCESSES},
-    }  # fmt: skip
+DIGITS = {"PSNR": 2, "colourfulness": 1, "CDC": 4, "flicker": 2, "flicker / colourfulness": 3, "warp error": 2}
+TITLE = (
+    "Warp error: mean squared difference of chroma, times 10^4, along the source's motion (TV-L1), where it was seen in the "
+    "frame before."
+)
+
+
+def means_table(scores: dict[str, dict[str, dict[str, float]]]) -> Table:
+    """Return the table of means over clips, with what is more than the truth's."""
+    rows = [{"method": method} | mean_of(scores, method) for method in next(iter(scores.values()))]
+    digits = {"method": None, **DIGITS, **{f"excess of {name}": 4 for name in EXCESSES}}
     title = (
-        "Film coloured from its luma: how steady it is. Warp error: mean squared difference of chroma, times 10^4, along "
-        "the source's motion (TV-L1). Excess: what is more than the truth's, a mean over the clips."
+        f"Film coloured from its luma, {len(scores)} clips: how near to the truth, and how steady. {TITLE} Excess: what is "
+        "more than the truth's, a mean over the clips."
     )
     return tabulate(title, digits, rows)
+
+
+def clips_table(scores: dict[str, dict[str, dict[str, float]]]) -> Table:
+    """Return the table of each clip."""
+    rows = [{"clip": clip, "method": name} | row for clip, methods in scores.items() for name, row in methods.items()]
+    return tabulate(
+        f"Film coloured from its luma, clip by clip. {TITLE}", {"clip": None, "method": None, **DIGITS}, rows
+    )
 
 
 def mean_of(scores: dict[str, dict[str, dict[str, float]]], method: str) -> dict[str, float]:
