@@ -1,11 +1,13 @@
 """Files are written whole or not at all, under the name that is meant."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
 from ae.errors import InputError
-from ae.runtime.files import atomic_write, check_target, with_infix, write_text
+from ae.runtime.files import atomic_write, check_target, remove_abandoned, with_infix, write_text
 
 
 def test_what_fails_midway_leaves_what_was_there(tmp_path):
@@ -16,6 +18,16 @@ def test_what_fails_midway_leaves_what_was_there(tmp_path):
         raise RuntimeError
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_killed_processes_left_is_removed(tmp_path):
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    left = [f".{process}-out.mp4" for process in (done.pid, os.getpid(), 1, "a", "9" * 30)]
+    for name in [*left, "out.mp4", f".{done.pid}-another.mp4"]:
+        (tmp_path / name).touch()
+    remove_abandoned(tmp_path / "out.mp4")
+    assert {path.name for path in tmp_path.iterdir()} == {*left[1:], "out.mp4", f".{done.pid}-another.mp4"}
 
 
 @pytest.mark.parametrize("letter", ["a", "ü"])

@@ -13,7 +13,8 @@ from skimage import data
 from skimage.transform import rescale
 from test_clip_noise import all_planes
 
-from ae.color import Coding
+from ae import Colorizer, load_pretrained
+from ae.color import Coding, luma, rgb_to_chroma
 from ae.media.clips.conversions import colorize_clip
 from ae.media.clips.frames import write_frames
 from ae.media.clips.settings import ClipSettings
@@ -110,6 +111,18 @@ def test_a_stream_of_frames_is_steady_too():
     assert changes[0] < 0.9 * changes[1]
     again = list(model.stream(frames, steady=0.8, batch_size=2))
     assert np.abs(np.stack(again).astype(int) - np.stack(steady)).max() <= 1
+
+
+def test_a_scene_that_fades_out_stays_as_colourful_as_it_was(photograph):
+    """Saturation beside luma, of each frame of a fade: what the stage adds to what the model answers."""
+    frames = [np.float32(share) * photograph for share in np.linspace(1, 0.1, 19)]
+    model = Colorizer(load_pretrained("chroma_unet"))
+
+    def saturation(steady):
+        rgb = np.stack(list(model.stream(frames, steady=steady)))
+        return np.linalg.norm(rgb_to_chroma(rgb), axis=-1).mean(axis=(1, 2)) / luma(rgb).mean(axis=(1, 2, 3))
+
+    np.testing.assert_allclose(saturation(STRENGTH), saturation(0.0), rtol=0.2)
 
 
 def test_a_film_in_batches_is_the_film_at_once():

@@ -1,7 +1,7 @@
 """Steady colours of a film: those of the frame before, moved along with what they are on, are mixed with fresh ones.
 
 A model answers to each frame alone, and a little noise is enough for another answer. Where a frame's luma is that of the
-frame before, moved, its colour is too.
+frame before, moved, its colour is too. In a fade, luma and chroma have the same light.
 """
 
 from typing import Any, NamedTuple
@@ -15,6 +15,9 @@ from ae.restore.resizing import resized
 FINER = 2  # times as many rows and columns as chroma has, of the luma that motion is found in
 TOLERANCE = 0.03  # difference of luma at which what was moved counts e times less
 CHANGE = 0.025  # the same for chroma: a model that has changed its mind is followed, and what was moved wrongly fades
+DARK = (
+    0.01  # mean luma below which frames are hardly taken for lighter or darker than the one before: fades end in noise
+)
 STRENGTH = 0.95  # that `scripts/study.py film` chose
 
 
@@ -55,10 +58,12 @@ def steadied(steady: Steady, chroma: jax.Array, gray: jax.Array) -> tuple[Before
 
     def follow(before: Before, frame: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[Before, jax.Array]:
         fresh, fine, shot = frame
-        flow = motion(before.fine, fine)
-        off = moved(before.fine[..., None], flow)[..., 0] - fine
+        light = (fine.mean() + DARK) / (before.fine.mean() + DARK)
+        lit = light * before.fine
+        flow = motion(lit, fine)
+        off = moved(lit[..., None], flow)[..., 0] - fine
         agrees = resized(jnp.exp(-jnp.square(off / TOLERANCE))[..., None], size)
-        change = moved(before.chroma, resized(flow, size) / FINER) - fresh
+        change = moved(light * before.chroma, resized(flow, size) / FINER) - fresh
         agrees *= jnp.exp(-jnp.square(window_mean(change) / CHANGE).sum(axis=-1, keepdims=True))
         kept = fresh + jnp.where(shot == before.shot, steady.strength * agrees, 0) * change
         return Before(fine, kept, shot), kept

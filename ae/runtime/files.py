@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,25 @@ def atomic_write(path: Path) -> Iterator[Path]:
         os.replace(temporary, final)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_abandoned(path: Path) -> None:
+    """Remove what processes that were killed had written of a file with that name; it may be large."""
+    final = _real(path)
+    for temporary in final.parent.glob(f".*-{escape(final.name)}"):
+        process = temporary.name[1:].partition("-")[0]
+        if _temporary(final, process) == temporary and process.isdecimal() and not _runs(int(process)):
+            temporary.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # it is another user's
+        pass
+    return True
 
 
 def check_target(path: Path) -> None:
@@ -62,9 +82,9 @@ def _real(path: Path) -> Path:
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
-def _temporary(path: Path) -> Path:
-    """Return a name beside that of a file, its beginning cut where it is too long, as the end chooses the format."""
-    prefix = f".{os.getpid()}-"
+def _temporary(path: Path, process: int | str | None = None) -> Path:
+    """Return a process' name beside that of a file, its beginning cut where it is too long: its end chooses the format."""
+    prefix = f".{process or os.getpid()}-"
     return path.with_name(prefix + path.name.encode()[-(LONGEST_NAME - len(prefix)) :].decode(errors="ignore"))
 
 

@@ -25,7 +25,7 @@ from ae.media.folders import Job, Outcome
 from ae.media.stages.noise import ClipNoise
 from ae.media.stages.statistics import ClipStatistics
 from ae.runtime.chain import Checkpoint, Frame, Skipped, Stage, States, background, run
-from ae.runtime.files import atomic_write, check_target, with_infix
+from ae.runtime.files import atomic_write, check_target, remove_abandoned, with_infix
 from ae.runtime.interrupts import deferred_interrupts
 from ae.runtime.progress import bar
 
@@ -110,6 +110,7 @@ def change_clip(
         work_folder(target, made, resume=settings.resume) as work,
         atomic_write(target) as temporary,
     ):
+        remove_abandoned(target)
         writer = ClipWriter(temporary, clip, settings)
         with closing(writer):
             for line in [*writer.remarks, *work.remarks]:
