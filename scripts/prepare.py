@@ -16,21 +16,22 @@ def main(
     """Prepare a set of photographs as DATA_DIR/NAME, whole or not at all.
 
     Args:
-        name: bsds500, tiny_imagenet or imagenet_samples (to train on), photo_squares (cut from bsds500 and
-            imagenet_samples), set12, bsd68, cbsd68, kodak24, mcmaster or polyu (benchmarks).
+        name: bsds500, tiny_imagenet, imagenet_samples or caltech (to train on), photo_squares (cut from bsds500 and
+            imagenet_samples), object_squares (cut from caltech), set12, bsd68, cbsd68, kodak24, mcmaster or polyu
+            (benchmarks).
         local_copy: A zip or a folder of the repository that holds them; without it, a zip is downloaded from GitHub.
         data_dir: Folder of data sets (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
     """
     from ae.data.sets import SOURCES, prepare_set
-    from ae.data.squares import NAME, prepare_squares
+    from ae.data.squares import SQUARES, prepare_squares
     from ae.data.tfds import data_folder
     from ae.errors import InputError
 
-    if name == NAME:
-        print(prepare_squares(data_folder(data_dir)))
+    if name in SQUARES:
+        print(prepare_squares(name, data_folder(data_dir)))
         return
     if name not in SOURCES:
-        raise InputError(f"unknown set {name!r}; there are {', '.join([*SOURCES, NAME])}")
+        raise InputError(f"unknown set {name!r}; there are {', '.join([*SOURCES, *SQUARES])}")
     source = SOURCES[name]
     print(f"{source.title}: https://github.com/{source.repository}\n{source.licence}", flush=True)
     folder = prepare_set(name, source, data_folder(data_dir), local_copy=local_copy)

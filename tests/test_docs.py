@@ -168,7 +168,13 @@ def test_the_guide_to_the_parts_has_them_in_the_order_of_imports():
 def test_the_guide_to_data_says_what_each_released_weight_has_learnt_from(name):
     config = load_pretrained(name).config
     (row,) = re.findall(rf"^\| `{name}` \|.*$", (ROOT / "docs/data.md").read_text(), re.MULTILINE)
-    titles = {"mnist": "MNIST", "bsds500": "BSDS500", "tiny_imagenet": "Tiny ImageNet", "photo_squares": "squares of"}
+    titles = {
+        "mnist": "MNIST",
+        "bsds500": "BSDS500",
+        "tiny_imagenet": "Tiny ImageNet",
+        "photo_squares": "`bsds500`",
+        "object_squares": "Caltech-101",
+    }
     for data in config.data.split("+"):
         assert titles[data] in row
     assert f"`{config.train_split}`" in row

@@ -148,6 +148,58 @@ def test_kill_9_while_a_clip_is_written(tmp_path, times, tally, weights):
     assert not list(tmp_path.glob("*.work"))
 
 
+def test_kill_9_while_a_folder_is_coloured(tmp_path, times, tally, weights):
+    rng, values = random.Random(4), np.random.default_rng(0)
+    (tmp_path / "in").mkdir()
+    for number in range(400):
+        iio.imwrite(tmp_path / f"in/{number:03}.png", values.integers(0, 256, (48, 64)).astype(np.uint8))
+
+    def command(target):
+        script = ROOT / "scripts/colorize.py"
+        return python(script, "in", target, "--model", weights.name, "--skip-existing")
+
+    subprocess.run(command("whole"), cwd=tmp_path, check=True, capture_output=True)
+    whole = {path.name: path.read_bytes() for path in (tmp_path / "whole").iterdir()}
+
+    def found():
+        return {path.name: path.read_bytes() for path in (tmp_path / "out").glob("[0-9]*")}
+
+    def begun(process):
+        while not found() and process.poll() is None:
+            time.sleep(0.02)
+
+    for _ in range(times):
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        killed(command("out"), begun, rng.uniform(0, 1), cwd=tmp_path)
+        promise = "each file is whole; --skip-existing makes the others"
+        tally("kill -9 while a folder is coloured", promise, found().items() <= whole.items())
+    subprocess.run(command("out"), cwd=tmp_path, check=True, capture_output=True)
+    assert found() == whole
+
+
+def test_kill_9_while_a_data_set_is_prepared(tmp_path, times, tally):
+    rng, values = random.Random(5), np.random.default_rng(0)
+    (tmp_path / "caltech").mkdir()
+    for number in range(300):
+        image = values.integers(0, 256, (100, 150, 3)).astype(np.uint8)
+        iio.imwrite(tmp_path / f"caltech/anchor_{number:04}.jpg", image)
+    command = python(ROOT / "scripts/prepare.py", "object_squares", "--data-dir", tmp_path)
+
+    def begun(process):
+        while not list(tmp_path.glob(".object_squares-*")) and process.poll() is None:
+            time.sleep(0.02)
+
+    for _ in range(times):
+        shutil.rmtree(tmp_path / "object_squares", ignore_errors=True)
+        killed(command, begun, rng.uniform(0, 1.5), cwd=tmp_path)
+        for left in tmp_path.glob(".object_squares-*"):
+            shutil.rmtree(left)
+        squares = list((tmp_path / "object_squares/train").glob("*.png"))
+        tally("kill -9 while a data set is prepared", "it is there whole, or not at all", len(squares) in (0, 4 * 270))
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert len(list((tmp_path / "object_squares/train").iterdir())) == 4 * 270
+
+
 def packets_of(path):
     """The packets of all streams, in the order in which they lie in the file."""
     with av.open(str(path)) as container:

@@ -61,12 +61,20 @@ def photographs(tmp_path):
 
 
 def test_squares_are_of_photographs_that_are_not_set_aside(photographs):
-    folder = prepare_squares(photographs)
+    folder = prepare_squares("photo_squares", photographs)
     squares = sorted(path.name for path in (folder / "train").iterdir())
     assert {name.partition("-")[0] for name in squares} == {"imag1", "imag2", "bsds1", "bsds2"}
     assert {name.split("-")[1] for name in squares} == {"96", "128", "192"}
     assert {read_photograph(folder / "train" / name).shape for name in squares} == {(64, 64, 3)}
-    assert prepare_squares(photographs) == folder  # which is there already
+    assert prepare_squares("photo_squares", photographs) == folder  # which is there already
+
+
+def test_squares_of_objects_are_nearly_whole_pictures(tmp_path):
+    (tmp_path / "caltech").mkdir()
+    for number in range(2):
+        Image.fromarray(noise(100, 150)).save(tmp_path / "caltech" / f"anchor_{number:04}.jpg")
+    squares = prepare_squares("object_squares", tmp_path) / "train"
+    assert sorted(path.name for path in squares.iterdir()) == [f"anchor_0001-72-{number}.png" for number in range(4)]
 
 
 def test_squares_need_the_sets_that_they_are_cut_from(photographs, tmp_path, call):
@@ -76,7 +84,7 @@ def test_squares_need_the_sets_that_they_are_cut_from(photographs, tmp_path, cal
 
 
 def test_training_images_of_several_sets_are_joined(folder, photographs):
-    prepare_squares(photographs)
+    prepare_squares("photo_squares", photographs)
     config = config_of(
         "photo_squares", tile=0, train_split="train", validation_split="train[:2]", test_split="train[:2]"
     )
@@ -89,7 +97,7 @@ def test_training_images_of_several_sets_are_joined(folder, photographs):
 
 
 def test_sets_of_different_sizes_are_not_joined(photographs):
-    prepare_squares(photographs)
+    prepare_squares("photo_squares", photographs)
     config = config_of(
         "photo_squares", tile=0, train_split="train", validation_split="train[:2]", test_split="train[:2]"
     )

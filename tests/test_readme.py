@@ -94,10 +94,14 @@ ELSEWHERE = {
     "python scripts/colorize.py film.mp4 film-in-colour.mp4 --sheet sheet.jpg --shots shots.csv":
         "test_the_table_is_followed_as_it_was_edited",
     "python scripts/colorize.py film.mp4 film-in-colour.mp4 --resume": "test_the_command_goes_on_with_a_clip",
+    "python scripts/study.py strip CLIP.mp4 --start 2": "test_strip",
+    "python scripts/study.py film CLIPS/*.mp4": "test_film",
     "python scripts/prepare.py kodak24": "test_a_set_is_the_wanted_files_of_its_repository",
     "python scripts/prepare.py tiny_imagenet": "test_a_set_is_the_wanted_files_of_its_repository",
     "python scripts/prepare.py imagenet_samples": "test_a_set_is_the_wanted_files_of_its_repository",
     "python scripts/prepare.py photo_squares": "test_squares_are_of_photographs_that_are_not_set_aside",
+    "python scripts/prepare.py caltech": "test_a_set_is_the_wanted_files_of_its_repository",
+    "python scripts/prepare.py object_squares": "test_squares_of_objects_are_nearly_whole_pictures",
     "python scripts/reproduce.py --only chroma_unet_base chroma_unet":
         "test_a_colorizer_learns_from_photographs_and_hints_and_is_scored_without",
     "python scripts/prepare.py bsds500 --from BSDS500.zip": "test_a_set_is_the_wanted_files_of_its_repository",

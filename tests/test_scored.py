@@ -27,6 +27,7 @@ LEARNT_FROM = {
     "bsds500": {"train"},
     "tiny_imagenet": {"train", "validation"},
     "photo_squares": {"train"},
+    "object_squares": {"train"},
 }
 SETS = [data_folder(None) / name for name in ("bsds500", "imagenet_samples/train", "tiny_imagenet/train")]
 

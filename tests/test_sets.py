@@ -1,13 +1,14 @@
 import hashlib
 import re
 import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import pytest
 from conftest import ROOT, refused
 
 from ae.data import sets
 from ae.data.sets import CBSD68, SOURCES, TINY_IMAGENET_CLASSES, prepare_set
+from ae.data.squares import SQUARES
 from ae.errors import InputError
 
 # A few paths of each repository, as it has them.
@@ -17,6 +18,8 @@ REPOSITORIES = {
     "tiny_imagenet": ["tiny-imagenet-200/train/n01443537/images/n01443537_0.JPEG", "tiny-imagenet-200/wnids.txt",
                       "tiny-imagenet-200/val/images/val_0.JPEG", "tiny-imagenet-200/test/images/test_0.JPEG"],
     "imagenet_samples": ["n01443537_goldfish.JPEG", "n01440764_tench.JPEG", "README.md"],
+    "caltech": ["caltech-101/anchor/image_0001.jpg", "caltech-101/airplanes/image_0101.jpg",
+                "caltech-101/Faces_easy/image_0001.jpg", "caltech-101/BACKGROUND_Google/image_0002.jpg", "cv.ipynb"],
     "set12": ["testsets/Set12/01.png", "testsets/BSD68/test001.png"],
     "mcmaster": ["testsets/McMaster/1.tif", "testsets/McMaster/10.tif"],
     "polyu": ["CroppedImages/Canon5D2_5_160_3200_chair_11_mean.JPG", "OriginalImages/Canon600_book_Real.JPG"],
@@ -25,6 +28,7 @@ PREPARED = {
     "bsds500": ["100007.jpg", "100075.jpg"],  # 101085 is one of BSD68
     "tiny_imagenet": ["train/n01443537_0.JPEG", "validation/val_0.JPEG"],
     "imagenet_samples": ["test/n01440764_tench.JPEG", "train/n01443537_goldfish.JPEG"],
+    "caltech": ["anchor_0001.jpg"],
     "set12": ["01.png"],
     "mcmaster": ["1.tif", "10.tif"],
     "polyu": ["Canon5D2_5_160_3200_chair_11_mean.JPG"],
@@ -32,7 +36,7 @@ PREPARED = {
 
 
 def checksum(names: list[str]) -> str:
-    """Of files that hold their own name."""
+    """Of files that hold the name that they get."""
     lines = [f"{hashlib.sha256(PurePosixPath(name).name.encode()).hexdigest()}  {name}\n" for name in sorted(names)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -50,7 +54,9 @@ def archive(request, tmp_path):
         with zipfile.ZipFile(path, "w") as file:
             file.mkdir("repository-0123abc")
             for member in REPOSITORIES[name]:
-                file.writestr(f"repository-0123abc/{member}", Path(member).name)
+                path_there = PurePosixPath(member)
+                wanted = path_there.match(SOURCES[name].files) and SOURCES[name].target_path(path_there)
+                file.writestr(f"repository-0123abc/{member}", PurePosixPath(wanted or member).name)
         if request.param == "zip":
             return path
         zipfile.ZipFile(path).extractall(tmp_path / "unpacked")
@@ -129,4 +135,4 @@ def test_the_guide_names_every_set():
     rows = re.findall(
         r"^\| (`.*?`) \| ", (ROOT / "docs/data.md").read_text().partition("## Photographs")[2], re.MULTILINE
     )
-    assert set(re.findall(r"`(\w+)`", " ".join(rows))) == {*SOURCES, "photo_squares"}
+    assert set(re.findall(r"`(\w+)`", " ".join(rows))) == {*SOURCES, *SQUARES}

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from ae.config import Config
-from ae.data import squares
 from ae.data.photographs import Cut, Files, checksum_of_files, split_folder, store
 from ae.data.samples import SAMPLES
 from ae.data.sets import SOURCES, check_trainable
 from ae.data.splits import Data, Split, Stored, select_split, source_of
+from ae.data.squares import SQUARES
 from ae.data.streamed import Streamed
 from ae.data.tfds import Prepared, data_folder, download, find_prepared, load_tfds
 from ae.errors import InputError
@@ -109,7 +109,7 @@ def _place(data: str, data_dir: str | Path | None) -> str | Prepared | Path:
     """Return where data is: samples by their name, a data set of tfds, or a folder of photographs."""
     if data in SAMPLES:
         return data
-    if data in (*SOURCES, squares.NAME):
+    if data in (*SOURCES, *SQUARES):
         if (folder := data_folder(data_dir) / data).is_dir():
             return folder
         raise InputError(f"{data} is not in {folder.parent}: python scripts/prepare.py {data} prepares it")

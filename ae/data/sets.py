@@ -185,6 +185,16 @@ def _of_tiny_imagenet(path: PurePosixPath) -> str | None:
     return f"{split}/{path.name}" if split else None
 
 
+MOST_OF_A_CLASS = 100  # images of Caltech-101, which has hundreds of airplanes, motorcycles and faces
+
+
+def _of_caltech(path: PurePosixPath) -> str | None:
+    """Return a place by class and number; what shows no class, and faces that are there a second time, are left out."""
+    kind, number = path.parent.name, int(path.stem.rpartition("_")[2])
+    left_out = number > MOST_OF_A_CLASS or kind in ("Faces_easy", "BACKGROUND_Google")
+    return None if left_out else f"{kind}_{number:04}.jpg"
+
+
 FFDNET = ("cszn/FFDNet", "e787f46df2f374ff3591186706229cb9a0591fea")
 BENCHMARK_LICENCE = "published with FFDNet for research that is not commercial"
 IMAGENET_LICENCE = "photographs of their owners, for research and teaching that is not commercial (image-net.org)"
@@ -220,6 +230,16 @@ SOURCES = {
         "fe791e374e7d5a0a69f16eb99b1eaf655c47fda5c41d3e0f8a42cd7224c48064",
         IMAGENET_LICENCE,
         _by_class,
+    ),
+    "caltech": Source(
+        "Caltech-101, at most 100 images of a class",
+        "taibarehm/CVassimgement",
+        "5e5ee696e6576f6ed4c674e3763f77e40242332a",
+        "caltech-101/*/image_*.jpg",
+        6198,
+        "41de22948114798575a60980759fd065c9af719cef98e8ec3fcdde264c31c9e9",
+        "CC BY 4.0 (Li, Andreetto, Ranzato and Perona, doi.org/10.22002/D1.20086)",
+        _of_caltech,
     ),
     "set12": Source(
         "Set12",

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ae.config import DEFAULTS, Config, renamed
-from ae.data import Data, squares
+from ae.data import Data
 from ae.data.sets import SOURCES
+from ae.data.squares import SQUARES
 from ae.errors import InputError
 from ae.models.apply import Predict
 from ae.report import figures
@@ -128,7 +129,7 @@ def publish(result: dict[str, Any], *, pictures: Path, out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         combined = over_seeds([*_published(result["config"], path), result])
-        sets = {*SOURCES, squares.NAME} & set(result["config"]["data"].split("+"))
+        sets = {*SOURCES, *SQUARES} & set(result["config"]["data"].split("+"))
         shown = PICTURES[:1] if sets else PICTURES  # licences of photographs
         made = [name for name in shown if (pictures / name).exists()]
         for picture in made if combined["seeds"][0] == result["seeds"][0] else ():
