@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 from typing import Any
 
@@ -29,6 +29,7 @@ from ae.runtime.chain import Array, Batch, Frame, run
 PIXELS = 3136  # of a photograph's working size: models that have learnt from small images know shapes by their outlines
 FILM_PIXELS = 1800  # of a frame's, which is to cost little
 HINTED_PIXELS = 12544  # of the size at which hints are carried on in a photograph
+MANY = 100  # frames to come, from which on convolutions that take seconds to compile pay: programs are kept
 BATCH_SIZE = 8
 STRIP = 2**20  # pixels of an image that are brought to full size at a time
 
@@ -70,6 +71,7 @@ class Colorizer:
     white_balance: bool = False  # take away the tint of what ought to be white
     reference: Reference | None = None  # a picture whose colours are taken for what is alike (see `with_reference`)
     vivid: float = 0.0  # share of livelier chroma, of a model that answers with such
+    to_come: int = 0  # frames of one size, as far as is known
 
     def __call__(
         self, frames: np.ndarray, *, hints: Hints | Sequence[Point] | None = None, batch_size: int = BATCH_SIZE
@@ -85,7 +87,8 @@ class Colorizer:
         check_range(frames, "gray frames [T, H, W]", ndim=3)
         rgb = np.empty((*frames.shape, 3), np.uint8 if frames.dtype == np.uint8 else np.float32)
         alone = one or hints is not None
-        coloured = self._one_by_one(frames, hints) if alone else self.stream(frames, steady=0, batch_size=batch_size)
+        film = replace(self, to_come=len(frames))
+        coloured = self._one_by_one(frames, hints) if alone else film.stream(frames, steady=0, batch_size=batch_size)
         for index, frame in enumerate(coloured):
             rgb[index] = frame
         return rgb[0] if one else rgb
@@ -131,9 +134,8 @@ class Colorizer:
         `cells`: hints for each frame, as `clip_cells` makes them. `steady`: see `chroma_planes`.
         """
         working = self.clip_working(codes.shape[1:], coding)
-        return chroma_planes(
-            *self._model, codes, self.look, cells, steady, self.reference, working=working, coding=coding
-        )
+        planes = partial(chroma_planes, working=working, coding=coding, many=self._many)
+        return planes(*self._model, codes, self.look, cells, steady, self.reference)
 
     def clip_cells(self, hints: Hints | None, codes: np.ndarray, coding: Coding) -> np.ndarray:
         """Return hints [h, w, 4] for a frame's luma plane [H, W], as it is stored; None: that there are none."""
@@ -152,12 +154,12 @@ class Colorizer:
     def frames(self, gray: Array) -> jax.Array:
         """Return RGB [B, H, W, 3] in [0, 1] for luma [B, H, W] in [0, 1]."""
         working = self.film_size(*gray.shape[1:])
-        return rgb_frames(*self._model, gray, self.look, self.reference, working=working)[1]
+        return rgb_frames(*self._model, gray, self.look, self.reference, working=working, many=self._many)[1]
 
     def steady_frames(self, gray: Array, steady: Steady) -> tuple[Before | None, jax.Array]:
         """Return what is kept for the next frames, and RGB as `frames` does, with carried colours."""
         working = self.film_size(*gray.shape[1:])
-        return rgb_frames(*self._model, gray, self.look, self.reference, steady, working=working)
+        return rgb_frames(*self._model, gray, self.look, self.reference, steady, working=working, many=self._many)
 
     def image(
         self, gray: np.ndarray, *, hints: Hints | Sequence[Point] | None = None, small: np.ndarray | None = None
@@ -228,6 +230,10 @@ class Colorizer:
     def look(self) -> Look:
         """Return what is wanted of the colours."""
         return Look(self.saturation, self.vivid, float(self.white_balance))
+
+    @property
+    def _many(self) -> bool:
+        return self.to_come >= MANY
 
     @property
     def _model(self) -> tuple[Config, Any]:

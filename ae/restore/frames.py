@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ae.color import Coding, ycbcr_to_rgb
+from ae.color import BT601, Coding, ycbcr_to_rgb
 from ae.config import Config
 from ae.restore.chroma import Colours, Look, colours_of, full_chroma, predict_chroma
 from ae.restore.reference import Reference
 from ae.restore.resizing import Rows, resized, sampled, shrunk, shrunk_fields
 from ae.restore.steady import Before, Steady, steadied
 from ae.runtime import devices
+from ae.runtime.chain import Array
 
 
 class Planes(NamedTuple):
@@ -23,32 +24,77 @@ class Planes(NamedTuple):
     samples: jax.Array  # some of the frames' pixels at regular places, RGB [B, h', w', 3] in [0, 1]
 
 
-@partial(jax.jit, static_argnames=("working", "coding"))
 def chroma_planes(
     config: Config,
     variables: Any,
-    codes: jax.Array,
+    codes: Array,
     look: Look,
-    cells: jax.Array | None = None,
+    cells: Array | None = None,
     steady: Steady | None = None,
     reference: Reference | None = None,
     *,
     working: tuple[int, int],
     coding: Coding,
+    many: bool = False,
 ) -> tuple[Before | None, Planes]:
     """Compute chroma of luma planes [B, H, W] of a clip, and samples of what is shown.
 
     `working`: height and width of upright frames. `cells`: hints [B, h, w, 4], as the frames are stored. `steady`: how
-    colours are carried on from frame to frame; what is kept for the next frames comes first.
+    colours are carried on from frame to frame; what is kept for the next frames comes first. `many`: see `predict_chroma`.
     """
-    size = working[::-1] if coding.turns % 2 else working
+    gray, small = _small_luma(codes, size=working[::-1] if coding.turns % 2 else working, coding=coding)
+    predicted = partial(_small_chroma, weights=coding.weights, turns=coding.turns, many=many)
+    chroma = predicted(config, variables, small, look, cells, reference)
+    return _planes(gray, small, chroma, cells, steady, coding=coding)
 
-    def seen(codes: jax.Array, cells: jax.Array | None) -> tuple[jax.Array, jax.Array, jax.Array]:
-        shrink = shrunk_fields if coding.interlaced else shrunk
-        gray = coding.luma(shrink(codes, coding.subsampling))
-        small = resized(gray[..., None], size)
-        predict = partial(predict_chroma, weights=coding.weights, turns=coding.turns, cells=cells, reference=reference)
-        return gray, small, predict(config, variables, small, look)
+
+# What a model computes is a program of its own, so that clips of one shape share it, whatever their size.
+
+
+@partial(jax.jit, static_argnames=("size", "coding"))
+def _small_luma(codes: jax.Array, *, size: tuple[int, int], coding: Coding) -> tuple[jax.Array, jax.Array]:
+    """Return luma in [0, 1] of the planes' frames, as large as chroma [B, H, W], and at working size [B, h, w, 1]."""
+
+    def seen(codes: jax.Array) -> tuple[jax.Array, jax.Array]:
+        gray = coding.luma((shrunk_fields if coding.interlaced else shrunk)(codes, coding.subsampling))
+        return gray, resized(gray[..., None], size)
+
+    return jax.vmap(seen)(devices.split(codes))
+
+
+@partial(jax.jit, static_argnames=("weights", "turns", "many"))
+def _small_chroma(
+    config: Config,
+    variables: Any,
+    small: jax.Array,
+    look: Look,
+    cells: jax.Array | None,
+    reference: Reference | None,
+    *,
+    weights: tuple[float, float, float] = BT601,
+    turns: int = 0,
+    many: bool = False,
+) -> jax.Array:
+    """Return chroma [B, h, w, 2] of frames at working size [B, h, w, 1]."""
+
+    def predicted(small: jax.Array, cells: jax.Array | None) -> jax.Array:
+        predict = partial(predict_chroma, cells=cells, reference=reference, weights=weights, turns=turns, many=many)
+        return predict(config, variables, small, look)
+
+    return jax.vmap(predicted)(devices.split(small), None if cells is None else devices.split(cells))
+
+
+@partial(jax.jit, static_argnames="coding")
+def _planes(
+    gray: jax.Array,
+    small: jax.Array,
+    chroma: jax.Array,
+    cells: jax.Array | None,
+    steady: Steady | None,
+    *,
+    coding: Coding,
+) -> tuple[Before | None, Planes]:
+    """Return what is kept for the next frames, and the planes of chroma [B, h, w, 2] at working size."""
 
     def shown(gray: jax.Array, small: jax.Array, chroma: jax.Array, cells: jax.Array | None) -> Planes:
         chroma = full_chroma(colours_of(chroma, small, weights=coding.weights, cells=cells), gray, coding.weights)
@@ -56,12 +102,9 @@ def chroma_planes(
         samples = ycbcr_to_rgb(sampled(gray)[None], jax.vmap(sampled)(chroma), coding.weights, axis=0)
         return Planes(cb, cr, jnp.moveaxis(samples, 0, -1))
 
-    cells = None if cells is None else devices.split(cells)
-    gray, small, chroma = jax.vmap(seen)(devices.split(codes), cells)
-    before = None
-    if steady is not None:
-        before, chroma = steadied(steady, chroma, gray)
-    return before, jax.vmap(shown)(gray, small, chroma, cells)
+    before, chroma = (None, chroma) if steady is None else steadied(steady, chroma, gray)
+    gray, small, chroma = devices.split((gray, small, chroma))
+    return before, jax.vmap(shown)(gray, small, chroma, None if cells is None else devices.split(cells))
 
 
 @partial(jax.jit, static_argnames="coding")
@@ -73,32 +116,37 @@ def shown_frames(codes: jax.Array, cb: jax.Array, cr: jax.Array, coding: Coding)
     return jnp.clip(ycbcr_to_rgb(coding.luma(codes)[..., None], full, coding.weights), 0, 1)
 
 
-@partial(jax.jit, static_argnames="working")
 def rgb_frames(
     config: Config,
     variables: Any,
-    gray: jax.Array,
+    gray: Array,
     look: Look,
     reference: Reference | None = None,
     steady: Steady | None = None,
     *,
     working: tuple[int, int],
+    many: bool = False,
 ) -> tuple[Before | None, jax.Array]:
     """Return what is kept for the next frames, and RGB [B, H, W, 3] in [0, 1] for luma [B, H, W] in [0, 1].
 
-    `steady`: how colours are carried on from frame to frame.
+    `steady`: how colours are carried on from frame to frame. `many`: see `predict_chroma`.
     """
+    small = _smaller(gray, size=working)
+    return _rgb(gray, small, _small_chroma(config, variables, small, look, None, reference, many=many), steady)
 
-    def seen(gray: jax.Array) -> tuple[jax.Array, jax.Array]:
-        small = resized(gray[..., None], working)
-        return small, predict_chroma(config, variables, small, look, reference=reference)
 
-    gray = devices.split(gray)
-    small, chroma = jax.vmap(seen)(gray)
-    before = None
-    if steady is not None:
-        before, chroma = steadied(steady, chroma, gray)
-    return before, jax.vmap(lambda *frame: rgb_of(colours_of(*frame[:2]), frame[2]))(chroma, small, gray)
+@partial(jax.jit, static_argnames="size")
+def _smaller(gray: jax.Array, *, size: tuple[int, int]) -> jax.Array:
+    return jax.vmap(lambda gray: resized(gray[..., None], size))(devices.split(gray))
+
+
+@jax.jit
+def _rgb(
+    gray: jax.Array, small: jax.Array, chroma: jax.Array, steady: Steady | None
+) -> tuple[Before | None, jax.Array]:
+    before, chroma = (None, chroma) if steady is None else steadied(steady, chroma, gray)
+    frames = devices.split((chroma, small, gray))
+    return before, jax.vmap(lambda chroma, small, gray: rgb_of(colours_of(chroma, small), gray))(*frames)
 
 
 @jax.jit

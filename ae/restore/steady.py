@@ -4,12 +4,13 @@ A model answers to each frame alone, and a little noise is enough for another an
 frame before, moved, its colour is too. In a fade, luma and chroma have the same light.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from ae.restore.motion import motion, moved, window_mean
+from ae.restore.motion import halved, motion, moved, window_mean
 from ae.restore.resizing import resized
 
 FINER = 2  # times as many rows and columns as chroma has, of the luma that motion is found in
@@ -53,19 +54,39 @@ def steadied(steady: Steady, chroma: jax.Array, gray: jax.Array) -> tuple[Before
     `chroma`: as a model answers, [B, h, w, 2]. `gray`: luma [B, H, W] of the frames.
     """
     _, height, width, _ = chroma.shape
-    size = height, width
-    fine = jax.vmap(lambda gray: resized(gray[..., None], finer(size))[..., 0])(gray)
+    size, shots = (height, width), jnp.int32(steady.shots)
+    fine = jax.vmap(partial(_made_small, size=finer(size)))(gray)
+    earlier, earlier_shots = _shifted(steady.before.fine, fine), _shifted(steady.before.shot, shots)
+    light = (fine.mean((1, 2), keepdims=True) + DARK) / (earlier.mean((1, 2), keepdims=True) + DARK)
+    flow, agrees = jax.vmap(partial(_followed, size=size))(light * earlier, fine)
+    share = jnp.where((shots == earlier_shots)[:, None, None, None], steady.strength * agrees, 0)
 
-    def follow(before: Before, frame: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[Before, jax.Array]:
-        fresh, fine, shot = frame
-        light = (fine.mean() + DARK) / (before.fine.mean() + DARK)
-        lit = light * before.fine
-        flow = motion(lit, fine)
-        off = moved(lit[..., None], flow)[..., 0] - fine
-        agrees = resized(jnp.exp(-jnp.square(off / TOLERANCE))[..., None], size)
-        change = moved(light * before.chroma, resized(flow, size) / FINER) - fresh
-        agrees *= jnp.exp(-jnp.square(window_mean(change) / CHANGE).sum(axis=-1, keepdims=True))
-        kept = fresh + jnp.where(shot == before.shot, steady.strength * agrees, 0) * change
-        return Before(fine, kept, shot), kept
+    def carry(before: jax.Array, frame: tuple[jax.Array, ...]) -> tuple[jax.Array, jax.Array]:
+        fresh, light, flow, share = frame
+        change = moved(light[..., None] * before, flow) - fresh
+        around = window_mean(jnp.moveaxis(change, -1, 0))
+        agrees = jnp.exp(-jnp.square(around / CHANGE).sum(axis=0))[..., None]
+        kept = fresh + share * agrees * change
+        return kept, kept
 
-    return jax.lax.scan(follow, steady.before, (chroma, fine, jnp.int32(steady.shots)))
+    last, kept = jax.lax.scan(carry, steady.before.chroma, (chroma, light, flow, share))
+    return Before(fine[-1], last, shots[-1]), kept
+
+
+def _made_small(gray: jax.Array, size: tuple[int, int]) -> jax.Array:
+    """Return luma [H, W] at another size; means of four are the cheapest way to it."""
+    while gray.shape[0] >= 2 * size[0] and gray.shape[1] >= 2 * size[1]:
+        gray = halved(gray)
+    return resized(gray[..., None], size)[..., 0]
+
+
+def _shifted(first: jax.Array, values: jax.Array) -> jax.Array:
+    """Return of each frame the value of the one before it."""
+    return jnp.concatenate([jnp.asarray(first)[None], values[:-1]])
+
+
+def _followed(before: jax.Array, after: jax.Array, size: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
+    """Return the motion [h, w, 2] to a frame, at the size of chroma, and how much the luma of both agrees, [h, w, 1]."""
+    flow = motion(before, after)
+    off = moved(before[..., None], flow) - after[..., None]
+    return resized(flow, size) / FINER, resized(jnp.exp(-jnp.square(off / TOLERANCE)), size)

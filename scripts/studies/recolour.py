@@ -40,7 +40,7 @@ def recolour(
 
     files = photographs_of(photographs, limit)
     trained = [load_model(model) for model in models]
-    data = load_data(override(trained[0].config, limit=10_000), data_dir=data_dir)
+    data = load_data(override(trained[-1].config, limit=10_000), data_dir=data_dir)
     methods: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "gray": lambda truth: np.broadcast_to(luma_of(truth)[..., None], truth.shape),
         "mean colour of each gray level": partial(mean_of_level, level_means(data.train)),

@@ -59,7 +59,8 @@ def colorize_clip(
         return (recoloured(item) for item in known) if settings.recolour else known
 
     def stages(clip: Clip, written: Coding) -> Sequence[Stage]:
-        chroma = Chroma(colorizer, written, named, settings.steady, clip.coding.subsampling)
+        own = replace(colorizer, to_come=clip.count or 0)
+        chroma = Chroma(own, written, named, settings.steady, clip.coding.subsampling)
         return *cleaning(restoration, clip, written), chroma, Statistics()
 
     def finished(clip: Clip, states: States) -> ClipStatistics:

@@ -4,6 +4,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -148,7 +149,8 @@ def write_frames(
         for line in _left_out(clip):
             log(line)
         noise = cleaning(restoration, clip, clip.coding)
-        stages = (*noise, Rgb(colorizer, clip.coding, settings.side_by_side, settings.steady))
+        own = replace(colorizer, to_come=clip.count or 0)
+        stages = (*noise, Rgb(own, clip.coding, settings.side_by_side, settings.steady))
         found: list[Shot] = []
         given: Iterable[Any] = with_kinds(shots_of(clip), clip.coding, found)
         if settings.recolour:
