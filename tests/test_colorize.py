@@ -16,6 +16,8 @@ from ae.presets import override, preset
 from ae.restore import colorize
 from ae.restore.colorize import MANY, Colorizer, working_size
 from ae.restore.resizing import interpolation, resized, sharpened, shrunk
+from ae.restore.shots import AHEAD
+from ae.restore.steady import STRENGTH
 from ae.restore.weights import Pretrained
 
 RNG = np.random.default_rng(0)
@@ -230,7 +232,7 @@ def moving(count, height=30, width=40):
 @pytest.mark.parametrize("count", [1, 4, 11])
 def test_a_stream_is_what_an_array_of_frames_gives(count):
     frames = moving(count)
-    found = list(colorizer().stream(iter(frames), batch_size=4))
+    found = list(colorizer().stream(iter(frames), steady=0, batch_size=4))
     assert all(frame.dtype == np.uint8 for frame in found)
     np.testing.assert_array_equal(found, colorizer()(frames, batch_size=4))
     each = [colorizer().image(frame / np.float32(255)) for frame in frames]
@@ -250,7 +252,8 @@ def test_no_frames_give_none():
     assert list(colorizer().stream([])) == []
 
 
-def test_a_stream_draws_two_batches_ahead_and_no_frame_before_it_is_asked():
+@pytest.mark.parametrize(("steady", "most"), [(0.0, 6), (STRENGTH, 6 + AHEAD)])
+def test_a_stream_draws_two_batches_ahead_and_no_frame_before_it_is_asked(steady, most):
     drawn, ahead = [], []
 
     def source():
@@ -258,12 +261,12 @@ def test_a_stream_draws_two_batches_ahead_and_no_frame_before_it_is_asked():
             drawn.append(frame)
             yield frame
 
-    stream = colorizer().stream(source(), batch_size=3)
+    stream = colorizer().stream(source(), steady=steady, batch_size=3)
     assert not drawn
     for taken, _ in enumerate(stream):
         ahead.append(len(drawn) - taken)
     assert len(ahead) == 20
-    assert max(ahead) == 6
+    assert max(ahead) == most
 
 
 def test_memory_does_not_grow_with_the_number_of_frames():
