@@ -245,7 +245,7 @@ def test_a_sheet_shows_each_shot(tmp_path, call, monkeypatch):
 def test_numbered_frames_of_shots_in_colour_keep_it(tmp_path):
     write(tmp_path / "in.mp4", scene("astronaut"), gray(scene("coffee")), options={"crf": "10", "preset": "veryfast"})
     said = []
-    assert write_frames(tmp_path / "in.mp4", tmp_path / "kept/%02d.png", colorizer(), log=said.append) == 28
+    assert write_frames(tmp_path / "in.mp4", tmp_path / "kept/%02d.png", colorizer(), SETTINGS, log=said.append) == 28
     assert said == ["1 of 2 shots are in colour and keep it, from 0:00.000 on"]
     kept = [read_image(tmp_path / f"kept/{number:02d}.png").pixels[0] for number in (5, 25)]
     assert np.abs(np.float32(kept[0]) - scene("astronaut")[4]).mean() < 6

@@ -157,25 +157,18 @@ class ClipWriter:
 
     def _frame(self, item: Frame) -> av.VideoFrame:
         """Return the source's frame, with what it carries beside its pixels, in which the chroma is now the computed one."""
-        context = self._output.picture.codec_context
+        context, width = self._output.picture.codec_context, item.luma.shape[1]
         frame = item.source.reformat(context.width, context.height, context.pix_fmt)
-        is_there = frame is item.source and np.may_share_memory(planes(frame)[0], item.luma)  # which is not copied then
-        luma = None if is_there else self._shallow(item.luma.copy())  # as the source's memory may go
+        is_there = frame is item.source and np.may_share_memory(planes(frame)[0], item.luma)
+        luma, cb, cr = (self._shallow(plane) for plane in (item.luma.copy(), item.cb, item.cr))  # its memory may go
         frame.make_writable()
         frame.pict_type = 0  # the encoder is free to choose
-        cb, cr = self._shallow(item.cb), self._shallow(item.cr)
-        if luma is not None:
-            self._set_luma(planes(frame)[0], luma)
-        for lines, values in zip(planes(frame)[1:], (cb, cr), strict=True):
-            if self.side_by_side:
-                neutral = np.full_like(values, 2 ** (bits_of(self.pixels) - 1))
-                values = np.hstack([neutral, values])[:, : lines.shape[1]]
-            lines[:] = values
+        neutral = np.full_like(cb, 2 ** (bits_of(self.pixels) - 1)) if self.side_by_side else cb
+        for lines, values, left in zip(planes(frame), (luma, cb, cr), (luma, neutral, neutral), strict=True):
+            if values is not luma or not is_there:
+                lines[:] = np.hstack([left, values])[:, : lines.shape[1]] if self.side_by_side else values
+        self._altered += not np.array_equal(planes(frame)[0][:, -width:], luma)
         return frame
-
-    def _set_luma(self, lines: np.ndarray, luma: np.ndarray) -> None:
-        lines[:] = np.hstack([luma, luma])[:, : lines.shape[1]] if self.side_by_side else luma
-        self._altered += not np.array_equal(lines[:, -luma.shape[1] :], luma)
 
     def _shallow(self, plane: np.ndarray) -> np.ndarray:
         """Return a plane in as many bits as are written."""
