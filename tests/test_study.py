@@ -314,7 +314,7 @@ def test_references_of_a_class_are_compared_with_others(call, tmp_path):
             for way in ("what is alike, and luma", "luma alone")
         ),
     ]
-    assert rows[0]["over none"] == 0
+    assert (rows[0]["photographs"], rows[0]["number"], rows[0]["over none"]) == ("photos", 3, 0)
     (tmp_path / "photos/c_1.png").write_bytes((tmp_path / "photos/a_1.png").read_bytes())
     refused = call("study.py", "reference", "photos", "--model", "ours.safetensors", status=2)
     assert "is the only photograph of its class" in refused.stderr

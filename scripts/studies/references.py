@@ -11,35 +11,46 @@ from ae.report.markdown import Table, tabulate
 
 
 def reference(
-    photographs: tyro.conf.Positional[Path],
+    folders: tyro.conf.Positional[tuple[Path, ...]],
     model: Model = "chroma_unet",
     seed: int = 0,
     out: Out = Path("results"),
     limit: Limit = None,
 ) -> None:
-    """Colorize the photographs of a folder with the colours of another of its photographs.
+    """Colorize the photographs of folders with the colours of another photograph of the same folder.
 
     Args:
-        photographs: Folder of photographs whose names begin with their class, as in n01443537_17.jpg.
+        folders: Photographs whose names begin with their class, as in n01443537_17.jpg, or with their clip.
         seed: Of the photographs that are drawn as references.
     """
     from ae import Colorizer, load_model
+
+    trained = load_model(model)
+    rows: list[dict[str, Any]] = []
+    for folder in folders:
+        errors = errors_of(folder, Colorizer(trained), np.random.default_rng(seed), limit)
+        rows += reference_rows(folder.name, errors)
+    write_study(out, "study_reference", reference_table(rows), [trained.config], details={"seed": seed})
+
+
+def errors_of(
+    folder: Path, colorizer: Any, rng: np.random.Generator, limit: int | None
+) -> dict[tuple[str, str], list[float]]:
+    """Return the mean squared error of each photograph, by method (see `outputs`)."""
     from ae.runtime import progress
 
-    files, trained, rng = photographs_of(photographs), load_model(model), np.random.default_rng(seed)
+    files = photographs_of(folder)
     paths = files.paths
-    colorizer = Colorizer(trained)
     errors: dict[tuple[str, str], list[float]] = {}
     chosen = rng.permutation(len(paths))[:limit]
-    with progress.bar("reference", len(chosen)) as bar:
+    with progress.bar(folder.name, len(chosen)) as bar:
         for number in chosen:
             others = {"of the same class": same_class(paths, number, rng), "any other": other_class(paths, number, rng)}
             truth = np.float32(files[number]) / 255
             for key, output in outputs(colorizer, truth, {name: files[i] for name, i in others.items()}).items():
                 errors.setdefault(key, []).append(float(np.square(np.clip(output, 0, 1) - truth).mean()))
             bar.update()
-    details = {"photographs": [paths[number].name for number in chosen], "seed": seed}
-    write_study(out, "study_reference", reference_table(photographs.name, errors), [trained.config], details=details)
+    return errors
 
 
 def same_class(paths: list[Path], number: int, rng: np.random.Generator) -> int:
@@ -89,14 +100,21 @@ def by_luma(colorizer: Any, gray: np.ndarray) -> np.ndarray:
     return in_colour(gray, guided(np.asarray(chroma), np.asarray(small), gray))
 
 
-def reference_table(name: str, errors: dict[tuple[str, str], list[float]]) -> Table:
-    """Return the table of references: mean of the photographs' PSNR, and how much better than without one."""
+def reference_rows(name: str, errors: dict[tuple[str, str], list[float]]) -> list[dict[str, Any]]:
+    """Return the rows of a folder's photographs: mean of their PSNR, and how much better than without a reference."""
     from studies.measures.recolour import psnr
 
-    without = float(psnr(np.array(errors["none", ""])).mean())
-    rows = []
-    for (which, way), values in errors.items():
-        mean = float(psnr(np.array(values)).mean())
-        rows.append({"reference": which, "carried over by": way, "mean of PSNR": mean, "over none": mean - without})
-    title = f"{len(errors['none', ''])} photographs of {name}, coloured from their luma and a reference. PSNR in dB."
-    return tabulate(title, {"reference": None, "carried over by": None, "mean of PSNR": 2, "over none": 2}, rows)
+    means = {key: float(psnr(np.array(values)).mean()) for key, values in errors.items()}
+    about = {"photographs": name, "number": len(errors["none", ""])}
+    return [
+        about
+        | {"reference": which, "carried over by": way, "mean of PSNR": mean, "over none": mean - means["none", ""]}
+        for (which, way), mean in means.items()
+    ]
+
+
+def reference_table(rows: list[dict[str, Any]]) -> Table:
+    """Return the table of references."""
+    digits = {"photographs": None, "number": 0, "reference": None, "carried over by": None}
+    title = "Photographs coloured from their luma and a reference. PSNR in dB."
+    return tabulate(title, {**digits, "mean of PSNR": 2, "over none": 2}, rows)
