@@ -140,9 +140,10 @@ def test_clips_are_timed_with_and_without_a_model(call, tmp_path):
     assert values["title"].startswith("Frames a second of clip.mp4, 64x48, 20 frames")
     for row in rows_of(values):
         rounds = values["details"]["presets"][row["x264"]]["rounds"]
-        assert set(rounds) == {"without a model", "ae"}
+        assert set(rounds) == {"without a model", "ae", "ae --steady 0"}
         assert all(len(rates) == 2 and min(rates) > 0 for rates in rounds.values())
         assert row["ae"] == pytest.approx(sum(rounds["ae"]) / 2)
+        assert row["ae --steady 0 over without a model"] > 0
         assert sum(row[f"{stage}, %"] for stage in ("decoding", "model", "encoding")) == pytest.approx(100)
     ((frames, megabytes),) = json.loads((tmp_path / "results/benchmark_video_memory.json").read_text())["rows"]
     assert frames == 30

@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from benchmarks.workers import Timer, Worker, median_ratio, most_memory, whole_t
 
 from ae.errors import InputError
 from ae.report.markdown import Table, tabulate
+
+COPY, OURS, ALONE = "without a model", "ae", "ae --steady 0"
 
 
 def measure(
@@ -44,13 +47,13 @@ def speed_table(measured: dict[str, Any]) -> Table:
     program and the `share` of the time that each stage takes.
     """
     first = next(iter(measured["presets"].values()))
-    others = [name for name in first["rounds"] if name != "ae"]
+    pairs = [(OURS, name) for name in first["rounds"] if name != OURS] + [(ALONE, COPY)]
     digits = {"x264": None} | dict.fromkeys(first["rounds"], 1)
-    digits |= {f"ae over {name}": 2 for name in others} | {f"{stage}, %": 0 for stage in first["share"]}
+    digits |= {f"{one} over {other}": 2 for one, other in pairs} | {f"{stage}, %": 0 for stage in first["share"]}
     rows = [
         {"x264": preset}
         | {name: statistics.median(rates) for name, rates in row["rounds"].items()}
-        | {f"ae over {name}": median_ratio(row["rounds"]["ae"], row["rounds"][name]) for name in others}
+        | {f"{one} over {other}": median_ratio(row["rounds"][one], row["rounds"][other]) for one, other in pairs}
         | {f"{stage}, %": 100 * share for stage, share in row["share"].items()}
         for preset, row in measured["presets"].items()
     ]
@@ -102,8 +105,9 @@ def clip_timers(
 
     settings = ClipSettings(encoder_options=options, recolour=True)
     timers = {
-        "without a model": lambda _: copied(clip, Path(folder, "copy.mp4"), settings),
-        "ae": lambda _: colorized(clip, Path(folder, "ae.mp4"), colorizer, settings),
+        COPY: lambda _: copied(clip, Path(folder, "copy.mp4"), settings),
+        OURS: lambda _: colorized(clip, Path(folder, "ae.mp4"), colorizer, settings),
+        ALONE: lambda _: colorized(clip, Path(folder, "ae.mp4"), colorizer, replace(settings, steady=0)),
     }
     request = {"clip": str(clip.absolute()), "folder": folder, "options": options}
     for variant in variants:

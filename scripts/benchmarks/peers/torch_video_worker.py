@@ -1,7 +1,9 @@
 """Colorizes a clip through the same pipeline with the same model in PyTorch; for an environment that has ae as well."""
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,11 +23,13 @@ from ae.restore.resizing import SAMPLES
 from ae.restore.weights import read_weights
 
 
+@dataclass
 class TorchColorizer:
     """`ae.Colorizer` for clips in 4:2:0, in PyTorch."""
 
-    def __init__(self, trained, net):
-        self.trained, self.net = trained, net
+    trained: Any
+    net: Any
+    to_come: int = 0
 
     def clip_cells(self, hints, codes, coding):
         """Return that there are no hints: [h, w, 4]."""
@@ -160,7 +164,7 @@ def build(request):
 def colorize(colorizer, request):
     """Colorize the clip of a request."""
     target = Path(request["folder"]) / "torch.mp4"
-    settings = ClipSettings(encoder_options=request["options"], recolour=True)
+    settings = ClipSettings(encoder_options=request["options"], recolour=True, steady=0)
     colorize_clip(Path(request["clip"]), target, colorizer, settings)
 
 
