@@ -32,6 +32,7 @@ from ae.score import baselines
 from ae.tasks import Denoise
 
 ROOT = Path(__file__).parents[1]
+MOST_MAPPINGS = 25_000  # at the beginning of a module
 SHARED = ROOT.parent / "shared"  # data sets, where the developers have them
 
 
@@ -39,6 +40,14 @@ SHARED = ROOT.parent / "shared"  # data sets, where the developers have them
 def frozen_objects():
     """What is there when a module begins is no longer looked through for garbage: that would take a second each time."""
     gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def room_for_programs():
+    """Compiled programs are let go of before they are more mappings of memory than Linux gives a process, 65,530."""
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPPINGS:
+        jax.clear_caches()
 
 
 @pytest.fixture(autouse=True)

@@ -135,6 +135,7 @@ ELSEWHERE = {
     "python scripts/study.py sizes": "test_sizes",
     "python scripts/study.py recolour photos/ --ways": "test_photographs_are_coloured_anew",
     "python scripts/study.py hints photos/": "test_hints_are_measured_beside_spreading_without_a_model",
+    "python scripts/study.py reference DIR": "test_references_of_a_class_are_compared_with_others",
     "python scripts/study.py looks": "test_looks_are_shown",
     "python scripts/study.py upsampling photos/": "test_ways_of_upsampling_are_compared",
     "python scripts/study.py old photos/": "test_darker_and_degraded_luma_is_coloured",

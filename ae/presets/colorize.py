@@ -42,7 +42,8 @@ CHROMA_UNET = replace(  # that sees more of a photograph, with BatchNorm as it i
     model=CHROMA_UNET_BASE.model.clone(frozen=True),
     train_task=tasks.ColorizePhotograph(mirrored=True, side=64, least_zoom=0.85, most_zoom=1.0, hinted=0.6),
     initial_weights="runs/chroma_unet_base/weights.safetensors",
-    learning_rate=1.5e-3,
-    epochs=3,
-    patience=3,
+    data="tiny_imagenet+photo_squares+object_squares",
+    learning_rate=2e-3,
+    epochs=4,
+    patience=4,
 )

@@ -6,7 +6,12 @@ from ae import models
 from ae.config import Config
 from ae.presets.reference import COLORIZER_AE, PIXEL_MLP
 
-SAMPLE_OF = {"mnist": "sample-digits", "cifar100": "sample-photos", "tiny_imagenet+photo_squares": "sample-photos"}
+SAMPLE_OF = {
+    "mnist": "sample-digits",
+    "cifar100": "sample-photos",
+    "tiny_imagenet+photo_squares": "sample-photos",
+    "tiny_imagenet+photo_squares+object_squares": "sample-photos",
+}
 
 
 def on_sample(config: Config) -> Config:

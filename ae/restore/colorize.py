@@ -180,7 +180,7 @@ class Colorizer:
         colours = _small_colours(
             *self._model, means, self.look, seen=small[..., None], cells=cells, reference=self.reference
         )
-        if asked is not None:
+        if asked is not None and len(asked.rows):
             size = working_size(self.trained.config, height, width, HINTED_PIXELS)
             finer = _made_small(gray, size, interpolation)[..., None]
             colours = _finer_colours(colours, finer, hint_cells(asked, gray, size))
