@@ -115,6 +115,6 @@ def reference_rows(name: str, errors: dict[tuple[str, str], list[float]]) -> lis
 
 def reference_table(rows: list[dict[str, Any]]) -> Table:
     """Return the table of references."""
-    digits = {"photographs": None, "number": 0, "reference": None, "carried over by": None}
+    digits = {"photographs": None, "number": None, "reference": None, "carried over by": None}
     title = "Photographs coloured from their luma and a reference. PSNR in dB."
     return tabulate(title, {**digits, "mean of PSNR": 2, "over none": 2}, rows)
