@@ -1,5 +1,7 @@
 """Colours that a person names at points of a picture."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
@@ -95,6 +97,17 @@ def test_a_colour_is_carried_on_to_the_edge_of_its_thing(model):
     asked = np.linalg.norm(allowed("#a04040", gray[64, 20:21]) - chroma(near)[64, 20])
     assert moved[32:96, 10:56].min() > 0.3 * asked
     assert moved[32:96, 80:].max() < 0.2 * asked
+
+
+def test_a_colour_stays_in_a_thing_that_is_smaller_than_what_the_model_sees(model):
+    """A line of the width of one pixel at working size: a hint on it colours it, and not what is beside it."""
+    gray = np.full((128, 128), 0.3, np.float32)
+    gray[:, 60:64] = 0.6
+    coarse = replace(model, pixels=1024)
+    before, after = (chroma(coarse.image(gray, hints=hints)) for hints in (None, [(64, 61, "#a04040")]))
+    moved = np.linalg.norm(after - before, axis=-1)
+    assert moved[20:108, 60:64].mean() > 20
+    assert max(moved[60:68, 54:58].mean(), moved[60:68, 66:70].mean()) < 1
 
 
 def test_points_take_their_neighbours_of_like_luma():

@@ -16,9 +16,7 @@ from ae.restore.resizing import resized
 FINER = 2  # times as many rows and columns as chroma has, of the luma that motion is found in
 TOLERANCE = 0.03  # difference of luma at which what was moved counts e times less
 CHANGE = 0.025  # the same for chroma: a model that has changed its mind is followed, and what was moved wrongly fades
-DARK = (
-    0.01  # mean luma below which frames are hardly taken for lighter or darker than the one before: fades end in noise
-)
+DARK = 0.01  # mean luma below which a frame's light is hardly compared with the one's before: fades end in noise
 STRENGTH = 0.95  # that `scripts/study.py film` chose
 
 
@@ -55,7 +53,7 @@ def steadied(steady: Steady, chroma: jax.Array, gray: jax.Array) -> tuple[Before
     """
     _, height, width, _ = chroma.shape
     size, shots = (height, width), jnp.int32(steady.shots)
-    fine = jax.vmap(partial(_made_small, size=finer(size)))(gray)
+    fine = jax.vmap(partial(_shrunk_to, size=finer(size)))(gray)
     earlier, earlier_shots = _shifted(steady.before.fine, fine), _shifted(steady.before.shot, shots)
     light = (fine.mean((1, 2), keepdims=True) + DARK) / (earlier.mean((1, 2), keepdims=True) + DARK)
     flow, agrees = jax.vmap(partial(_followed, size=size))(light * earlier, fine)
@@ -73,7 +71,7 @@ def steadied(steady: Steady, chroma: jax.Array, gray: jax.Array) -> tuple[Before
     return Before(fine[-1], last, shots[-1]), kept
 
 
-def _made_small(gray: jax.Array, size: tuple[int, int]) -> jax.Array:
+def _shrunk_to(gray: jax.Array, size: tuple[int, int]) -> jax.Array:
     """Return luma [H, W] at another size; means of four are the cheapest way to it."""
     while gray.shape[0] >= 2 * size[0] and gray.shape[1] >= 2 * size[1]:
         gray = halved(gray)

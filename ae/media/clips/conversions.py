@@ -59,8 +59,7 @@ def colorize_clip(
         return (recoloured(item) for item in known) if settings.recolour else known
 
     def stages(clip: Clip, written: Coding) -> Sequence[Stage]:
-        own = replace(colorizer, to_come=clip.count or 0)
-        chroma = Chroma(own, written, named, settings.steady, clip.coding.subsampling)
+        chroma = Chroma(colorizer_for(clip, colorizer), written, named, settings.steady, clip.coding.subsampling)
         return *cleaning(restoration, clip, written), chroma, Statistics()
 
     def finished(clip: Clip, states: States) -> ClipStatistics:
@@ -104,10 +103,15 @@ def cleaning(restoration: Restoration | None, clip: Clip, written: Coding) -> Se
     """Return the stages that take noise from a clip's luma before it is coloured."""
     if restoration is None:
         return ()
-    return (Noise(_for_clip(restoration.denoiser, clip), clip.coding, written, aside=restoration.keep_grain),)
+    return (Noise(_denoiser_for(clip, restoration.denoiser), clip.coding, written, aside=restoration.keep_grain),)
 
 
-def _for_clip(denoiser: Denoiser, clip: Clip) -> Denoiser:
+def colorizer_for(clip: Clip, colorizer: Colorizer) -> Colorizer:
+    """Return a colorizer that knows how many frames are to come."""
+    return replace(colorizer, to_come=clip.count or 0)
+
+
+def _denoiser_for(clip: Clip, denoiser: Denoiser) -> Denoiser:
     height, width = clip.size
     return replace(denoiser, to_come=(clip.count or 0) * height * width)
 
@@ -128,7 +132,7 @@ def denoise_clip(
     """
 
     def stages(clip: Clip, written: Coding) -> Sequence[Stage]:
-        return (Noise(_for_clip(denoiser, clip), clip.coding, written, sigma, strength),)
+        return (Noise(_denoiser_for(clip, denoiser), clip.coding, written, sigma, strength),)
 
     planes, made_with = ("luma", "cb", "cr"), fingerprint("noise", denoiser, sigma, strength)
     change = Change(stages, planes, planes, lambda _, states: clip_noise(states[-1]), shots_of, made_with)

@@ -159,14 +159,16 @@ class ClipWriter:
         """Return the source's frame, with what it carries beside its pixels, in which the chroma is now the computed one."""
         context, width = self._output.picture.codec_context, item.luma.shape[1]
         frame = item.source.reformat(context.width, context.height, context.pix_fmt)
-        is_there = frame is item.source and np.may_share_memory(planes(frame)[0], item.luma)
-        luma, cb, cr = (self._shallow(plane) for plane in (item.luma.copy(), item.cb, item.cr))  # its memory may go
+        luma_is_there = frame is item.source and np.may_share_memory(planes(frame)[0], item.luma)
+        luma, *chroma = (self._shallow(plane) for plane in (item.luma.copy(), item.cb, item.cr))  # its memory may go
         frame.make_writable()
         frame.pict_type = 0  # the encoder is free to choose
-        neutral = np.full_like(cb, 2 ** (bits_of(self.pixels) - 1)) if self.side_by_side else cb
-        for lines, values, left in zip(planes(frame), (luma, cb, cr), (luma, neutral, neutral), strict=True):
-            if values is not luma or not is_there:
-                lines[:] = np.hstack([left, values])[:, : lines.shape[1]] if self.side_by_side else values
+        shown = [luma, *chroma]
+        if self.side_by_side:
+            neutral = np.full_like(chroma[0], 2 ** (bits_of(self.pixels) - 1))
+            shown = [np.hstack(pair) for pair in zip([luma, neutral, neutral], shown, strict=True)]
+        for lines, values in list(zip(planes(frame), shown, strict=True))[luma_is_there:]:
+            lines[:] = values[:, : lines.shape[1]]
         self._altered += not np.array_equal(planes(frame)[0][:, -width:], luma)
         return frame
 
