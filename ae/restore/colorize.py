@@ -29,7 +29,7 @@ from ae.runtime.chain import Array, Batch, Frame, run
 PIXELS = 3136  # of a photograph's working size: models that have learnt from small images know shapes by their outlines
 FILM_PIXELS = 1800  # of a frame's, which is to cost little
 HINTED_PIXELS = 12544  # of the size at which hints are carried on in a photograph
-MANY = 100  # frames to come, from which on convolutions that take seconds to compile pay: programs are kept
+MANY = 2000  # frames to come, from which on our convolutions pay: tracing takes three seconds, compiling eight once
 BATCH_SIZE = 8
 STRIP = 2**20  # pixels of an image that are brought to full size at a time
 
