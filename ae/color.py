@@ -1,12 +1,16 @@
 """Luma and chroma, as numbers and as the codes of a clip."""
 
 from functools import reduce
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ae.errors import InputError
+
+Array = TypeVar("Array", jax.Array, np.ndarray)
+"""JAX's or NumPy's; what is computed of it is of the same."""
 
 BT601 = (0.299, 0.587, 0.114)
 """Weights of R, G and B in luma (Rec. ITU-R BT.601): standard definition, JPEG, and what our models learn from."""
@@ -16,21 +20,28 @@ BT2020 = (0.2627, 0.6780, 0.0593)
 """Weights of ultra-high definition (Rec. ITU-R BT.2020, not constant luminance)."""
 
 
-def luma(rgb: jax.Array, weights: tuple[float, float, float] = BT601, *, axis: int = -1) -> jax.Array:
+def luma(rgb: Array, weights: tuple[float, float, float] = BT601, *, axis: int = -1) -> Array:
     """Compute the luma of RGB images: [..., 3] -> [..., 1], in the range of the input. Raises InputError for other shapes.
 
     `axis`, here and below: of the channels.
     """
     if rgb.shape[axis] != 3:
         raise InputError(f"expected RGB images [..., 3], got {rgb.shape}")
-    red, green, blue = (weight * channel for weight, channel in zip(weights, jnp.split(rgb, 3, axis), strict=True))
+    channels = _namespace(rgb).split(rgb, 3, axis)
+    red, green, blue = (weight * channel for weight, channel in zip(weights, channels, strict=True))
     return red + green + blue
 
 
-def rgb_to_chroma(rgb: jax.Array, weights: tuple[float, float, float] = BT601, *, axis: int = -1) -> jax.Array:
+def rgb_to_chroma(rgb: Array, weights: tuple[float, float, float] = BT601, *, axis: int = -1) -> Array:
     """Compute chroma Cb, Cr [..., 2] in [-0.5, 0.5] of RGB [..., 3] in [0, 1]."""
-    gray, (red, _, blue) = luma(rgb, weights, axis=axis), jnp.split(rgb, 3, axis)
-    return jnp.concatenate([(blue - gray) / (2 * (1 - weights[2])), (red - gray) / (2 * (1 - weights[0]))], axis)
+    of = _namespace(rgb)
+    gray, (red, _, blue) = luma(rgb, weights, axis=axis), of.split(rgb, 3, axis)
+    return of.concatenate([(blue - gray) / (2 * (1 - weights[2])), (red - gray) / (2 * (1 - weights[0]))], axis)
+
+
+def _namespace(x: jax.Array | np.ndarray) -> Any:
+    """Return NumPy for its arrays: JAX takes a tenth of a second for each new shape, which one picture is not worth."""
+    return np if isinstance(x, np.ndarray) else jnp
 
 
 def ycbcr_to_rgb(

@@ -1,5 +1,4 @@
 import tracemalloc
-from dataclasses import replace
 
 import av
 import imageio.v3 as iio
@@ -14,7 +13,7 @@ from ae.errors import InputError
 from ae.models import ChromaUNet, ColorizerAE
 from ae.presets import override, preset
 from ae.restore import colorize
-from ae.restore.colorize import MANY, Colorizer, working_size
+from ae.restore.colorize import Colorizer, working_size
 from ae.restore.resizing import interpolation, resized, sharpened, shrunk
 from ae.restore.shots import AHEAD
 from ae.restore.steady import STRENGTH
@@ -171,14 +170,6 @@ def test_planes_are_the_chroma_of_the_frames(subsampling):
     assert np.abs(ours - theirs).mean() < 0.01
     assert np.abs(theirs).mean() > 0.02
     assert in_unit_range(small)
-
-
-def test_many_frames_get_the_same_colours_by_convolutions_that_take_longer_to_compile():
-    codes, few = np.uint8(np.round(255 * smooth(64, 96)))[None], colorizer()
-    planes = [model.planes(codes, Coding()) for model in (few, replace(few, to_come=MANY))]
-    assert np.abs(np.int32(planes[0].cb) - np.int32(planes[1].cb)).max() <= 1
-    frames = [model.frames(codes / np.float32(255)) for model in (few, replace(few, to_come=MANY))]
-    np.testing.assert_allclose(*frames, atol=1e-4)
 
 
 def test_another_matrix_shows_the_same_hues_with_the_luma_that_is_given():

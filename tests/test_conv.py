@@ -111,16 +111,33 @@ def test_layers_have_flax_parameters():
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="elsewhere XLA's convolutions are the only ones")
+@pytest.mark.parametrize("quick", [conv.xla_convolutions, conv.row_convolutions])
 @pytest.mark.parametrize("make", [conv.conv, conv.conv_transpose])
-def test_what_compiles_quickly_gives_the_same(make):
+@pytest.mark.parametrize("channels", [3, 16])
+@pytest.mark.parametrize(
+    ("kernel", "strides"), [((3, 3), (1, 1)), ((3, 3), (2, 2)), ((2, 2), (2, 2)), ((1, 4), (1, 1))]
+)
+def test_what_compiles_quickly_gives_the_same(quick, make, channels, kernel, strides):
     rng = np.random.default_rng(0)
-    x, w = (jnp.asarray(rng.normal(size=size), jnp.float32) for size in ((2, 12, 10, 16), (3, 3, 16, 16)))
+    x = jnp.asarray(rng.normal(size=(2, 12, 10, channels)), jnp.float32)
+    w = jnp.asarray(rng.normal(size=(*kernel, channels, channels)), jnp.float32)
 
     def quickly(x, w):
-        with conv.xla_convolutions():
-            return make(x, w, (2, 2))
+        with quick():
+            return make(x, w, strides)
 
-    np.testing.assert_allclose(jax.jit(quickly)(x, w), make(x, w, (2, 2)), atol=1e-4)
-    text = jax.jit(quickly).lower(x, w).as_text()
-    assert text.count("stablehlo.convolution") == 1
-    assert "stablehlo.convolution" not in jax.jit(partial(make, strides=(2, 2))).lower(x, w).as_text()
+    np.testing.assert_allclose(jax.jit(quickly)(x, w), make(x, w, strides), atol=1e-4)
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="elsewhere XLA's convolutions are the only ones")
+@pytest.mark.parametrize(("quick", "convolutions"), [(conv.xla_convolutions, 1), (conv.row_convolutions, 0)])
+def test_convolutions_are_what_was_asked_for(quick, convolutions):
+    x, w = jnp.ones((2, 12, 10, 16)), jnp.ones((3, 3, 16, 16))
+
+    def quickly(x, w):
+        with quick():
+            return conv.conv(x, w, (1, 1))
+
+    assert jax.jit(quickly).lower(x, w).as_text().count("stablehlo.convolution") == convolutions
+    text = jax.jit(partial(conv.conv, strides=(1, 1))).lower(x, w).as_text()
+    assert "stablehlo.convolution" not in text

@@ -4,6 +4,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ae.layers.parameters import parameter
+
 
 class BatchNorm(nn.Module):
     """Keras' BatchNorm, with the parameters of `flax.linen.BatchNorm`: [..., C] -> [..., C].
@@ -29,8 +31,8 @@ class BatchNorm(nn.Module):
                 running_var.value = self.momentum * running_var.value + (1 - self.momentum) * var
         else:
             mean, var = running_mean.value, running_var.value
-        scale = self.param("scale", nn.initializers.ones_init(), x.shape[-1:])
-        bias = self.param("bias", nn.initializers.zeros_init(), x.shape[-1:])
+        scale = parameter(self, "scale", nn.initializers.ones_init(), x.shape[-1:])
+        bias = parameter(self, "bias", nn.initializers.zeros_init(), x.shape[-1:])
         return ((x - mean) * (scale * jax.lax.rsqrt(var + self.epsilon)) + bias).astype(dtype)
 
 

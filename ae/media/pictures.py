@@ -5,7 +5,6 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
@@ -29,7 +28,7 @@ Change = Callable[[Picture], Picture]
 def gray_frames(picture: Picture) -> np.ndarray:
     """Return the luma of a picture's frames, [T, H, W] in [0, 1]."""
     values = picture.pixels.astype(np.float32) / np.float32(picture.max_value)
-    return values[..., 0] if picture.is_gray else np.asarray(luma(jnp.asarray(values)))[..., 0]
+    return values[..., 0] if picture.is_gray else luma(values)[..., 0]
 
 
 def colorize_picture(

@@ -40,4 +40,5 @@ def variable_shapes(model: nn.Module, shape: tuple[int, ...]) -> Any:
     Raises what the model raises for inputs that it does not take.
     """
     with xla_convolutions():  # ours take a third of a second to trace
-        return jax.eval_shape(model.init, jax.random.key(0), jax.ShapeDtypeStruct((1, *shape), jnp.float32))
+        inputs = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+        return jax.eval_shape(lambda inputs: model.init(jax.random.key(0), inputs), inputs)

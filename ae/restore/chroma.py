@@ -6,7 +6,6 @@ Sun, "Fast guided filter", 2015): around every point chroma is taken to be a lin
 and can be enlarged without blurring an edge.
 """
 
-from contextlib import nullcontext
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -58,7 +57,9 @@ def predict_colours(
 
     `seen`: what the model sees instead, a copy that was made small in another way. Those of hints are not yet carried on.
     """
-    chroma = predict_chroma(config, variables, small if seen is None else seen, look, cells=cells, reference=reference)
+    seen = small if seen is None else seen
+    with xla_convolutions():
+        chroma = predict_chroma(config, variables, seen, look, cells=cells, reference=reference)
     return colours_of(chroma, small)
 
 
@@ -78,23 +79,20 @@ def predict_chroma(
     turns: int = 0,
     cells: jax.Array | None = None,
     reference: Reference | None = None,
-    many: bool = False,
 ) -> jax.Array:
     """Return the chroma that a model predicts for a small frame [h, w, 1] in [0, 1]: [h, w, 2].
 
     `weights`: of R, G and B in the frame's luma. `turns`: quarter turns,
     counter-clockwise, after which the frame is upright. `cells`: hints [h, w, 4] (see `ae.restore.hints`). `reference`: a
-    picture whose colours are hints where there are no others. `many`: whether more frames are to come than convolutions of
-    XLA's are for, which compile many times faster and run slower.
+    picture whose colours are hints where there are no others.
     """
     upright = jnp.rot90(small, turns)
     hints = None if cells is None else jnp.rot90(cells[..., :3], turns)
-    with nullcontext() if many else xla_convolutions():
-        if reference is not None:
-            alike = reference_hints(config, variables, upright, reference)
-            hints = alike if hints is None else jnp.where(hints[..., 2:] > 0, hints, alike)
-        seen = upright if hints is None else jnp.concatenate([upright, hints], axis=-1)
-        chroma = answered(config, variables, seen, look.vivid)
+    if reference is not None:
+        alike = reference_hints(config, variables, upright, reference)
+        hints = alike if hints is None else jnp.where(hints[..., 2:] > 0, hints, alike)
+    seen = upright if hints is None else jnp.concatenate([upright, hints], axis=-1)
+    chroma = answered(config, variables, seen, look.vivid)
     chroma = balanced(jnp.rot90(chroma, -turns), small, look.balance)
     return weighted(small, look.saturation * chroma, weights)
 

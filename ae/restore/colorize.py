@@ -29,7 +29,6 @@ from ae.runtime.chain import Array, Batch, Frame, run
 PIXELS = 3136  # of a photograph's working size: models that have learnt from small images know shapes by their outlines
 FILM_PIXELS = 1800  # of a frame's, which is to cost little
 HINTED_PIXELS = 12544  # of the size at which hints are carried on in a photograph
-MANY = 2000  # frames to come, from which on our convolutions pay: tracing takes three seconds, compiling eight once
 BATCH_SIZE = 8
 STRIP = 2**20  # pixels of an image that are brought to full size at a time
 
@@ -49,6 +48,8 @@ def working_size(config: Config, height: int, width: int, pixels: int = FILM_PIX
 
 @cache
 def _takes(config: Config, size: tuple[int, int]) -> bool:
+    if hasattr(config.model, "multiple"):  # to which it pads all sizes: tracing it would take a quarter of a second
+        return True
     try:
         variable_shapes(config.model, (*size, 1))
     except InputError:
@@ -71,7 +72,6 @@ class Colorizer:
     white_balance: bool = False  # take away the tint of what ought to be white
     reference: Reference | None = None  # a picture whose colours are taken for what is alike (see `with_reference`)
     vivid: float = 0.0  # share of livelier chroma, of a model that answers with such
-    to_come: int = 0  # frames of one size, as far as is known
 
     def __call__(
         self, frames: np.ndarray, *, hints: Hints | Sequence[Point] | None = None, batch_size: int = BATCH_SIZE
@@ -87,8 +87,7 @@ class Colorizer:
         check_range(frames, "gray frames [T, H, W]", ndim=3)
         rgb = np.empty((*frames.shape, 3), np.uint8 if frames.dtype == np.uint8 else np.float32)
         alone = one or hints is not None
-        film = replace(self, to_come=len(frames))
-        coloured = self._one_by_one(frames, hints) if alone else film.stream(frames, steady=0, batch_size=batch_size)
+        coloured = self._one_by_one(frames, hints) if alone else self.stream(frames, steady=0, batch_size=batch_size)
         for index, frame in enumerate(coloured):
             rgb[index] = frame
         return rgb[0] if one else rgb
@@ -134,7 +133,7 @@ class Colorizer:
         `cells`: hints for each frame, as `clip_cells` makes them. `steady`: see `chroma_planes`.
         """
         working = self.clip_working(codes.shape[1:], coding)
-        planes = partial(chroma_planes, working=working, coding=coding, many=self._many)
+        planes = partial(chroma_planes, working=working, coding=coding)
         return planes(*self._model, codes, self.look, cells, steady, self.reference)
 
     def clip_cells(self, hints: Hints | None, codes: np.ndarray, coding: Coding) -> np.ndarray:
@@ -154,12 +153,12 @@ class Colorizer:
     def frames(self, gray: Array) -> jax.Array:
         """Return RGB [B, H, W, 3] in [0, 1] for luma [B, H, W] in [0, 1]."""
         working = self.film_size(*gray.shape[1:])
-        return rgb_frames(*self._model, gray, self.look, self.reference, working=working, many=self._many)[1]
+        return rgb_frames(*self._model, gray, self.look, self.reference, working=working)[1]
 
     def steady_frames(self, gray: Array, steady: Steady) -> tuple[Before | None, jax.Array]:
         """Return what is kept for the next frames, and RGB as `frames` does, with carried colours."""
         working = self.film_size(*gray.shape[1:])
-        return rgb_frames(*self._model, gray, self.look, self.reference, steady, working=working, many=self._many)
+        return rgb_frames(*self._model, gray, self.look, self.reference, steady, working=working)
 
     def image(
         self, gray: np.ndarray, *, hints: Hints | Sequence[Point] | None = None, small: np.ndarray | None = None
@@ -232,10 +231,6 @@ class Colorizer:
         return Look(self.saturation, self.vivid, float(self.white_balance))
 
     @property
-    def _many(self) -> bool:
-        return self.to_come >= MANY
-
-    @property
     def _model(self) -> tuple[Config, Any]:
         return self.trained.config.compile_key, self.trained.variables
 
@@ -297,4 +292,4 @@ def _checked_luma(frame: np.ndarray, number: int, size: tuple[int, ...], dtype: 
         found, wanted = f"{frame.shape[:2]} of {frame.dtype}", f"{size} of {dtype}"
         raise InputError(f"frame {number} is {found}, the first {wanted}: frames are of one size and dtype")
     values = frame.astype(np.float32) / np.float32(255 if dtype == np.uint8 else 1)
-    return np.asarray(luma(jnp.asarray(values)))[..., 0] if channels else values
+    return luma(values)[..., 0] if channels else values

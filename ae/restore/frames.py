@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from ae.color import BT601, Coding, ycbcr_to_rgb
 from ae.config import Config
+from ae.layers.conv import row_convolutions
 from ae.restore.chroma import Colours, Look, colours_of, full_chroma, predict_chroma
 from ae.restore.reference import Reference
 from ae.restore.resizing import Rows, resized, sampled, shrunk, shrunk_fields
@@ -35,15 +36,14 @@ def chroma_planes(
     *,
     working: tuple[int, int],
     coding: Coding,
-    many: bool = False,
 ) -> tuple[Before | None, Planes]:
     """Compute chroma of luma planes [B, H, W] of a clip, and samples of what is shown.
 
     `working`: height and width of upright frames. `cells`: hints [B, h, w, 4], as the frames are stored. `steady`: how
-    colours are carried on from frame to frame; what is kept for the next frames comes first. `many`: see `predict_chroma`.
+    colours are carried on from frame to frame; what is kept for the next frames comes first.
     """
     gray, small = _small_luma(codes, size=working[::-1] if coding.turns % 2 else working, coding=coding)
-    predicted = partial(_small_chroma, weights=coding.weights, turns=coding.turns, many=many)
+    predicted = partial(_small_chroma, weights=coding.weights, turns=coding.turns)
     chroma = predicted(config, variables, small, look, cells, reference)
     return _planes(gray, small, chroma, cells, steady, coding=coding)
 
@@ -62,7 +62,7 @@ def _small_luma(codes: jax.Array, *, size: tuple[int, int], coding: Coding) -> t
     return jax.vmap(seen)(devices.split(codes))
 
 
-@partial(jax.jit, static_argnames=("weights", "turns", "many"))
+@partial(jax.jit, static_argnames=("weights", "turns"))
 def _small_chroma(
     config: Config,
     variables: Any,
@@ -73,13 +73,13 @@ def _small_chroma(
     *,
     weights: tuple[float, float, float] = BT601,
     turns: int = 0,
-    many: bool = False,
 ) -> jax.Array:
     """Return chroma [B, h, w, 2] of frames at working size [B, h, w, 1]."""
 
     def predicted(small: jax.Array, cells: jax.Array | None) -> jax.Array:
-        predict = partial(predict_chroma, cells=cells, reference=reference, weights=weights, turns=turns, many=many)
-        return predict(config, variables, small, look)
+        predict = partial(predict_chroma, cells=cells, reference=reference, weights=weights, turns=turns)
+        with row_convolutions():
+            return predict(config, variables, small, look)
 
     return jax.vmap(predicted)(devices.split(small), None if cells is None else devices.split(cells))
 
@@ -125,14 +125,13 @@ def rgb_frames(
     steady: Steady | None = None,
     *,
     working: tuple[int, int],
-    many: bool = False,
 ) -> tuple[Before | None, jax.Array]:
     """Return what is kept for the next frames, and RGB [B, H, W, 3] in [0, 1] for luma [B, H, W] in [0, 1].
 
-    `steady`: how colours are carried on from frame to frame. `many`: see `predict_chroma`.
+    `steady`: how colours are carried on from frame to frame.
     """
     small = _smaller(gray, size=working)
-    return _rgb(gray, small, _small_chroma(config, variables, small, look, None, reference, many=many), steady)
+    return _rgb(gray, small, _small_chroma(config, variables, small, look, None, reference), steady)
 
 
 @partial(jax.jit, static_argnames="size")

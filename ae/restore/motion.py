@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 LEVELS = 4  # each half as high and wide as the one before
-ROUNDS = 2  # of least squares at each
+ROUNDS = 3  # of least squares at each
 WINDOW = 2  # pixels to each side
 STIFFNESS = 1e-3  # sum of squared slopes below which a window hardly moves by itself
 FARTHEST = 1.0  # pixels that a round moves a window at most

@@ -13,7 +13,6 @@ import jax.numpy as jnp
 from ae.restore.motion import halved, motion, moved, window_mean
 from ae.restore.resizing import resized
 
-FINER = 2  # times as many rows and columns as chroma has, of the luma that motion is found in
 TOLERANCE = 0.03  # difference of luma at which what was moved counts e times less
 CHANGE = 0.025  # the same for chroma: a model that has changed its mind is followed, and what was moved wrongly fades
 DARK = 0.01  # mean luma below which a frame's light is hardly compared with the one's before: fades end in noise
@@ -23,7 +22,7 @@ STRENGTH = 0.95  # that `scripts/study.py film` chose
 class Before(NamedTuple):
     """What is kept of the frame before."""
 
-    fine: Any  # luma [FINER * h, FINER * w], in which motion is found
+    luma: Any  # [h, w], in which motion is found
     chroma: Any  # [h, w, 2], steady
     shot: Any  # that it was in; -1: there was no frame
 
@@ -36,14 +35,9 @@ class Steady(NamedTuple):
     strength: float | jax.Array  # share of the colours of the frame before where both agree, from 0 to 1
 
 
-def finer(size: tuple[int, int]) -> tuple[int, int]:
-    """Return the size at which motion is found, of that of chroma."""
-    return FINER * size[0], FINER * size[1]
-
-
 def before_first(size: tuple[int, int]) -> Before:
     """Return what is kept before the first frame; `size`: that of chroma."""
-    return Before(jnp.zeros(finer(size)), jnp.zeros((*size, 2)), jnp.int32(-1))
+    return Before(jnp.zeros(size), jnp.zeros((*size, 2)), jnp.int32(-1))
 
 
 def steadied(steady: Steady, chroma: jax.Array, gray: jax.Array) -> tuple[Before, jax.Array]:
@@ -52,11 +46,11 @@ def steadied(steady: Steady, chroma: jax.Array, gray: jax.Array) -> tuple[Before
     `chroma`: as a model answers, [B, h, w, 2]. `gray`: luma [B, H, W] of the frames.
     """
     _, height, width, _ = chroma.shape
-    size, shots = (height, width), jnp.int32(steady.shots)
-    fine = jax.vmap(partial(_shrunk_to, size=finer(size)))(gray)
-    earlier, earlier_shots = _shifted(steady.before.fine, fine), _shifted(steady.before.shot, shots)
-    light = (fine.mean((1, 2), keepdims=True) + DARK) / (earlier.mean((1, 2), keepdims=True) + DARK)
-    flow, agrees = jax.vmap(partial(_followed, size=size))(light * earlier, fine)
+    shots = jnp.int32(steady.shots)
+    small = jax.vmap(partial(_shrunk_to, size=(height, width)))(gray)
+    earlier, earlier_shots = _shifted(steady.before.luma, small), _shifted(steady.before.shot, shots)
+    light = (small.mean((1, 2), keepdims=True) + DARK) / (earlier.mean((1, 2), keepdims=True) + DARK)
+    flow, agrees = jax.vmap(_followed)(light * earlier, small)
     share = jnp.where((shots == earlier_shots)[:, None, None, None], steady.strength * agrees, 0)
 
     def carry(before: jax.Array, frame: tuple[jax.Array, ...]) -> tuple[jax.Array, jax.Array]:
@@ -68,7 +62,7 @@ def steadied(steady: Steady, chroma: jax.Array, gray: jax.Array) -> tuple[Before
         return kept, kept
 
     last, kept = jax.lax.scan(carry, steady.before.chroma, (chroma, light, flow, share))
-    return Before(fine[-1], last, shots[-1]), kept
+    return Before(small[-1], last, shots[-1]), kept
 
 
 def _shrunk_to(gray: jax.Array, size: tuple[int, int]) -> jax.Array:
@@ -83,8 +77,8 @@ def _shifted(first: jax.Array, values: jax.Array) -> jax.Array:
     return jnp.concatenate([jnp.asarray(first)[None], values[:-1]])
 
 
-def _followed(before: jax.Array, after: jax.Array, size: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
-    """Return the motion [h, w, 2] to a frame, at the size of chroma, and how much the luma of both agrees, [h, w, 1]."""
+def _followed(before: jax.Array, after: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return the motion [h, w, 2] to a frame from the one before it, and how much the luma of both agrees, [h, w, 1]."""
     flow = motion(before, after)
     off = moved(before[..., None], flow) - after[..., None]
-    return resized(flow, size) / FINER, resized(jnp.exp(-jnp.square(off / TOLERANCE)), size)
+    return flow, jnp.exp(-jnp.square(off / TOLERANCE))

@@ -42,8 +42,8 @@ class Tint(NamedTuple):
 def tint_of(rgb: np.ndarray) -> Tint:
     """Measure the tint of a picture [H, W, 3] in [0, 1]."""
     rows, columns = (interpolation(length, min(SIDE, length)) for length in rgb.shape[:2])
-    small = jnp.asarray(np.einsum("hH,HWc,wW->hwc", rows, rgb, columns, optimize=True))
-    return tint_of_planes(np.asarray(luma(small)), np.asarray(rgb_to_chroma(small)))
+    small = np.einsum("hH,HWc,wW->hwc", rows, rgb, columns, optimize=True)
+    return tint_of_planes(luma(small), rgb_to_chroma(small))
 
 
 def tint_of_planes(gray: np.ndarray, chroma: np.ndarray) -> Tint:

@@ -136,7 +136,7 @@ def read_weights(path: Path, *, preset: Config | None = None) -> Pretrained:
             config = from_dict(json.loads(metadata["config"]), preset)
             result = json.loads(metadata["result"])
             _check_shapes(path, shapes, config, _input_shape(config, result))
-            arrays = {key: jnp.float32(file.get_tensor(key)) for key in shapes}
+            arrays = {key: jax.device_put(np.float32(file.get_tensor(key))) for key in shapes}
             return Pretrained(config, _tree(arrays), result)
     except InputError:
         raise

@@ -37,6 +37,21 @@ def output(x: jax.Array, w: jax.Array, strides: Pair) -> jax.Array:
     return _by_platform(x, w, cpu, default)
 
 
+@partial(jax.jit, static_argnames="strides", inline=True)
+def output_by_rows(x: jax.Array, w: jax.Array, strides: Pair) -> jax.Array:
+    """Compute `output`, on a CPU by products that are traced and compiled in a quarter of the time."""
+    cpu, default = partial(_output_by_rows_on_cpu, strides=strides), partial(output_by_lax, strides=strides)
+    return _by_platform(x, w, cpu, default)
+
+
+@partial(jax.jit, static_argnames=("strides", "size"), inline=True)
+def input_gradient_by_patches(g: jax.Array, w: jax.Array, strides: Pair, size: Pair) -> jax.Array:
+    """Compute `input_gradient`, on a CPU in the same way, where kernels are as large as their strides."""
+    default = partial(input_gradient_by_lax, strides=strides, size=size)
+    cpu = partial(_input_gradient_on_cpu, strides=strides, size=size) if w.shape[:2] == strides else default
+    return _by_platform(g, w, cpu, default)
+
+
 @partial(jax.jit, static_argnames=("strides", "size"), inline=True)
 def input_gradient(g: jax.Array, w: jax.Array, strides: Pair, size: Pair) -> jax.Array:
     """Compute the gradient of the input, [B, *size, I], of that of the output."""
@@ -110,6 +125,17 @@ def _output_on_cpu(x: jax.Array, w: jax.Array, strides: Pair, padding: Padding |
     if w.shape[3] <= THIN:
         return _output_by_shifts(x, w, padding)
     return winograd.output(x, w, winograd.axes_of(x.shape[1:3], w.shape[:2], strides, padding))
+
+
+def _output_by_rows_on_cpu(x: jax.Array, w: jax.Array, strides: Pair) -> jax.Array:
+    if w.shape[:2] == strides:
+        return _output_on_cpu(x, w, strides)
+    if strides != (1, 1) or min(w.shape[2:]) <= THIN:
+        return output_by_lax(x, w, strides)
+    windows = to_windows(x, (1, w.shape[1]), strides, _padding(x.shape[1:3], w.shape[:2], strides))
+    height, width = x.shape[1:3]
+    rows = (as_matrix(windows[:, i : i + height]) @ as_matrix(taps) for i, taps in enumerate(w))
+    return reduce(jnp.add, rows).reshape(-1, height, width, w.shape[3])
 
 
 def _input_gradient_on_cpu(g: jax.Array, w: jax.Array, strides: Pair, size: Pair) -> jax.Array:

@@ -59,7 +59,7 @@ def colorize_clip(
         return (recoloured(item) for item in known) if settings.recolour else known
 
     def stages(clip: Clip, written: Coding) -> Sequence[Stage]:
-        chroma = Chroma(colorizer_for(clip, colorizer), written, named, settings.steady, clip.coding.subsampling)
+        chroma = Chroma(colorizer, written, named, settings.steady, clip.coding.subsampling)
         return *cleaning(restoration, clip, written), chroma, Statistics()
 
     def finished(clip: Clip, states: States) -> ClipStatistics:
@@ -104,11 +104,6 @@ def cleaning(restoration: Restoration | None, clip: Clip, written: Coding) -> Se
     if restoration is None:
         return ()
     return (Noise(_denoiser_for(clip, restoration.denoiser), clip.coding, written, aside=restoration.keep_grain),)
-
-
-def colorizer_for(clip: Clip, colorizer: Colorizer) -> Colorizer:
-    """Return a colorizer that knows how many frames are to come."""
-    return replace(colorizer, to_come=clip.count or 0)
 
 
 def _denoiser_for(clip: Clip, denoiser: Denoiser) -> Denoiser:

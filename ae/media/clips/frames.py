@@ -14,7 +14,7 @@ import numpy as np
 
 from ae.errors import InputError
 from ae.media.clips.coding import planes
-from ae.media.clips.conversions import cleaning, colorize_clip, colorizer_for, kept_remark, shots_of
+from ae.media.clips.conversions import cleaning, colorize_clip, kept_remark, shots_of
 from ae.media.clips.pipeline import Report, run_stages
 from ae.media.clips.plan import stream_name
 from ae.media.clips.reading import Clip
@@ -148,7 +148,7 @@ def write_frames(
         for line in _left_out(clip):
             log(line)
         noise = cleaning(restoration, clip, clip.coding)
-        stages = (*noise, Rgb(colorizer_for(clip, colorizer), clip.coding, settings.side_by_side, settings.steady))
+        stages = (*noise, Rgb(colorizer, clip.coding, settings.side_by_side, settings.steady))
         found: list[Shot] = []
         given: Iterable[Any] = with_kinds(shots_of(clip), clip.coding, found)
         if settings.recolour:

@@ -29,7 +29,6 @@ class TorchColorizer:
 
     trained: Any
     net: Any
-    to_come: int = 0
 
     def clip_cells(self, hints, codes, coding):
         """Return that there are no hints: [h, w, 4]."""
