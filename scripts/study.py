@@ -2,7 +2,7 @@
 
 from studies.clips import clips
 from studies.colours import colour
-from studies.film import film, strip
+from studies.film import film, film_sizes, strip
 from studies.grids import side_by_side
 from studies.hints import hints
 from studies.latents import latents
@@ -26,6 +26,7 @@ if __name__ == "__main__":
             "colour": colour,
             "clips": clips,
             "film": film,
+            "film-sizes": film_sizes,
             "strip": strip,
             "sizes": sizes,
             "recolour": recolour,

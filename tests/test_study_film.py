@@ -8,7 +8,7 @@ import pytest
 from clips import colorizer, luma_frames, make_clip
 from conftest import refused
 from skimage import data
-from studies.measures.film import averaged, mixed, motions_of, scores_of, warp_error
+from studies.measures.film import averaged, mean_warp_error, mixed, motions_of, scores_of, warp_error
 
 from ae.color import luma
 from ae.report.markdown import rows_of
@@ -26,8 +26,10 @@ def test_what_moves_along_has_no_error(moving):
     motions = list(motions_of(np.asarray(luma(moving))[..., 0]))
     assert all(motion.seen.mean() > 0.8 for motion in motions)
     assert np.median([np.median(motion.columns - np.arange(96)) for motion in motions]) == pytest.approx(-1, abs=0.1)
-    still = scores_of(moving, moving, motions)
-    flickering = scores_of(moving * np.float32([[[[1, 1, 1]]], [[[1.1, 1, 0.9]]]] * 3), moving, motions)
+    flickers = moving * np.float32([[[[1, 1, 1]]], [[[1.1, 1, 0.9]]]] * 3)
+    still, flickering = (
+        scores_of(frames, moving) | {"warp error": mean_warp_error(frames, motions)} for frames in (moving, flickers)
+    )
     assert still["PSNR"] == 80
     assert flickering["warp error"] > 3 * still["warp error"]
     assert flickering["CDC"] > still["CDC"]
@@ -71,3 +73,14 @@ def test_strip(call, tmp_path):
     assert iio.imread(tmp_path / "results/study_film_in.jpg").shape[-1] == 3
     done = call("study.py", "strip", "in.mp4", "--start", "0.5", "--model", "ours.safetensors", status=2)
     refused(done, "has not 18 frames from 0.5 s on")
+
+
+def test_film_sizes(call, tmp_path):
+    write_weights(tmp_path / "ours.safetensors", *colorizer().trained, "float32")
+    make_clip(tmp_path / "in.mp4", luma_frames(4, 72, 128))
+    call("study.py", "film-sizes", "in.mp4", "--model", "ours.safetensors", "--limit", "3")
+    rows = rows_of(json.loads((tmp_path / "results/study_film_sizes.json").read_text()))
+    assert [row["seen at"] for row in rows][:2] == ["40x24", "56x32"]
+    costs = [row["GFLOP a frame"] for row in rows]
+    assert costs == sorted(costs)
+    assert all(10 < row["PSNR"] < 80 for row in rows)

@@ -11,6 +11,7 @@ from studies.common import SHOWN_WIDTH, Limit, Model, Out, write_study
 
 SHOWN = 6  # neighbouring frames
 BEFORE = 12  # frames before these, of which steady ones have colours
+PIXELS = (900, 1800, 2560, 4900)  # of the size at which the model sees a frame
 CHANGE_SHOWN = 100  # times as much as there is
 
 
@@ -40,6 +41,33 @@ def film(
             bar.update()
     write_study(out, "study_film_clips", clips_table(scores), [trained.config])
     write_study(out, "study_film", means_table(scores), [trained.config])
+
+
+def film_sizes(
+    clips: tyro.conf.Positional[tuple[Path, ...]],
+    model: Model = "chroma_unet",
+    out: Out = Path("results"),
+    limit: Limit = None,
+) -> None:
+    """Colorize clips that have colour, whose frames the model sees at several sizes, each alone.
+
+    Args:
+        clips: Clips in colour; the model sees their luma alone.
+    """
+    from studies.measures.film import at_size, sizes_table
+
+    from ae import Colorizer, load_model
+    from ae.runtime import progress
+
+    trained = load_model(model)
+    scores: dict[int, list[dict[str, float]]] = {pixels: [] for pixels in PIXELS}
+    with progress.bar("clips", len(clips) * len(scores)) as bar:
+        for path in clips:
+            for pixels in PIXELS:
+                scores[pixels].append(at_size(path, Colorizer(trained, pixels=pixels), limit))
+                bar.update()
+    names = ", ".join(path.stem for path in clips)
+    write_study(out, "study_film_sizes", sizes_table(trained.config, names, scores), [trained.config])
 
 
 def strip(

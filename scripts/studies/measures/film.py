@@ -53,7 +53,25 @@ def measured(path: Path, colorizer: Any, steady: tuple[float, ...], limit: int |
         methods |= {"FFmpeg's tmix": mixed(fresh)}
         methods |= {f"steady {strength:g}": coloured(strength) for strength in steady}
     motions = list(motions_of(np.asarray(luma(truth))[..., 0]))
-    return {name: scores_of(frames, truth, motions) for name, frames in methods.items()}
+    return {
+        name: scores_of(frames, truth) | {"warp error": mean_warp_error(frames, motions)}
+        for name, frames in methods.items()
+    }
+
+
+def at_size(path: Path, colorizer: Any, limit: int | None) -> dict[str, float]:
+    """Return the scores of a clip whose frames the colorizer sees at its own size, each alone."""
+    frames = np.stack(
+        [frame.reformat(*SIZE[::-1], "rgb24", interpolation="AREA").to_ndarray() for frame in limited(path, limit)]
+    )
+    coloured = np.stack(list(colorizer.stream(frames, steady=0)))
+    return scores_of(*(blocks.astype(np.float32).mean((2, 4)) / 255 for blocks in map(_blocks, (coloured, frames))))
+
+
+def _blocks(frames: np.ndarray) -> np.ndarray:
+    """Return frames of the size that is coloured, in blocks of which each becomes a pixel that is measured."""
+    (height, width), (rows, columns) = MEASURED, (SIZE[0] // MEASURED[0], SIZE[1] // MEASURED[1])
+    return frames.reshape(len(frames), height, rows, width, columns, 3)
 
 
 def limited(path: Path, limit: int | None) -> Iterator[Any]:
@@ -147,26 +165,31 @@ def warped(plane: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarr
     return map_coordinates(plane, [rows, columns], order=1, mode="nearest")
 
 
-def scores_of(frames: Frames, truth: Frames, motions: list[Motion]) -> dict[str, float]:
-    """Return what is measured of a clip's frames."""
+def scores_of(frames: Frames, truth: Frames) -> dict[str, float]:
+    """Return what is measured of a clip's frames, whatever moves."""
     import jax.numpy as jnp
 
     from ae import metrics
-    from ae.color import colourfulness, rgb_to_chroma
+    from ae.color import colourfulness
 
     frames = np.clip(frames, 0, 1)
-    chroma = np.asarray(rgb_to_chroma(jnp.asarray(frames)))
     vivid = float(np.mean(colourfulness(jnp.asarray(frames))))
     flicker = float(metrics.chroma_flicker(jnp.asarray(frames)))
-    errors = [warp_error(*pair, motion) for pair, motion in zip(pairwise(chroma), motions, strict=True)]
     return {
         "PSNR": float(np.mean(metrics.psnr(jnp.asarray(frames), jnp.asarray(truth)))),
         "colourfulness": vivid,
         "CDC": float(metrics.cdc(jnp.asarray(frames))),
         "flicker": flicker,
         "flicker / colourfulness": flicker / vivid if vivid > 0.1 else 0.0,
-        "warp error": 1e4 * float(np.mean(errors)),
     }
+
+
+def mean_warp_error(frames: Frames, motions: list[Motion]) -> float:
+    """Return the mean of `warp_error` over a clip's pairs of frames, times 10^4."""
+    from ae.color import rgb_to_chroma
+
+    pairs = zip(pairwise(rgb_to_chroma(np.clip(frames, 0, 1))), motions, strict=True)
+    return 1e4 * float(np.mean([warp_error(*pair, motion) for pair, motion in pairs]))
 
 
 def warp_error(before: np.ndarray, after: np.ndarray, motion: Motion) -> float:
@@ -203,6 +226,23 @@ def clips_table(scores: dict[str, dict[str, dict[str, float]]]) -> Table:
     return tabulate(
         f"Film coloured from its luma, clip by clip. {TITLE}", {"clip": None, "method": None, **DIGITS}, rows
     )
+
+
+def sizes_table(config: Any, clips: str, scores: dict[int, list[dict[str, float]]]) -> Table:
+    """Return the table of means over clips by the size at which the model sees a frame."""
+    from ae.restore.colorize import working_size
+    from ae.score.flops import multiply_adds
+
+    rows = []
+    for pixels, of_clips in scores.items():
+        size = working_size(config, *SIZE, pixels)
+        means = {name: float(np.mean([row[name] for row in of_clips])) for name in of_clips[0]}
+        cost = 2e-9 * multiply_adds(config.model, (*size, 1))
+        rows.append({"pixels": pixels, "seen at": f"{size[1]}x{size[0]}", "GFLOP a frame": cost} | means)
+    digits = {"pixels": None, "seen at": None, "GFLOP a frame": 2, **DIGITS}
+    del digits["warp error"]
+    title = f"Film that {config.name} sees at several sizes, each frame coloured alone: {clips}."
+    return tabulate(title, digits, rows)
 
 
 def mean_of(scores: dict[str, dict[str, dict[str, float]]], method: str) -> dict[str, float]:
