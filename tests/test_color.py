@@ -97,3 +97,13 @@ def test_saturation_multiplies_chroma_as_far_as_there_is_room():
 def test_white_has_no_hue_whichever_way_its_luma_was_rounded():
     almost = jnp.full((1, 1), np.nextafter(np.float32(1), np.float32(0)))
     np.testing.assert_array_equal(into_gamut(almost, jnp.array([[0.3, -0.2]])), [[0, 0]])
+
+
+@pytest.mark.parametrize("axis", [-1, 0])
+def test_numpy_arrays_give_numpy_arrays_of_the_same_values(axis):
+    rgb = np.moveaxis(np.random.default_rng(0).uniform(size=(5, 7, 3)).astype(np.float32), -1, axis)
+    for of in (luma, rgb_to_chroma):
+        ours = of(rgb, axis=axis)
+        assert isinstance(ours, np.ndarray)
+        assert ours.dtype == np.float32
+        np.testing.assert_allclose(ours, of(jnp.asarray(rgb), axis=axis), atol=1e-6)

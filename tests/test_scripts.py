@@ -147,6 +147,8 @@ def test_without_network_and_data_the_ways_out_are_named(run):
 
 def test_evaluate_refuses_what_is_no_run(call, tmp_path):
     refused(call("evaluate.py", "absent", status=2), "absent is not a run directory")
+    (tmp_path / "model.onnx").write_bytes(b"onnx")
+    refused(call("evaluate.py", "model.onnx", status=2), "model.onnx is no model that is read here: name weights")
     (tmp_path / "started").mkdir()
     config = call("train.py", "pixel_mlp_quick", "--limit", "32", "--epochs", "1", "--out", "whole")
     assert config.returncode == 0

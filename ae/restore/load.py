@@ -24,7 +24,11 @@ def load_model(model: str, *, preset: Config | None = None, checkpoint: Checkpoi
         raise InputError(f"--checkpoint {checkpoint} is for run directories; {model} has one set of weights")
     if named:
         return load_pretrained(model)
-    return read_weights(path, preset=preset) if path.suffix == ".safetensors" else _read_run(path, preset, checkpoint)
+    if path.suffix == ".safetensors":
+        return read_weights(path, preset=preset)
+    if path.is_file():
+        raise InputError(f"{path} is no model that is read here: name weights, a .safetensors file or a run directory")
+    return _read_run(path, preset, checkpoint)
 
 
 def lacks_weights(path: Path, checkpoint: Checkpoint | None) -> bool:
@@ -60,7 +64,7 @@ def read_config(path: Path, preset: Config | None = None, *, any_name: bool = Fa
 def _read_config(path: Path, preset: Config | None) -> Config:
     try:
         return from_dict(json.loads((path / "config.json").read_text()), preset)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{path} is not a run directory: it has no config.json") from None
     except InputError as error:
         raise InputError(f"{path / 'config.json'}: {error}") from error
