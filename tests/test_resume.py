@@ -177,10 +177,11 @@ def test_work_of_another_clip_model_or_version_is_refused(clip, tmp_path, interr
         colorize_clip(other, out, colorizer(), RESUMED)
     with pytest.raises(InputError, match="is of another model or options: remove it"):
         colorize_clip(clip, out, colorizer(saturation=1.0), RESUMED)
-    monkeypatch.setattr(pipeline, "version", lambda name: "0.0")
-    with pytest.raises(InputError, match="is of another version: remove it"):
-        colorize_clip(clip, out, colorizer(), RESUMED)
-    monkeypatch.undo()
+    for name, other_version in (("version", lambda name: "0.0"), ("sources", lambda: "of tomorrow")):
+        with monkeypatch.context() as changed:
+            changed.setattr(pipeline, name, other_version)
+            with pytest.raises(InputError, match="is of another version: remove it"):
+                colorize_clip(clip, out, colorizer(), RESUMED)
 
 
 def test_damaged_segments_are_made_again(clip, tmp_path, interrupted):

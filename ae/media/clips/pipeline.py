@@ -19,7 +19,7 @@ from ae.media.clips.settings import DEFAULTS, ClipSettings
 from ae.media.clips.sheet import Sheet, write_sheet
 from ae.media.clips.sidedata import dropped_side_data
 from ae.media.clips.times import format_time
-from ae.media.clips.work import Done, Work, identity, saved, work_folder
+from ae.media.clips.work import Done, Work, identity, saved, sources, work_folder
 from ae.media.clips.writing import SUFFIXES, ClipWriter
 from ae.media.folders import Job, Outcome
 from ae.media.stages.noise import ClipNoise
@@ -142,7 +142,7 @@ def made_from(source: Path, change: Change, settings: ClipSettings) -> dict[str,
     return {
         "input": identity(source),
         "model or options": [change.made_with, options, settings.sheet is not None],
-        "version": packages | {"device": jax.devices()[0].device_kind, "devices": jax.device_count()},
+        "version": packages | {"ae": sources(), "device": jax.devices()[0].device_kind, "devices": jax.device_count()},
     }
 
 

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -230,6 +231,13 @@ def fingerprint(*parts: Any) -> str:
 
     add(parts)
     return digest.hexdigest()[:16]
+
+
+@cache
+def sources() -> str:
+    """Return a fingerprint of this package: what one state of it has begun, another may go on with differently."""
+    package = Path(__file__).parents[2]
+    return fingerprint(*(path.read_bytes() for path in sorted(package.rglob("*.py"))))
 
 
 def identity(path: Path) -> dict[str, Any]:
