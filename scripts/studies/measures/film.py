@@ -239,8 +239,7 @@ def sizes_table(config: Any, clips: str, scores: dict[int, list[dict[str, float]
         means = {name: float(np.mean([row[name] for row in of_clips])) for name in of_clips[0]}
         cost = 2e-9 * multiply_adds(config.model, (*size, 1))
         rows.append({"pixels": pixels, "seen at": f"{size[1]}x{size[0]}", "GFLOP a frame": cost} | means)
-    digits = {"pixels": None, "seen at": None, "GFLOP a frame": 2, **DIGITS}
-    del digits["warp error"]
+    digits = {"pixels": None, "seen at": None, "GFLOP a frame": 2, **{name: DIGITS[name] for name in means}}
     title = f"Film that {config.name} sees at several sizes, each frame coloured alone: {clips}."
     return tabulate(title, digits, rows)
 
