@@ -1,6 +1,5 @@
 """What a reference picture is worth: another of the same class, any other, or none; by what is alike, or by luma alone."""
 
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -87,33 +86,14 @@ def outputs(colorizer: Any, truth: np.ndarray, references: dict[str, np.ndarray]
 def by_luma(colorizer: Any, gray: np.ndarray) -> np.ndarray:
     """Return RGB [H, W, 3] whose hints are the colours that a reference has at the same luma."""
     import jax.numpy as jnp
+    from studies.measures.references import chroma_by_luma
     from studies.measures.upsampling import guided, in_colour
 
     from ae.restore.resizing import resized
 
     trained, small = colorizer.trained, resized(jnp.asarray(gray)[..., None], colorizer.working_size(*gray.shape))
-    chroma = _chroma_by_luma()(trained.config, trained.variables, small, colorizer.look, colorizer.reference)
+    chroma = chroma_by_luma(trained.config, trained.variables, small, colorizer.look, colorizer.reference)
     return in_colour(gray, guided(np.asarray(chroma), np.asarray(small), gray))
-
-
-@cache
-def _chroma_by_luma() -> Any:
-    """Return the compiled function of a small frame's chroma [h, w, 2], which is made when JAX is loaded."""
-    import jax
-    import jax.numpy as jnp
-
-    from ae.layers.conv import xla_convolutions
-    from ae.restore.chroma import predict_chroma
-    from ae.restore.reference import reference_hints
-
-    @jax.jit
-    def chroma(config: Any, variables: Any, small: Any, look: Any, reference: Any) -> Any:
-        with xla_convolutions():
-            hints = reference_hints(config, variables, small, reference, by_features=0.0)
-            cells = jnp.concatenate([hints, small], axis=-1)
-            return predict_chroma(config, variables, small, look, cells=cells)
-
-    return chroma
 
 
 def reference_rows(name: str, errors: dict[tuple[str, str], list[float]]) -> list[dict[str, Any]]:
