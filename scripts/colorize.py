@@ -61,7 +61,7 @@ def main(
         restore: Take noise away before colours are chosen, as old material needs it, and leave it out of the result.
         keep_grain: With --restore: the result has its noise all the same.
         pixels: About how many pixels the model sees (default: 3,136 of a photograph, 1,800 of a frame of a clip); more are
-            slower, and seldom better.
+            slower, and not always better.
         batch: Frames of a clip that are computed at a time (default: 8).
         colour_shots: What becomes of shots of a clip that are in colour: they keep it, or are given new ones.
         shots: A table (.csv) of a clip's shots: where each starts, and whether it is gray, tinted, in colour or blank. It
@@ -86,14 +86,10 @@ def main(
     """
     from ae import load_model
     from ae.errors import InputError
-    from ae.media.clips.pipeline import CheckFailedError, print_report
     from ae.media.clips.settings import ClipSettings
     from ae.media.clips.sheet import check_sheet
-    from ae.media.folders import is_folder_or_pattern
     from ae.presets import load_preset
     from ae.restore.colorize import BATCH_SIZE, Colorizer
-    from ae.restore.denoise import Denoiser
-    from ae.restore.restoration import Restoration
     from ae.restore.steady import STRENGTH
     from ae.runtime.files import check_target
     from ae.tasks import Colorize
@@ -132,21 +128,8 @@ def main(
         hwaccel=hwaccel,
         resume=resume,
     )
-    if keep_grain and not restore:
-        raise InputError("--keep-grain is for --restore, which takes the noise away")
-    restoration = Restoration(Denoiser(load_model(DENOISER)), keep_grain) if restore else None
-    how = {"colorizer": colorizer, "restoration": restoration}
-    try:
-        if is_folder_or_pattern(source):
-            for option, given in {"--hints are": hints, "--shots is": shots, "--sheet is": sheet}.items():
-                if given:
-                    raise InputError(f"{option} for one file: name it as INPUT")
-            colorize_many(source, target, how, settings, fps=fps, skip_existing=skip_existing)
-        else:
-            colorize_one(Path(source), target, how, settings, hints)
-    except CheckFailedError as error:
-        print_report(error.report)
-        raise
+    how = {"colorizer": colorizer, "restoration": restoration_of(restore, keep_grain)}
+    colorize(source, target, how, settings, hints, fps=fps, skip_existing=skip_existing)
 
 
 def with_reference(colorizer: Any, path: Path, most_pixels: int | None = None) -> Any:
@@ -157,13 +140,59 @@ def with_reference(colorizer: Any, path: Path, most_pixels: int | None = None) -
     return colorizer.with_reference(reference_colours(read_image(path, most_pixels=most_pixels), path.name))
 
 
-def colorize_many(
-    source: str, target: Path, how: dict[str, Any], settings: Any, *, fps: str | None, skip_existing: bool
+def restoration_of(restore: bool, keep_grain: bool) -> Any:
+    """Return what is done to noise, if anything. Raises InputError where it is to be kept and not taken away."""
+    from ae import load_model
+    from ae.errors import InputError
+    from ae.restore.denoise import Denoiser
+    from ae.restore.restoration import Restoration
+
+    if keep_grain and not restore:
+        raise InputError("--keep-grain is for --restore, which takes the noise away")
+    return Restoration(Denoiser(load_model(DENOISER)), keep_grain) if restore else None
+
+
+def colorize(
+    source: str,
+    target: Path,
+    how: dict[str, Any],
+    settings: Any,
+    hints: tuple[str, ...],
+    *,
+    fps: str | None,
+    skip_existing: bool,
 ) -> None:
-    """Colorize a folder or pattern: every file by itself, or images to one clip.
+    """Colorize a file, or those of a folder or pattern; print the report of a clip that failed the check.
 
     `how`: colorizer and restoration. `settings`: a `ClipSettings`.
     """
+    from ae.media.clips.pipeline import CheckFailedError, print_report
+    from ae.media.folders import is_folder_or_pattern
+
+    try:
+        if is_folder_or_pattern(source):
+            refuse_extras(hints, settings, "for one file: name it as INPUT")
+            colorize_many(source, target, how, settings, fps=fps, skip_existing=skip_existing)
+        else:
+            colorize_one(Path(source), target, how, settings, hints)
+    except CheckFailedError as error:
+        print_report(error.report)
+        raise
+
+
+def refuse_extras(hints: tuple[str, ...], settings: Any, reason: str) -> None:
+    """Raise InputError where hints, shots or a sheet are given; `reason`: what they are for."""
+    from ae.errors import InputError
+
+    for option, given in {"--hints are": hints, "--shots is": settings.shots, "--sheet is": settings.sheet}.items():
+        if given:
+            raise InputError(f"{option} {reason}")
+
+
+def colorize_many(
+    source: str, target: Path, how: dict[str, Any], settings: Any, *, fps: str | None, skip_existing: bool
+) -> None:
+    """Colorize a folder or pattern: every file by itself, or images to one clip (see `colorize`)."""
     from functools import partial
 
     from ae.errors import InputError
@@ -187,10 +216,7 @@ def colorize_many(
 
 
 def colorize_one(source: Path, target: Path, how: dict[str, Any], settings: Any, hints: tuple[str, ...] = ()) -> None:
-    """Colorize an image to an image, with hints or without, a clip to a clip, or a clip to numbered images.
-
-    `how` and `settings`: as for `colorize_many`.
-    """
+    """Colorize an image to an image, with hints or without, a clip to a clip, or a clip to numbered images."""
     from functools import partial
 
     from ae.errors import InputError
@@ -209,9 +235,7 @@ def colorize_one(source: Path, target: Path, how: dict[str, Any], settings: Any,
         change = partial(colorize_picture, side_by_side=settings.side_by_side, hints=named, **how)
         change_image(source, target, change, most_pixels=settings.most_pixels)
     elif is_numbered(target) and not makes_clip(target):
-        for option, given in {"--hints are": hints, "--shots is": settings.shots, "--sheet is": settings.sheet}.items():
-            if given:
-                raise InputError(f"{option} for pictures and clips, not for numbered images as {target}")
+        refuse_extras(hints, settings, f"for pictures and clips, not for numbered images as {target}")
         print(f"{write_frames(source, target, settings=settings, **how)} frames: {target}")
     else:
         timed = [timed_hints(entry, settings.most_pixels) for entry in hints]

@@ -48,8 +48,6 @@ def main(
         process: Elsewhere: which of them this is, from 0.
     """
     from ae import fit, load_data
-    from ae.data import choose_splits
-    from ae.presets.shell import check, on_sample_data
     from ae.report.made_with import hardware
     from ae.report.result import finish
     from ae.report.summary import summary
@@ -58,19 +56,12 @@ def main(
 
     if distributed or coordinator or processes is not None or process is not None:
         devices.join_processes(coordinator, processes, process)
-    if config.data == "sample":
-        config = on_sample_data(config, preset)
-    config = choose_splits(config, preset, data_dir=data_dir)
-    name = Path(config.data).resolve().name
-    out = out or Path("runs") / (config.name if config.data == preset.data else f"{config.name}-{name}")
-
+    config = with_data(config, preset, data_dir)
+    out = out or run_directory(config, preset)
     if devices.is_first():
         print(f"{hardware()}, {config.dtype}", flush=True)
     loaded = load_data(config, data_dir=data_dir, resident_bytes=resident_bytes)
-    if any(
-        getattr(config, field) != getattr(preset, field) for field in ("model", "task", "train_task", "data", "tile")
-    ):
-        check(config, loaded.train.images[:1])
+    check_changes(config, preset, loaded)
     if devices.is_first():
         print(summary(config, loaded))
     state, history = fit(config, loaded, out=out, resume=resume, profile=profile)
@@ -78,6 +69,31 @@ def main(
     if devices.is_first():
         print(table([values]))
         print(f"{out}: {', '.join(path.name for path in sorted(out.iterdir()) if path.is_file())}")
+
+
+def with_data(config: Any, preset: Any, data_dir: Path | None) -> Any:
+    """Return the configuration with the data and the splits that it is trained on."""
+    from ae.data import choose_splits
+    from ae.presets.shell import on_sample_data
+
+    if config.data == "sample":
+        config = on_sample_data(config, preset)
+    return choose_splits(config, preset, data_dir=data_dir)
+
+
+def run_directory(config: Any, preset: Any) -> Path:
+    """Return the run directory to write where none is named."""
+    name = Path(config.data).resolve().name
+    return Path("runs") / (config.name if config.data == preset.data else f"{config.name}-{name}")
+
+
+def check_changes(config: Any, preset: Any, loaded: Any) -> None:
+    """Raise InputError where the model or a task cannot do with the data, unless all are the preset's."""
+    from ae.presets.shell import check
+
+    parts = ("model", "task", "train_task", "data", "tile")
+    if any(getattr(config, part) != getattr(preset, part) for part in parts):
+        check(config, loaded.train.images[:1])
 
 
 def parse(main: Callable[..., None], args: Sequence[str]) -> Callable[[], None]:

@@ -1,5 +1,6 @@
 import atexit
 import gc
+import json
 import os
 import runpy
 import shutil
@@ -248,6 +249,26 @@ def python(*args, **kwargs):
     return [sys.executable, *map(str, args)]
 
 
+def start_on(count, program, *args):
+    """Starts a Python program on so many devices."""
+    environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}
+    return subprocess.Popen(python("-c", program, *args), env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def printed(process):
+    """What a process prints last, as JSON."""
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0
+    return json.loads(output.splitlines()[-1])
+
+
+def free_port():
+    """A port of this machine that nothing uses."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        return free.getsockname()[1]
+
+
 # The same programs are compiled by many tests.
 if "AE_TESTS_COMPILED" not in os.environ:  # the first process; the others inherit its environment
     os.environ["AE_TESTS_COMPILED"] = tempfile.mkdtemp(prefix="ae-compiled-")
@@ -333,12 +354,9 @@ def models(tmp_path_factory):
 def site(models, tmp_path):
     """The page's address, the folder in which it may leave files, and its process."""
     pytest.importorskip("gradio", reason="the page needs gradio: pip install 'ae[demo]'")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     left = tmp_path / "left"
     left.mkdir()
-    command = [sys.executable, ROOT / "scripts/demo.py", "--port", str(port), "--most-megabytes", "5"]
+    command = [sys.executable, ROOT / "scripts/demo.py", "--port", str(free_port()), "--most-megabytes", "5"]
     command += ["--colorizer", str(models / "hinted.safetensors"), "--denoiser", str(models / "denoiser.safetensors")]
     server = subprocess.Popen(command, env={**os.environ, "TMPDIR": str(left)}, stdout=subprocess.PIPE, text=True)
     try:

@@ -1,7 +1,3 @@
-import json
-import os
-import socket
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import TINY, python, tiny_data
+from conftest import TINY, free_port, printed, start_on, tiny_data
 
 from ae.data import Data, Split, load_data
 from ae.errors import InputError
@@ -74,27 +70,19 @@ print(json.dumps([jax.device_count(), int(state.step), interrupted, values, flop
 
 
 def start(out, count, *arguments):
-    environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}
-    command = python("-c", LOSSES, Path(__file__).parent, out, *arguments)
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-
-
-def losses(process):
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0
-    return json.loads(output.splitlines()[-1])
+    return start_on(count, LOSSES, Path(__file__).parent, out, *arguments)
 
 
 @pytest.fixture(scope="module")
 def one_device(tmp_path_factory):
-    count, steps, _, values, flops = losses(start(tmp_path_factory.mktemp("one") / "run", 1))
+    count, steps, _, values, flops = printed(start(tmp_path_factory.mktemp("one") / "run", 1))
     assert (count, steps) == (1, 24)
     return values, flops
 
 
 def test_eight_devices_train_as_one_does(one_device, tmp_path):
     """Twenty-four steps, a batch at the end of each epoch that divides over no devices, validation, and a resume."""
-    count, steps, _, values, flops = losses(start(tmp_path / "run", 8))
+    count, steps, _, values, flops = printed(start(tmp_path / "run", 8))
     assert (count, steps) == (8, 24)
     np.testing.assert_allclose(values, one_device[0], atol=1e-5)
     for shared, alone in zip(flops, one_device[1], strict=True):
@@ -103,11 +91,9 @@ def test_eight_devices_train_as_one_does(one_device, tmp_path):
 
 def test_two_processes_train_as_one_does(one_device, tmp_path):
     """SIGTERM in the second stops both after a checkpoint, and they go on from there."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        address = f"localhost:{free.getsockname()[1]}"
+    address = f"localhost:{free_port()}"
     outs = [tmp_path / f"process{i}" for i in range(2)]
-    both = [losses(process) for process in [start(outs[i], 1, address, i) for i in range(2)]]
+    both = [printed(process) for process in [start(outs[i], 1, address, i) for i in range(2)]]
     assert both[0] == both[1]
     assert both[0][:3] == [2, 24, True]
     np.testing.assert_allclose(both[0][3], one_device[0], atol=1e-5)
@@ -142,9 +128,7 @@ def test_levels_of_the_pixel_mlp_are_split_over_devices():
     """Each of eight devices has about an eighth of the work."""
 
     def flops(count):
-        environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}
-        command = python("-c", LEVELS, Path(__file__).parent)
-        return float(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+        return printed(start_on(count, LEVELS, Path(__file__).parent))
 
     assert flops(8) < flops(1) / 6
 

@@ -1,7 +1,3 @@
-import json
-import os
-import socket
-import subprocess
 import threading
 import time
 from dataclasses import replace
@@ -9,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY, equal_trees, python, refused, tiny_data
+from conftest import TINY, equal_trees, free_port, printed, refused, start_on, tiny_data
 from test_fit import interrupt_after, timeless
 
 from ae.data import load_data
@@ -274,15 +270,7 @@ print(json.dumps([jax.device_count(), [[row[name] for name in LOSSES] for row in
 
 
 def start(count, *arguments):
-    environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}
-    command = python("-c", PROCESS, Path(__file__).parent, *arguments)
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-
-
-def result(process):
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0
-    return json.loads(output.splitlines()[-1])
+    return start_on(count, PROCESS, Path(__file__).parent, *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -293,17 +281,15 @@ def alone():
 
 
 def test_eight_devices_are_given_their_rows(alone):
-    count, losses, _ = result(start(8))
+    count, losses, _ = printed(start(8))
     assert count == 8
     np.testing.assert_allclose(losses, alone, atol=1e-5)
 
 
 def test_each_of_two_processes_reads_its_part(alone):
     """Of five full batches an epoch each reads the half, and both read the last, which does not divide."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        address = f"localhost:{free.getsockname()[1]}"
-    both = [result(process) for process in [start(1, address, i) for i in range(2)]]
+    address = f"localhost:{free_port()}"
+    both = [printed(process) for process in [start(1, address, i) for i in range(2)]]
     assert both[0][:2] == both[1][:2]
     assert both[0][0] == 2
     np.testing.assert_allclose(both[0][1], alone, atol=1e-5)

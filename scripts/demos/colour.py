@@ -1,7 +1,7 @@
 """The tab that gives photographs colour."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -32,68 +32,69 @@ def colour_tab(site: Site, colorizer: Colorizer, denoiser: Denoiser) -> None:
             picture = compared(EMPTY if colorizer.takes_hints else "Colours appear here.")
             taken = results()
 
+    on = Answers(site, colorizer, denoiser)
+    look = [saturation, vivid, restore]
+    upload.change(on.opened, [upload, *look], [view, points, picture, save.button], **LARGE)
+    picture.select(on.clicked, [view, points, colour, *look], [points, picture], **QUIET)
+    undo.click(lambda view, points, *look: (points[:-1], on.shown(view, points[:-1], *look)),
+               [view, points, *look], [points, picture], **QUIET)  # fmt: skip
+    clear.click(lambda view, *look: ((), on.shown(view, (), *look)), [view, *look], [points, picture], **QUIET)
+    for slider in (saturation, vivid):
+        slider.change(on.shown, [view, points, *look], picture, trigger_mode="always_last", **QUIET)
+    restore.change(on.restored, [view, points, *look], [view, picture], **LARGE)
+    connect(save, taken, on.made, [view, points, *look])
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the tab does when one opens a photograph, sets points, or changes the look: saturation, vivid, restore."""
+
+    site: Site
+    colorizer: Colorizer
+    denoiser: Denoiser
+
     def shown(
-        view: GrayView | None, points: Points, saturation: float, vivid: float, restore: bool
+        self, view: GrayView | None, points: Points, saturation: float, vivid: float, restore: bool
     ) -> dict[str, Any] | None:
+        """Return the comparison of a view with its colours."""
         if view is None:
             return None
-        rgb = views.coloured(view, replace(colorizer, saturation=saturation, vivid=vivid), points, restore=restore)
-        return views.comparison(view.gray, rgb, points)
+        colorizer = replace(self.colorizer, saturation=saturation, vivid=vivid)
+        return views.comparison(view.gray, views.coloured(view, colorizer, points, restore=restore), points)
 
     @told
-    def opened(
-        upload: str | None, saturation: float, vivid: float, restore: bool, request: gr.Request
-    ) -> tuple[Any, ...]:
+    def opened(self, upload: str | None, request: gr.Request, *look: Any) -> tuple[Any, ...]:
+        """Return the view of a photograph, without points, its comparison, and whether it can be saved."""
         if upload is None:
             return None, (), None, gr.update(interactive=False)
-        path = site.folders.taken(upload, str(request.session_hash))
-        view = views.open_gray(path, site.most_pixels)
-        view = views.with_clean(view, denoiser) if restore else view
-        return view, (), shown(view, (), saturation, vivid, restore), gr.update(interactive=True)
+        path = self.site.folders.taken(upload, str(request.session_hash))
+        view, picture = self.restored(views.open_gray(path, self.site.most_pixels), (), *look)
+        return view, (), picture, gr.update(interactive=True)
 
     @told
     def clicked(
-        view: GrayView | None,
-        points: Points,
-        colour: str,
-        saturation: float,
-        vivid: float,
-        restore: bool,
-        event: gr.SelectData,
+        self, view: GrayView | None, points: Points, colour: str, event: gr.SelectData, *look: Any
     ) -> tuple[Points, Any]:
-        if view is None or not colorizer.takes_hints:
+        """Return the points with another one, and the comparison."""
+        if view is None or not self.colorizer.takes_hints:
             return points, gr.skip()
         points = (*points, (*event.index, views.hex_colour(colour)))
-        return points, shown(view, points, saturation, vivid, restore)
+        return points, self.shown(view, points, *look)
 
     @told
     def restored(
-        view: GrayView | None, points: Points, saturation: float, vivid: float, restore: bool
+        self, view: GrayView | None, points: Points, saturation: float, vivid: float, restore: bool
     ) -> tuple[Any, ...]:
-        view = views.with_clean(view, denoiser) if view is not None and restore else view
-        return view, shown(view, points, saturation, vivid, restore)
+        """Return the view, which knows itself without noise where that is asked for, and the comparison."""
+        view = views.with_clean(view, self.denoiser) if view is not None and restore else view
+        return view, self.shown(view, points, saturation, vivid, restore)
 
     @told
-    def made(
-        view: GrayView, points: Points, saturation: float, vivid: float, restore: bool
-    ) -> Iterator[tuple[Any, ...]]:
+    def made(self, view: GrayView, points: Points, *look: Any) -> Iterator[tuple[Any, ...]]:
+        """Yield how far the command is, and what it has made."""
         target, hints = target_of(view.path, "colour"), view.path.with_name("dots.png")
         if points:
             views.write_dots(hints, view, points)
-        options = [
-            *(["--hints", hints] if points else []),
-            *look_options(saturation, vivid, restore),
-        ]
-        command = site.command("colorize.py", view.path, target, *options)
+        options = [*(["--hints", hints] if points else []), *look_options(*look)]
+        command = self.site.command("colorize.py", view.path, target, *options)
         yield from saved(command, lambda: [target, *([hints] if points else [])])
-
-    look = [saturation, vivid, restore]
-    upload.change(opened, [upload, *look], [view, points, picture, save.button], **LARGE)
-    picture.select(clicked, [view, points, colour, *look], [points, picture], **QUIET)
-    undo.click(lambda view, points, *look: (points[:-1], shown(view, points[:-1], *look)),
-               [view, points, *look], [points, picture], **QUIET)  # fmt: skip
-    clear.click(lambda view, *look: ((), shown(view, (), *look)), [view, *look], [points, picture], **QUIET)
-    for slider in (saturation, vivid):
-        slider.change(shown, [view, points, *look], picture, trigger_mode="always_last", **QUIET)
-    restore.change(restored, [view, points, *look], [view, picture], **LARGE)
-    connect(save, taken, made, [view, points, *look])

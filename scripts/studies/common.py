@@ -12,6 +12,7 @@ from ae.runtime import cli
 VIVID = (0.5, 1.0)  # shares of livelier chroma that are measured
 SHOWN_WIDTH = 180  # of a photograph or a frame, in pixels
 
+Photographs = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(help="Folder of photographs of any size and format.")]
 Models = Annotated[
     tuple[str, ...], tyro.conf.arg(help="Run directories, files of weights, or names of weights in the package.")
 ]

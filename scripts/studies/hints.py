@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import tyro
-from studies.common import Limit, Model, Out, photographs_of, write_study
+from studies.common import Limit, Model, Out, Photographs, photographs_of, write_study
 
 
 def hints(
-    photographs: tyro.conf.Positional[Path],
+    photographs: Photographs,
     model: Model = "chroma_unet",
     seed: int = 0,
     out: Out = Path("results"),
@@ -16,7 +15,6 @@ def hints(
     """Colorize the photographs of a folder with hints from their own colours, beside the same hints without a model.
 
     Args:
-        photographs: Folder of photographs of any size and format.
         seed: Of the places of hints.
     """
     import numpy as np

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import tyro
-from studies.common import Limit, Model, Out, photographs_of, write_study
+from studies.common import Limit, Model, Out, Photographs, photographs_of, write_study
 
 
 def old(
-    photographs: tyro.conf.Positional[Path],
+    photographs: Photographs,
     model: Model = "chroma_unet",
     out: Out = Path("results"),
     limit: Limit = 100,
@@ -16,9 +15,6 @@ def old(
 
     Saturation is relative: mean chroma over mean luma. PSNR is that of the photograph's own luma with the chroma that the
     model answers to the degraded one.
-
-    Args:
-        photographs: Folder of photographs of any size and format.
     """
     import numpy as np
     from studies.measures.old import degradations, old_table, scored

@@ -4,12 +4,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import tyro
-from studies.common import DataDir, Limit, Models, Out, photographs_of, plain_and_vivid, write_study
+from studies.common import DataDir, Limit, Models, Out, Photographs, photographs_of, plain_and_vivid, write_study
 
 
 def recolour(
-    photographs: tyro.conf.Positional[Path],
+    photographs: Photographs,
     models: Models = ("chroma_unet",),
     ways: bool = False,
     out: Out = Path("results"),
@@ -19,7 +18,6 @@ def recolour(
     """Colorize the photographs of a folder from their luma, and compare with their own colours.
 
     Args:
-        photographs: Folder of photographs of any size and format.
         ways: Also score the last model with the small copy that it sees made in five other ways.
     """
     import numpy as np

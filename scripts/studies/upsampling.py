@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import tyro
-from studies.common import Limit, Model, Out, photographs_of, write_study
+from studies.common import Limit, Model, Out, Photographs, photographs_of, write_study
 
 
 def upsampling(
-    photographs: tyro.conf.Positional[Path],
+    photographs: Photographs,
     model: Model = "chroma_unet",
     every: int = 10,
     out: Out = Path("results"),
@@ -16,7 +15,6 @@ def upsampling(
     """Bring chroma of the working size to full size in three ways, and compute it at full size.
 
     Args:
-        photographs: Folder of photographs of any size and format.
         every: Take one photograph in so many.
     """
     import numpy as np
