@@ -3,8 +3,9 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import tyro
 from benchmarks.models import LAYERS, benchmark_config
 
 from ae.report.markdown import Table
@@ -13,6 +14,12 @@ from ae.runtime import cli
 Peer = Literal["torch", "keras"]
 Model = Literal["conv_ae", "colorizer_ae", "unet", "pixel_mlp"]
 Preset = Literal["medium", "veryfast"]
+Weights = Annotated[
+    tuple[str, ...], tyro.conf.arg(help="Names of weights in the package, or files of weights (.safetensors).")
+]
+Rounds = Annotated[int, tyro.conf.arg(help="How often each is timed; medians count.")]
+Seconds = Annotated[float, tyro.conf.arg(help="How long each timing takes, about.")]
+Out = Annotated[Path, tyro.conf.arg(help="File to write, and the pages that show its table.")]
 
 
 def train(
@@ -20,7 +27,7 @@ def train(
     models: tuple[Model, ...] = tuple(LAYERS),
     started: tuple[str, ...] = ("pixel_mlp", "conv_ae", "colorizer_ae"),
     compiled: tuple[str, ...] = ("pixel_mlp", "conv_ae", "colorizer_ae", "unet_denoiser", "chroma_unet", "dense_ae_32"),
-    rounds: int = 5,
+    rounds: Rounds = 5,
     seconds: float = 2.0,
     torch_python: Path = Path("peers/torch/bin/python"),
     keras_python: Path = Path("peers/keras/bin/python"),
@@ -33,7 +40,6 @@ def train(
         models: What to train.
         started: Presets whose training is started, with and without the compilation cache.
         compiled: Presets whose epoch is compiled.
-        rounds: How often each is timed; medians count.
         seconds: How long each timing takes, about; that of an epoch's overhead, which is small, forty times as long.
         torch_python: Python of PyTorch's environment.
         keras_python: Python of Keras' and TensorFlow's environment.
@@ -67,23 +73,37 @@ def train(
 def ablation(
     models: tuple[Model, ...] = ("conv_ae", "colorizer_ae", "unet"),
     only: tuple[str, ...] = (),
-    rounds: int = 5,
-    seconds: float = 2.0,
-    out: Path = Path("results/benchmark_ablation.json"),
+    rounds: Rounds = 5,
+    seconds: Seconds = 2.0,
+    out: Out = Path("results/benchmark_ablation.json"),
 ) -> None:
     """Measure the images a second of training steps on a CPU without one part at a time, or with what did not pay.
 
     Args:
         models: What to train.
         only: What to do without or otherwise; all by default.
-        rounds: How often each is timed; medians count.
-        seconds: How long each timing takes, about.
-        out: File to write, and the pages that show its table.
     """
     from benchmarks.ablation import ablation_table, without_parts
 
     rates = {name: without_parts(name, only, rounds, seconds) for name in models}
     save(out, ablation_table(rates), [benchmark_config(name) for name in models], details=rates)
+
+
+def products(
+    models: tuple[Model, ...] = ("conv_ae", "colorizer_ae", "unet"),
+    rounds: Rounds = 5,
+    seconds: Seconds = 0.3,
+    out: Out = Path("results/benchmark_products.json"),
+) -> None:
+    """Measure how much of a training step on a CPU its matrix products take, each timed alone.
+
+    Args:
+        models: What to train.
+    """
+    from benchmarks.products import products_table, time_of_products
+
+    rows = [time_of_products(name, rounds, seconds) for name in models]
+    save(out, products_table(rows), [benchmark_config(name) for name in models])
 
 
 def video(
@@ -118,20 +138,17 @@ def video(
 
 
 def denoise(
-    models: tuple[str, ...] = ("gray_denoiser", "photo_denoiser"),
+    models: Weights = ("gray_denoiser", "photo_denoiser"),
     sizes: tuple[Literal["512x512", "12 megapixels"], ...] = ("512x512", "12 megapixels"),
-    rounds: int = 5,
+    rounds: Rounds = 5,
     bm3d_python: Path = Path("peers/bm3d/bin/python"),
-    out: Path = Path("results/benchmark_denoise.json"),
+    out: Out = Path("results/benchmark_denoise.json"),
 ) -> None:
     """Measure the seconds that denoising a megapixel takes: ours, BM3D and non-local means, in turns.
 
     Args:
-        models: Names of weights in the package, or files of weights (.safetensors).
         sizes: Of the image. BM3D takes minutes for 12 megapixels, in each round.
-        rounds: How often each is timed; medians count.
         bm3d_python: Python of BM3D's environment (see docs/noise.md).
-        out: File to write, and the pages that show its table.
     """
     from benchmarks.denoisers import measure, speed_table
 
@@ -143,19 +160,12 @@ def denoise(
 
 
 def tiles(
-    models: tuple[str, ...] = ("gray_denoiser", "photo_denoiser"),
-    rounds: int = 5,
-    seconds: float = 2.0,
-    out: Path = Path("results/benchmark_tiles.json"),
+    models: Weights = ("gray_denoiser", "photo_denoiser"),
+    rounds: Rounds = 5,
+    seconds: Seconds = 2.0,
+    out: Out = Path("results/benchmark_tiles.json"),
 ) -> None:
-    """Measure how fast the tiles of large images are denoised, by XLA's convolutions and by ours.
-
-    Args:
-        models: Names of weights in the package, or files of weights (.safetensors).
-        rounds: How often each is timed; medians count.
-        seconds: How long each timing takes, about.
-        out: File to write, and the pages that show its table.
-    """
+    """Measure how fast the tiles of large images are denoised, by XLA's convolutions and by ours."""
     from benchmarks.denoisers import tile_rates, tiles_table
 
     from ae import load_model
@@ -166,19 +176,12 @@ def tiles(
 
 
 def inference(
-    models: tuple[str, ...] = ("chroma_unet", "gray_denoiser", "photo_denoiser"),
-    rounds: int = 5,
-    seconds: float = 2.0,
-    out: Path = Path("results/benchmark_inference.json"),
+    models: Weights = ("chroma_unet", "gray_denoiser", "photo_denoiser"),
+    rounds: Rounds = 5,
+    seconds: Seconds = 2.0,
+    out: Out = Path("results/benchmark_inference.json"),
 ) -> None:
-    """Measure the images a second that models compute one by one, ours beside ONNX Runtime with their ONNX files.
-
-    Args:
-        models: Names of weights in the package, or files of weights (.safetensors).
-        rounds: How often each is timed; medians count.
-        seconds: How long each timing takes, about.
-        out: File to write, and the pages that show its table.
-    """
+    """Measure the images a second that models compute one by one, ours beside ONNX Runtime with their ONNX files."""
     from importlib.metadata import version
 
     from benchmarks.inference import inference_rates, inference_table
@@ -191,7 +194,7 @@ def inference(
 
 
 def accelerator(
-    short: bool = False, only: tuple[str, ...] = (), out: Path = Path("results/benchmark_accelerator.json")
+    short: bool = False, only: tuple[str, ...] = (), out: Out = Path("results/benchmark_accelerator.json")
 ) -> None:
     """Measure what a GPU or TPU gives, in about ten minutes: errors, speed, waiting, repeatability, film, memory.
 
@@ -200,7 +203,6 @@ def accelerator(
     Args:
         short: A little of everything, on whatever there is: whether it works, not how fast.
         only: Measure these parts alone ("training", "film"); the table keeps the others' figures.
-        out: File to write, and the pages that show its table.
     """
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # processes of its own share the device's memory
     from benchmarks.accelerator import PARTS, SHORT, Figure, Scale, accelerator_table, device_name, not_measured
@@ -252,6 +254,7 @@ if __name__ == "__main__":
         {
             "train": train,
             "ablation": ablation,
+            "products": products,
             "video": video,
             "denoise": denoise,
             "tiles": tiles,

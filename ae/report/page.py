@@ -13,7 +13,8 @@ from ae.runtime.files import read_json, write_text
 
 PREAMBLE = """# Results
 
-Scripts write this page from the JSON files beside it. Each JSON file names the command, the seeds and the hardware.
+Scripts write this page from the JSON files beside it. Each names its
+commands; most also name the hardware and the versions.
 
 - **loss, accuracy**: on the images that the reference reports on; for `test[:9000]`, the first 9,000 test images. The
   other scores are on all test images.

@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import numpy as np
 from benchmarks.denoising import PEERS, bm3d
 from benchmarks.workers import median_ratio, take_turns, timer, whole_turns
 
+from ae.layers.conv import xla_convolutions
 from ae.report.markdown import Table, tabulate
 from ae.restore.denoise import STRIDE, Denoiser
-from ae.restore.weights import Pretrained
+from ae.restore.weights import Pretrained, predict
 from ae.score.baselines import non_local_means_at
 from ae.score.flops import multiply_adds
 
@@ -116,15 +118,15 @@ def tile_side(trained: Pretrained) -> int:
 
 def tile_programs(trained: Pretrained, tiles: jax.Array) -> dict[str, Callable[[jax.Array], jax.Array]]:
     """Return programs that compute tiles, by XLA's convolutions and by ours."""
-    from ae.layers.conv import xla_convolutions
-    from ae.restore.weights import predict
+    return {"XLA's": program(trained, tiles, xla_convolutions()), "ours": program(trained, tiles)}
 
-    def program() -> Callable[[jax.Array], jax.Array]:
-        return jax.jit(lambda tiles: predict(*trained[:2], tiles)).lower(tiles).compile()
 
-    with xla_convolutions():
-        by_xla = program()
-    return {"XLA's": by_xla, "ours": program()}
+def program(
+    trained: Pretrained, images: jax.Array, convolutions: AbstractContextManager[None] | None = None
+) -> Callable[[jax.Array], jax.Array]:
+    """Compile a model for images of one shape, with the convolutions that are traced inside of a context."""
+    with convolutions or nullcontext():
+        return jax.jit(lambda images: predict(*trained[:2], images)).lower(images).compile()
 
 
 def tiles_table(rows: Sequence[dict[str, Any]]) -> Table:

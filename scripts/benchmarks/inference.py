@@ -4,6 +4,7 @@ import os
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from benchmarks.denoisers import tile_programs
+from benchmarks.denoisers import program
 from benchmarks.workers import median_ratio, take_turns, timer
 
 from ae import Colorizer, export_onnx
 from ae.errors import InputError
+from ae.layers.conv import row_convolutions, xla_convolutions
 from ae.report.markdown import Table, tabulate
 from ae.restore.onnx import input_channels
 from ae.restore.weights import Pretrained
@@ -39,8 +41,8 @@ def inference_rates(trained: Pretrained, rounds: int, seconds: float) -> Iterato
         export_onnx(trained, file)
         for size in sizes(trained):
             image = jnp.asarray(np.random.default_rng(0).random((1, *size, input_channels(trained)), np.float32))
-            programs = tile_programs(trained, image)
-            runs: dict[str, Any] = {"ae, XLA's convolutions": programs["XLA's"], "ae, its own": programs["ours"]}
+            ways = {"XLA's convolutions": xla_convolutions(), "tiles": nullcontext(), "rows": row_convolutions()}
+            runs: dict[str, Any] = {f"ae, {name}": program(trained, image, way) for name, way in ways.items()}
             runs[PEER] = peer(file)
             check(trained, runs, image)
             timers = {name: timer(partial(run, image)) for name, run in runs.items()}
