@@ -7,7 +7,7 @@ from pathlib import Path
 import flax.linen as nn
 import jax
 import pytest
-from benchmarks import ablation, accelerator, denoisers, models, starts, training, workers
+from benchmarks import ablation, accelerator, denoisers, models, products, starts, training, workers
 from clips import colorizer, luma_frames, make_clip
 from conftest import ROOT, refused, write_denoiser
 
@@ -180,6 +180,27 @@ def test_parts_of_the_convolutions_are_timed(call, tmp_path):
     assert not (tmp_path / "README.md").exists()
 
 
+@pytest.mark.usefixtures("small_batches")
+def test_products_of_a_step_are_timed_alone(call, tmp_path):
+    call("benchmark.py", "products", *SHORTEST, "--out", "products.json")
+    (row,) = rows_of(json.loads((tmp_path / "products.json").read_text()))
+    times = [row[name] for name in ("outputs and input gradients, ms", "kernel gradients, ms", "all else, ms")]
+    assert sum(times) == pytest.approx(row["ms a step"])
+    assert min(row["their GFLOP/s"], row["GFLOP/s of these"]) > 0
+
+
+def test_products_of_a_dense_layer_are_found():
+    """Outputs, the kernel's gradient and the input's, of which the first layer has none."""
+    config = models.benchmark_config("pixel_mlp")
+    found = products.products_of(config)
+    images = (config.batch_size, 28, 28)
+    assert found[products.Product((*images, 128), (128, 256), (((3,), (0,)), ((), ())))] == 1
+    gradients = {product: count for product, count in found.items() if product.is_kernel_gradient}
+    assert sum(gradients.values()) == 10
+    assert all(product.left[0] == product.right[0] for product in gradients)
+    assert max(product.flops for product in found) == 2 * config.batch_size * 28 * 28 * 512 * 512
+
+
 def test_denoisers_take_turns(call, tmp_path):
     write_denoiser(tmp_path / "ours.safetensors")
     sizes = ("--sizes", "512x512", "--rounds", "2")
@@ -210,9 +231,9 @@ def test_inference_is_timed_beside_onnx_runtime(call, tmp_path):
     write_denoiser(tmp_path / "ours.safetensors")
     call("benchmark.py", "inference", *SHORTEST, "--models", "ours.safetensors", "--out", "results/inference.json")
     rows = rows_of(json.loads((tmp_path / "results/inference.json").read_text()))
-    assert [row["run by"] for row in rows] == ["ae, XLA's convolutions", "ae, its own", "ONNX Runtime"]
+    assert [row["run by"] for row in rows] == ["ae, XLA's convolutions", "ae, tiles", "ae, rows", "ONNX Runtime"]
     assert {row["image"] for row in rows} == {"256x256"}
-    assert max(row["ours over it"] for row in rows[:2]) >= 1
+    assert max(row["ours over it"] for row in rows[:3]) >= 1
 
 
 def test_a_device_waits_where_no_operation_runs():

@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 from dataclasses import replace
 from fractions import Fraction
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 import train
 from clips import luma_frames, make_clip
-from conftest import ROOT, python, refused
+from conftest import ROOT, free_port, python, refused
 from PIL import Image
 from skimage import data
 from test_shell import refusal
@@ -148,6 +147,7 @@ ELSEWHERE = {
     "python scripts/benchmark.py denoise": "test_denoisers_take_turns",
     "python scripts/benchmark.py tiles": "test_tiles_are_timed_by_what_computes_them",
     "python scripts/benchmark.py ablation": "test_parts_of_the_convolutions_are_timed",
+    "python scripts/benchmark.py products": "test_products_of_a_step_are_timed_alone",
 }  # fmt: skip
 
 
@@ -260,9 +260,7 @@ SMALL = "from ae import models, preset; PRESET = preset('colorizer_ae_quick', mo
 @pytest.mark.slow
 def test_two_processes(tmp_path):
     (tmp_path / "small.py").write_text(SMALL)
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        address = f"localhost:{free.getsockname()[1]}"
+    address = f"localhost:{free_port()}"
     started = []
     for process in range(2):
         (tmp_path / f"host{process}").mkdir()
