@@ -122,7 +122,7 @@ ELSEWHERE = {
     "python scripts/evaluate.py photo_denoiser --benchmark cbsd68": "test_bm3d_runs_in_an_environment_of_its_own",
     "python scripts/evaluate.py camera_denoiser --benchmark polyu": "test_models_of_what_cameras_add_are_scored_too",
     "python scripts/evaluate.py chroma_unet": "test_released_weights_score_what_the_tables_say",
-    "python scripts/variants.py": "test_variants_make_a_table",
+    "python scripts/variants.py --limit 20000": "test_variants_make_a_table",
     "python scripts/train.py scripts/vivid.py": "test_colour_by_classes_trains",
     "python scripts/variants.py --in-full runs/chroma_unet_cifar runs/chroma_unet_vivid":
         "test_models_trained_in_full_are_compared",
@@ -130,7 +130,7 @@ ELSEWHERE = {
     "python scripts/study.py latents": "test_latents",
     "python scripts/study.py photos": "test_photos",
     "python scripts/study.py kodak": "test_crops_of_kodaks_photographs_are_shown",
-    "python scripts/study.py colour": "test_colour",
+    "python scripts/study.py colour --models runs/chroma_unet_cifar": "test_colour",
     "python scripts/study.py clips CLIP.mp4 --reference runs/colorizer_ae": "test_clips",
     "python scripts/study.py sizes": "test_sizes",
     "python scripts/study.py recolour photos/ --ways": "test_photographs_are_coloured_anew",
