@@ -46,6 +46,7 @@ def train(
         out: File to write, and the pages that show its table. The seconds until training starts go into a second one,
             with "_starts" in its name.
     """
+    keep_to_cpu()
     from benchmarks.starts import compile_seconds, start_seconds, starts_table
     from benchmarks.training import compare, training_table
 
@@ -83,6 +84,7 @@ def ablation(
         models: What to train.
         only: What to do without or otherwise; all by default.
     """
+    keep_to_cpu()
     from benchmarks.ablation import ablation_table, without_parts
 
     rates = {name: without_parts(name, only, rounds, seconds) for name in models}
@@ -100,6 +102,7 @@ def products(
     Args:
         models: What to train.
     """
+    keep_to_cpu()
     from benchmarks.products import products_table, time_of_products
 
     rows = [time_of_products(name, rounds, seconds) for name in models]
@@ -182,6 +185,7 @@ def inference(
     out: Out = Path("results/benchmark_inference.json"),
 ) -> None:
     """Measure the images a second that models compute one by one, ours beside ONNX Runtime with their ONNX files."""
+    keep_to_cpu()
     from importlib.metadata import version
 
     from benchmarks.inference import inference_rates, inference_table
@@ -225,6 +229,11 @@ def accelerator(
         table = accelerator_table(rows, device or "none here")
         configs, details = [preset(name) for name in scale.models], {"figures": [f._asdict() for f in rows]}
         save(out, table, configs, details=details, earlier=earlier.get("made_with", ()))
+
+
+def keep_to_cpu() -> None:
+    """Have JAX, which is not imported yet, and what is started from here compute on the CPU, unless JAX_PLATFORMS is set."""
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 
 def save(

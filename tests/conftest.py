@@ -15,6 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
 
+os.environ.setdefault("JAX_PLATFORMS", "cpu")  # before jax is imported: parallel tests would fight over a GPU's memory
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import sys
 from dataclasses import replace
@@ -155,6 +156,28 @@ def small_batches(monkeypatch):
     monkeypatch.setitem(models.BATCH_SIZES, "pixel_mlp", 1)
 
 
+@pytest.fixture
+def kept_to_cpu(monkeypatch):
+    """Nothing is said of devices, and what a test runs keeps itself, and what it starts, to the CPU."""
+    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    yield
+    assert os.environ["JAX_PLATFORMS"] == "cpu"
+    assert workers.usual_environment()["CUDA_VISIBLE_DEVICES"] == ""
+
+
+@pytest.mark.usefixtures("kept_to_cpu")
+@pytest.mark.parametrize("options", [("train", "--peers", "torch", "--torch-python"), ("inference", "--models")])
+def test_a_gpu_is_left_alone_where_the_cpu_is_timed(call, options):
+    refused(call("benchmark.py", *options, "nowhere", status=2), "nowhere")
+
+
+def test_devices_that_are_named_are_taken(call, monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda,cpu")
+    call("benchmark.py", "inference", "--models", "nowhere", status=2)
+    assert os.environ["JAX_PLATFORMS"] == "cuda,cpu"
+    assert workers.usual_environment().get("CUDA_VISIBLE_DEVICES") == os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
 SHORTEST = ("--models", "pixel_mlp", "--rounds", "1", "--seconds", "0.01")
 
 
@@ -171,7 +194,7 @@ def test_training_is_timed(call, tmp_path):
     assert start["seconds to compile an epoch"] > 0
 
 
-@pytest.mark.usefixtures("small_batches")
+@pytest.mark.usefixtures("small_batches", "kept_to_cpu")
 def test_parts_of_the_convolutions_are_timed(call, tmp_path):
     call("benchmark.py", "ablation", *SHORTEST, "--only", "a call for each step", "--out", "ablation.json")
     values = json.loads((tmp_path / "ablation.json").read_text())
@@ -180,7 +203,7 @@ def test_parts_of_the_convolutions_are_timed(call, tmp_path):
     assert not (tmp_path / "README.md").exists()
 
 
-@pytest.mark.usefixtures("small_batches")
+@pytest.mark.usefixtures("small_batches", "kept_to_cpu")
 def test_products_of_a_step_are_timed_alone(call, tmp_path):
     call("benchmark.py", "products", *SHORTEST, "--out", "products.json")
     (row,) = rows_of(json.loads((tmp_path / "products.json").read_text()))

@@ -47,8 +47,9 @@ def whole_turns(timers: dict[str, Timer], frames: int, rounds: int) -> dict[str,
 
 
 def usual_environment() -> dict[str, str]:
-    """Return the environment without the huge pages of this process, which are for XLA."""
-    return {key: value for key, value in os.environ.items() if key != cli.TUNABLES}
+    """Return the environment without the huge pages of this process, which are for XLA; on the CPU alone where this is."""
+    usual = {key: value for key, value in os.environ.items() if key != cli.TUNABLES}
+    return usual | ({"CUDA_VISIBLE_DEVICES": ""} if usual.get("JAX_PLATFORMS") == "cpu" else {})
 
 
 class Worker:
