@@ -119,7 +119,10 @@ def test_every_shot_is_decided(tmp_path):
     whats = ["gray", "colour", "tinted", "blank", "gray", "colour", "colour", "", "gray"]  # black belongs to a shot
     expected = [(round(0.56 * number, 2), what) for number, what in enumerate(whats) if what]
     assert decided(tmp_path / "shots.csv") == expected
-    assert any("3 of" in line and "keep it" in line for line in lines)
+    assert lines[:-1] == [
+        "3 of 8 shots are in colour and keep it, from 0:00.560, 0:02.800, 0:03.360 on",
+        "1 of 8 shots are gray with a tint, which goes, from 0:01.120 on",
+    ]
     before, after = chroma(source), chroma(tmp_path / "out.mkv")
     length = 14
     for number in (1, 5, 6):
@@ -190,13 +193,31 @@ def test_the_table_is_followed_as_it_was_edited(tmp_path, call):
     np.testing.assert_array_equal(after[15:], 128)
     for text, words in {
         "start,what\n0,green\n": ["s.csv, line 2", "'green'"],
-        "start,what\n0,gray\n2,gray\n1,colour\n": ["line 4", "the one before it later"],
+        "start,what\n0,gray\n2,gray\n1,colour\n": ["line 4", "at 1 s, not after the one before it", "starts at 2 s"],
+        "start,what\n0,gray\n\n2,gray\n2.0,blank\n": ["line 5", "at 2 s, not after", "starts at 2 s"],
         "start,what\nsoon,gray\n": ["line 2", "number of seconds"],
         "": ["has no shots"],
     }.items():
         table.write_text(text)
         refused(call(*command, status=2), *words)
     refused(call("colorize.py", ".", "out", "--shots", "s.csv", status=2), "--shots is for one file")
+
+
+def test_shots_after_the_last_frame_are_said(tmp_path):
+    """A clip whose last frame is shown at 0.52 s."""
+    source, table = write(tmp_path / "in.mp4", gray(scene("coffee"))), tmp_path / "s.csv"
+    for starts, wanted in {
+        ("0", "0.52"): [],
+        ("0", "0.53"): ["1 of 2 shots come after the last frame, from 0:00.530 on"],
+        ("9", "10", "70", "80"): [
+            "4 of 4 shots come after the last frame, from 0:09.000, 0:10.000, 1:10.000 and 1 more on"
+        ],
+    }.items():
+        table.write_text("\n".join(["start,what", *(f"{start},gray" for start in starts)]))
+        said = []
+        settings = ClipSettings(4, codec="ffv1", shots=table)
+        assert colorize_clip(source, tmp_path / "out.mkv", colorizer(), settings, log=said.append).passed
+        assert said == wanted
 
 
 def test_tables_are_read_as_they_were_written(tmp_path):
@@ -249,6 +270,9 @@ def test_numbered_frames_of_shots_in_colour_keep_it(tmp_path):
     assert said == ["1 of 2 shots are in colour and keep it, from 0:00.000 on"]
     kept = [read_image(tmp_path / f"kept/{number:02d}.png").pixels[0] for number in (5, 25)]
     assert np.abs(np.float32(kept[0]) - scene("astronaut")[4]).mean() < 6
+    write(tmp_path / "sepia.mp4", sepia(scene("chelsea", 3)))
+    write_frames(tmp_path / "sepia.mp4", tmp_path / "sepia/%d.png", colorizer(), SETTINGS, log=said.append)
+    assert said[1:] == ["1 of 1 shots are gray with a tint, which goes, from 0:00.000 on"]
     write_frames(tmp_path / "in.mp4", tmp_path / "new/%02d.png", colorizer(), replace(SETTINGS, recolour=True))
     new = [read_image(tmp_path / f"new/{number:02d}.png").pixels[0] for number in (5, 25)]
     assert np.abs(np.float32(new[0]) - scene("astronaut")[4]).mean() > 15

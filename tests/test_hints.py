@@ -230,6 +230,21 @@ def test_hints_of_a_clip_hold_from_their_time_to_the_next_cut(model, tmp_path, t
         assert np.abs(part - blue).max(axis=1).min() > 8
 
 
+@pytest.mark.parametrize("turns", [0, 1])
+def test_hints_of_other_sizes_than_a_clip_are_said_once(model, tmp_path, turns):
+    """Before the first frame, and by the sizes that a person sees."""
+    upright = moving(4, (96, 64) if turns else (64, 96))
+    source = make_clip(tmp_path / "in.mkv", np.rot90(upright, -turns, axes=(1, 2)), codec="ffv1", rotation=90 * turns)
+    sizes = [(32, 48), (32, 48), upright.shape[1:], (128, 192)]
+    hints = [
+        TimedHints(0.04 * at, Hints(*np.ones((2, 1), int), np.zeros((1, 2)), size)) for at, size in enumerate(sizes)
+    ]
+    said = []
+    colorize_clip(source, tmp_path / "out.mkv", model, LOSSLESS, hints=hints, log=said.append)
+    wanted = "64x96" if turns else "96x64"
+    assert said == [f"hints of {given} scaled to {wanted}" for given in ("48x32", "192x128")]
+
+
 def test_times_of_hints_are_read_from_the_command_line(tmp_path):
     write_image(tmp_path / "dots.png", dots((150, 100, 100)))
     for entry, start in (("", 0), ("12.5=", 12.5), ("0:12.5=", 12.5), ("2:03=", 123), ("1:00:00.5=", 3600.5)):

@@ -14,10 +14,12 @@ from skimage import data
 from ae import Colorize, Config
 from ae.color import luma, rgb_to_chroma
 from ae.errors import InputError
+from ae.media.images.picture import Picture
+from ae.media.pictures import reference_colours
 from ae.models import ChromaUNet
 from ae.restore.chroma import balanced
 from ae.restore.colorize import Colorizer
-from ae.restore.reference import CELL, reference_hints, reference_of
+from ae.restore.reference import CELL, LEAST_SIDE, reference_hints, reference_of
 from ae.restore.resizing import resized
 from ae.restore.weights import Pretrained, write_weights
 
@@ -78,9 +80,14 @@ def test_the_command_takes_a_reference(model, call, tmp_path):
     Image.fromarray(data.camera()[:128, :96]).save(tmp_path / "old.png")
     Image.fromarray(data.astronaut()[:90, :120]).save(tmp_path / "other.jpg")
     Image.fromarray(data.camera()[:40, :40]).save(tmp_path / "gray.png")
+    Image.fromarray(np.uint8([[[200, 20, 20], [20, 20, 200]]])).save(tmp_path / "tiny.png")
     call("colorize.py", "old.png", "new.png", "--model", "hinted.safetensors", "--reference", "other.jpg")
     assert Image.open(tmp_path / "new.png").size == (96, 128)
-    for reference, words in {"gray.png": ["gray.png is gray"], "hinted.safetensors": ["hinted.safetensors"]}.items():
+    for reference, words in {
+        "gray.png": ["gray.png is gray"],
+        "tiny.png": ["tiny.png is too small, 2x1: a reference has 8 pixels a side at least"],
+        "hinted.safetensors": ["hinted.safetensors"],
+    }.items():
         command = ["old.png", "no.png", "--model", "hinted.safetensors", "--reference", reference]
         refused(call("colorize.py", *command, status=2), *words)
     plain, variables, result = colorizer().trained
@@ -88,6 +95,18 @@ def test_the_command_takes_a_reference(model, call, tmp_path):
     command = ["old.png", "no.png", "--model", "plain.safetensors", "--reference", "other.jpg"]
     refused(call("colorize.py", *command, status=2), "hints")
     assert not (tmp_path / "no.png").exists()
+
+
+def test_a_reference_has_a_least_size(model, astronaut):
+    """From which on its colours are taken, and below which it is not said to be gray."""
+    for height, width in ((1, 1), (2, 2), (LEAST_SIDE - 1, 500), (500, LEAST_SIDE - 1)):
+        red = Picture(np.full((1, height, width, 3), (200, 20, 20), np.uint8))
+        with pytest.raises(InputError, match=f"red.png is too small, {width}x{height}: "):
+            reference_colours(red, "red.png")
+    least = np.random.default_rng(0).integers(0, 256, (1, LEAST_SIDE, LEAST_SIDE, 3), np.uint8)
+    gray = np.asarray(luma(astronaut))[..., 0]
+    coloured = model.with_reference(reference_colours(Picture(least), "least.png")).image(gray)
+    assert np.abs(coloured - model.image(gray)).max() > 1e-3
 
 
 def test_a_model_without_hints_takes_no_reference(astronaut):

@@ -1,6 +1,6 @@
 """Images: colour or less noise for one, or for many while others are read and written."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from ae.media.images import Picture, check_holds, in_srgb, read_image, with_pixe
 from ae.restore.colorize import Colorizer
 from ae.restore.denoise import Denoised, Denoiser
 from ae.restore.hints import Hints, hints_in
+from ae.restore.reference import LEAST_SIDE
 from ae.restore.restoration import Restoration
 from ae.restore.tint import tint_of
 from ae.runtime.chain import background
@@ -49,9 +50,8 @@ def colorize_picture(
     if tint.is_tinted:
         picture = replace(picture, remarks=(*picture.remarks, f"it is gray with a tint ({tint.name}), which goes"))
     named = None if hints is None else painted(hints, picture)
-    if named is not None and named.size != gray.shape[1:]:
-        sizes = ["x".join(map(str, size[::-1])) for size in (named.size, gray.shape[1:])]
-        picture = replace(picture, remarks=(*picture.remarks, f"hints of {sizes[0]} scaled to {sizes[1]}"))
+    if named is not None:
+        picture = replace(picture, remarks=(*picture.remarks, *scaling_remarks([named], gray.shape[1:])))
     if restoration is None:
         rgb = np.stack([colorizer.image(frame, hints=named) for frame in gray])
     else:
@@ -77,9 +77,18 @@ def painted(hints: Picture, photograph: Picture | None = None) -> Hints:
     return hints_in(rgb, alpha, original if original is not None and original.shape == rgb.shape else None)
 
 
+def scaling_remarks(hints: Iterable[Hints], size: tuple[int, ...]) -> list[str]:
+    """Return a line for each other size that hints have than what they are for, [H, W]."""
+    others = dict.fromkeys(named.size for named in hints if named.size != size)
+    return [f"hints of {width}x{height} scaled to {size[1]}x{size[0]}" for height, width in others]
+
+
 def reference_colours(picture: Picture, name: str) -> np.ndarray:
-    """Return a picture as RGB [H, W, 3] in [0, 1]. Raises InputError where it has no colours."""
+    """Return a picture as RGB [H, W, 3] in [0, 1]. Raises InputError where it is too small, or has no colours."""
     rgb = _rgb(in_srgb(picture))
+    if min(rgb.shape[:2]) < LEAST_SIDE:
+        size = f"{rgb.shape[1]}x{rgb.shape[0]}"
+        raise InputError(f"{name} is too small, {size}: a reference has {LEAST_SIDE} pixels a side at least")
     if tint_of(rgb).is_gray:
         raise InputError(f"{name} is gray, or has one tint: a reference is a picture in colour")
     return rgb

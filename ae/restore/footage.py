@@ -2,7 +2,7 @@
 
 import csv
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from functools import cache
 from itertools import pairwise
@@ -183,8 +183,13 @@ def with_given(items: Iterable[Any], shots: list[Shot], origin: float) -> Iterat
         if not isinstance(item, Frame):
             yield item
             continue
-        number = max(0, sum(shot.start <= item.time - origin + 1e-4 for shot in shots) - 1)
+        number = max(0, begun(shots, item.time - origin) - 1)
         yield item._replace(shot=number, kind=int(shots[number].kind))
+
+
+def begun(shots: Sequence[Shot], time: float) -> int:
+    """Return how many shots have begun at a time."""
+    return sum(shot.start <= time + 1e-4 for shot in shots)
 
 
 COLUMNS = ("start", "what", "spread", "tint")
@@ -202,15 +207,17 @@ def read_shots(path: Path) -> list[Shot]:
     Raises InputError where it is no such table, and where times do not grow.
     """
     try:
-        rows = list(csv.DictReader(path.read_text().splitlines()))
+        reader = csv.DictReader(path.read_text().splitlines())
+        rows = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as a table of shots: {error}") from error
-    shots = [_row(path, number, row) for number, row in enumerate(rows, 2)]
+    shots = [_row(path, number, row) for number, row in rows]
     if not shots:
         raise InputError(f"{path} has no shots: its first line is {','.join(COLUMNS)}, and each other one is a shot")
-    for number, (before, after) in enumerate(pairwise(shots), 3):
+    for (number, _), (before, after) in zip(rows[1:], pairwise(shots), strict=True):
         if after.start <= before.start:
-            raise InputError(f"{path}, line {number}: the shot starts at {after.start:g} s, the one before it later")
+            times = f"at {after.start:.10g} s, not after the one before it, which starts at {before.start:.10g} s"
+            raise InputError(f"{path}, line {number}: the shot starts {times}")
     return shots
 
 

@@ -16,6 +16,7 @@ from ae.models.apply import apply
 
 CELL = 4  # pixels of the working size, in height and in width, that are compared as one
 BLOCK = 2  # cells in height and in width of which the surest becomes a hint
+LEAST_SIDE = BLOCK * CELL  # pixels of a reference: what is smaller has no place for a hint
 SHARP = 0.1  # difference of cosines by which a place counts e times less
 AS_BRIGHT = 0.1  # standard deviation of luma within which places are as bright
 ALIKE = 0.3  # cosine from which two places are alike

@@ -11,12 +11,13 @@ from ae.media.clips.reading import Clip
 from ae.media.clips.settings import DEFAULTS, ClipSettings
 from ae.media.clips.times import format_time
 from ae.media.clips.work import fingerprint
+from ae.media.pictures import scaling_remarks
 from ae.media.stages.colour import Chroma
 from ae.media.stages.noise import Noise, clip_noise
 from ae.media.stages.statistics import ClipStatistics, Statistics, clip_statistics
 from ae.restore.colorize import Colorizer
 from ae.restore.denoise import Denoiser
-from ae.restore.footage import Kind, Shot, read_shots, with_given, with_kinds, write_shots
+from ae.restore.footage import Kind, Shot, begun, read_shots, with_given, with_kinds, write_shots
 from ae.restore.hints import TimedHints
 from ae.restore.restoration import Restoration
 from ae.restore.shots import with_shots
@@ -67,8 +68,8 @@ def colorize_clip(
             log(clip_noise(states[0]).summary)
         for timed in named[states[-2].named.given :] if named else ():
             log(f"the hints at {format_time(timed.start + settings.start)} come after the last frame")
-        if not settings.recolour and any(shot.kind == Kind.COLOUR for shot in found):
-            log(kept_remark(found, clip.origin))
+        for line in [*shot_remarks(found, clip.origin, settings.recolour), *late_remarks(given, clip)]:
+            log(line)
         if shots is not None and not given:
             write_shots(shots, found, clip.origin)
             log(f"{len(found)} shots: {shots}")
@@ -77,7 +78,12 @@ def colorize_clip(
     planes = ("cb", "cr") if restoration is None or restoration.keep_grain else ("luma", "cb", "cr")
     sent = ("luma",) if settings.recolour and not given else ("luma", "cb", "cr")
     made_with = fingerprint("colour", colorizer, restoration, named, given)
-    change = Change(stages, sent, planes, finished, items, made_with)
+
+    def remarks(clip: Clip) -> Sequence[str]:
+        upright = clip.size[::-1] if clip.coding.turns % 2 else clip.size
+        return scaling_remarks([timed.hints for timed in named], upright)
+
+    change = Change(stages, sent, planes, finished, items, made_with, remarks)
     return change_clip(source, target, change, settings, log=log)
 
 
@@ -91,12 +97,28 @@ def recoloured(item: Any) -> Any:
     return item._replace(kind=int(Kind.GRAY)) if isinstance(item, Frame) and item.kind == Kind.COLOUR else item
 
 
-def kept_remark(shots: Sequence[Shot], origin: float) -> str:
-    """Return a line on the shots that keep their colours; `origin`: the time from which theirs count."""
-    kept = [shot for shot in shots if shot.kind == Kind.COLOUR]
-    starts = ", ".join(format_time(shot.start - origin) for shot in kept[:MOST_NAMED])
-    more = f" and {len(kept) - MOST_NAMED} more" * (len(kept) > MOST_NAMED)
-    return f"{len(kept)} of {len(shots)} shots are in colour and keep it, from {starts}{more} on"
+def shot_remarks(shots: Sequence[Shot], origin: float, recolour: bool) -> Iterator[str]:
+    """Yield a line on the shots that keep their colours, unless they get new ones, and one on those that lose a tint.
+
+    `origin`: the time from which theirs count.
+    """
+    kept = [shot for shot in shots if shot.kind == Kind.COLOUR and not recolour]
+    tinted = [shot for shot in shots if shot.what == "tinted"]
+    for some, what in ((kept, "are in colour and keep it"), (tinted, "are gray with a tint, which goes")):
+        if some:
+            yield f"{len(some)} of {len(shots)} shots {what}, from {_starts(some, origin)} on"
+
+
+def late_remarks(given: Sequence[Shot], clip: Clip) -> Iterator[str]:
+    """Yield a line where shots that a person has named begin after the last frame that was read."""
+    late = given[begun(given, float(clip.times[-1][0]) - clip.origin) :]
+    if late:
+        yield f"{len(late)} of {len(given)} shots come after the last frame, from {_starts(late, 0.0)} on"
+
+
+def _starts(shots: Sequence[Shot], origin: float) -> str:
+    starts = ", ".join(format_time(shot.start - origin) for shot in shots[:MOST_NAMED])
+    return starts + f" and {len(shots) - MOST_NAMED} more" * (len(shots) > MOST_NAMED)
 
 
 def cleaning(restoration: Restoration | None, clip: Clip, written: Coding) -> Sequence[Stage]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ae.errors import InputError
 from ae.media.clips.coding import planes
-from ae.media.clips.conversions import cleaning, colorize_clip, kept_remark, shots_of
+from ae.media.clips.conversions import cleaning, colorize_clip, shot_remarks, shots_of
 from ae.media.clips.pipeline import Report, run_stages
 from ae.media.clips.plan import stream_name
 from ae.media.clips.reading import Clip
@@ -24,7 +24,7 @@ from ae.media.images import Picture, read_image, write_image
 from ae.media.pictures import gray_frames
 from ae.media.stages.colour import Rgb
 from ae.restore.colorize import Colorizer
-from ae.restore.footage import Kind, Shot, with_kinds
+from ae.restore.footage import Shot, with_kinds
 from ae.restore.restoration import Restoration
 from ae.runtime.chain import Frame, background
 from ae.runtime.interrupts import deferred_interrupts
@@ -158,9 +158,7 @@ def write_frames(
             frames = (item for item in items if isinstance(item, Frame))
             for number, frame in enumerate(frames, 1):
                 write_image(frame_path(target, number), Picture(frame.rgb[None]))
-        if any(shot.kind == Kind.COLOUR for shot in found):
-            log(kept_remark(found, clip.origin))
-        for line in clip.notes:
+        for line in [*shot_remarks(found, clip.origin, settings.recolour), *clip.notes]:
             log(line)
         if clip.lost:
             raise InputError(f"{target} is without {'; '.join(clip.lost[:3])}, which could not be read")

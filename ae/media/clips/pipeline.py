@@ -83,6 +83,7 @@ class Change(NamedTuple):
     finished: Callable[[Clip, States], ClipStatistics | ClipNoise]  # takes the stages' states after all frames
     items: Callable[[Clip], Iterable[Any]]  # the clip's, with what they need to know of frames
     made_with: str  # a fingerprint of models and settings
+    remarks: Callable[[Clip], Sequence[str]] = lambda clip: ()  # to be known before the first frame, a line each
 
 
 def change_clip(
@@ -113,7 +114,7 @@ def change_clip(
         remove_abandoned(target)
         writer = ClipWriter(temporary, clip, settings)
         with closing(writer):
-            for line in [*writer.remarks, *work.remarks]:
+            for line in [*writer.remarks, *change.remarks(clip), *work.remarks]:
                 log(line)
             carried = set(clip.side_data)
             statistics = _write_frames(clip, writer, change, settings, work)
