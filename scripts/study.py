@@ -2,6 +2,7 @@
 
 from studies.clips import clips
 from studies.colours import colour
+from studies.cuts import cuts
 from studies.film import film, film_sizes, strip
 from studies.grids import side_by_side
 from studies.hints import hints
@@ -25,6 +26,7 @@ if __name__ == "__main__":
             "latents": latents,
             "colour": colour,
             "clips": clips,
+            "cuts": cuts,
             "film": film,
             "film-sizes": film_sizes,
             "strip": strip,

@@ -6,6 +6,7 @@ Sun, "Fast guided filter", 2015): around every point chroma is taken to be a lin
 and can be enlarged without blurring an edge.
 """
 
+from collections.abc import Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from ae.layers.conv import xla_convolutions
 from ae.models.apply import apply
 from ae.restore.hints import carried_on, correction
 from ae.restore.reference import Reference, reference_hints
-from ae.restore.resizing import Rows, interpolation, neighbours
+from ae.restore.resizing import Rows, interpolation, neighbours, resized
 
 RADIUS = 1  # of the guided filter's windows, in pixels of the working size
 FLATNESS = 1e-3  # variance of luma below which a window counts as flat, and its chroma as constant
@@ -43,24 +44,19 @@ class Colours(NamedTuple):
     offset: jax.Array  # [h, w, 2]
 
 
-def predict_colours(
-    config: Config,
-    variables: Any,
-    small: jax.Array,
-    look: Look,
-    *,
-    seen: jax.Array | None = None,
-    cells: jax.Array | None = None,
-    reference: Reference | None = None,
-) -> Colours:
-    """Return the colours that a model predicts for a small upright frame [h, w, 1] in [0, 1] (see `predict_chroma`).
-
-    `seen`: what the model sees instead, a copy that was made small in another way. Those of hints are not yet carried on.
-    """
-    seen = small if seen is None else seen
+def answered_chroma(
+    config: Config, variables: Any, seen: jax.Array, look: Look, cells: jax.Array | None, reference: Reference | None
+) -> jax.Array:
+    """Return the chroma [h, w, 2] that a model predicts for one copy of an image [h, w, 1] (see `predict_chroma`)."""
     with xla_convolutions():
-        chroma = predict_chroma(config, variables, seen, look, cells=cells, reference=reference)
-    return colours_of(chroma, small)
+        return predict_chroma(config, variables, seen, look, cells=cells, reference=reference)
+
+
+def mean_colours(answers: Sequence[jax.Array], small: jax.Array) -> Colours:
+    """Return the mean of chroma [h, w, 2] of one or several sizes, as colours of luma [h, w, 1], which has the largest."""
+    size = small.shape[0], small.shape[1]
+    enlarged = [chroma if chroma.shape[:2] == size else resized(chroma, size) for chroma in answers]
+    return colours_of(reduce(jnp.add, enlarged) / len(enlarged), small)
 
 
 def carried_colours(colours: Colours, finer: jax.Array, cells: jax.Array) -> Colours:

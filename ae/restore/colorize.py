@@ -15,7 +15,7 @@ from ae.config import Config
 from ae.errors import InputError
 from ae.models import input_shape
 from ae.models.apply import variable_shapes
-from ae.restore.chroma import Colours, Look, carried_colours, predict_colours
+from ae.restore.chroma import Colours, Look, answered_chroma, carried_colours, mean_colours
 from ae.restore.frames import Planes, chroma_planes, rgb_frames, rgb_of
 from ae.restore.hints import Hints, Point, hint_cells, hints_at
 from ae.restore.reference import Reference, reference_of
@@ -25,8 +25,12 @@ from ae.restore.steady import STRENGTH, Before, Steady, before_first
 from ae.restore.weights import Pretrained, check_range
 from ae.runtime import devices
 from ae.runtime.chain import Array, Batch, Frame, run
+from ae.tasks import ColorizePhotograph
 
 PIXELS = 3136  # of a photograph's working size: models that have learnt from small images know shapes by their outlines
+FINER_PIXELS = (
+    9408  # of a second copy, for models that have learnt from photographs: they know things by their detail too
+)
 FILM_PIXELS = 1800  # of a frame's, which is to cost little
 HINTED_PIXELS = 12544  # of the size at which hints are carried on in a photograph
 BATCH_SIZE = 8
@@ -57,7 +61,8 @@ def _takes(config: Config, size: tuple[int, int]) -> bool:
     return True
 
 
-_small_colours = jax.jit(predict_colours)
+_answered_chroma = jax.jit(answered_chroma)
+_mean_colours = jax.jit(mean_colours)
 _finer_colours = jax.jit(carried_colours)
 _reference_of = jax.jit(reference_of)
 
@@ -68,9 +73,9 @@ class Colorizer:
 
     trained: Pretrained
     saturation: float = 1.0  # what chroma is multiplied with
-    pixels: int | None = None  # of the working size (default: PIXELS of a photograph, FILM_PIXELS of a frame)
+    pixels: int | None = None  # of the one copy that the model sees (default: see `working_sizes` and `film_size`)
     white_balance: bool = False  # take away the tint of what ought to be white
-    reference: Reference | None = None  # a picture whose colours are taken for what is alike (see `with_reference`)
+    references: tuple[Reference, ...] = ()  # of one picture, for each working size (see `with_reference`)
     vivid: float = 0.0  # share of livelier chroma, of a model that answers with such
 
     def __call__(
@@ -134,7 +139,7 @@ class Colorizer:
         """
         working = self.clip_working(codes.shape[1:], coding)
         planes = partial(chroma_planes, working=working, coding=coding)
-        return planes(*self._model, codes, self.look, cells, steady, self.reference)
+        return planes(*self._model, codes, self.look, cells, steady, self._film_reference)
 
     def clip_cells(self, hints: Hints | None, codes: np.ndarray, coding: Coding) -> np.ndarray:
         """Return hints [h, w, 4] for a frame's luma plane [H, W], as it is stored; None: that there are none."""
@@ -153,41 +158,59 @@ class Colorizer:
     def frames(self, gray: Array) -> jax.Array:
         """Return RGB [B, H, W, 3] in [0, 1] for luma [B, H, W] in [0, 1]."""
         working = self.film_size(*gray.shape[1:])
-        return rgb_frames(*self._model, gray, self.look, self.reference, working=working)[1]
+        return rgb_frames(*self._model, gray, self.look, self._film_reference, working=working)[1]
 
     def steady_frames(self, gray: Array, steady: Steady) -> tuple[Before | None, jax.Array]:
         """Return what is kept for the next frames, and RGB as `frames` does, with carried colours."""
         working = self.film_size(*gray.shape[1:])
-        return rgb_frames(*self._model, gray, self.look, self.reference, steady, working=working)
+        return rgb_frames(*self._model, gray, self.look, self._film_reference, steady, working=working)
 
     def image(
-        self, gray: np.ndarray, *, hints: Hints | Sequence[Point] | None = None, small: np.ndarray | None = None
+        self,
+        gray: np.ndarray,
+        *,
+        hints: Hints | Sequence[Point] | None = None,
+        shrink: Callable[[int, int], np.ndarray] = sharpened,
     ) -> np.ndarray:
         """Return RGB [H, W, 3] in [0, 1] for luma [H, W] in [0, 1] of one image, however large.
 
-        `hints`: colours at points, (row, column, "#rrggbb"), or `Hints`. `small`: luma that the model sees instead of a copy
-        at working size, [h, w] of that size. Other sizes compile nothing that takes long, and rows are computed a few at a
+        `hints`: colours at points, (row, column, "#rrggbb"), or `Hints`. `shrink`: weights by which copies are made small,
+        as those of `ae.restore.resizing`. Other sizes compile nothing that takes long, and rows are computed a few at a
         time. Raises InputError for hints that a model does not take, and for points outside.
         """
-        height, width = gray.shape
-        working = self.working_size(height, width)
-        if small is None:
-            small = _made_small(gray, working, sharpened)
-        means = _made_small(gray, working, interpolation)[..., None]
         asked = None if hints is None else self._hints(hints, gray)
-        cells = None if asked is None else hint_cells(asked, gray, working)
-        colours = _small_colours(
-            *self._model, means, self.look, seen=small[..., None], cells=cells, reference=self.reference
-        )
+        height, width = gray.shape
+        sizes = self.working_sizes(height, width)
+        answers = [self._answer(gray, size, number, asked, shrink) for number, size in enumerate(sizes)]
+        colours = _mean_colours(answers, _made_small(gray, sizes[-1], interpolation)[..., None])
         if asked is not None and len(asked.rows):
             size = working_size(self.trained.config, height, width, HINTED_PIXELS)
             finer = _made_small(gray, size, interpolation)[..., None]
             colours = _finer_colours(colours, finer, hint_cells(asked, gray, size))
         return _in_strips(colours, gray)
 
-    def working_size(self, height: int, width: int) -> tuple[int, int]:
-        """Return the size at which the model sees an upright photograph (see the function of that name)."""
-        return working_size(self.trained.config, height, width, self.pixels or PIXELS)
+    def _answer(
+        self,
+        gray: np.ndarray,
+        size: tuple[int, int],
+        number: int,
+        hints: Hints | None,
+        shrink: Callable[[int, int], np.ndarray],
+    ) -> jax.Array:
+        """Return the chroma [h, w, 2] of luma [H, W] that the model answers to its copy of a number and a size."""
+        seen = _made_small(gray, size, shrink)[..., None]
+        cells = None if hints is None else hint_cells(hints, gray, size)
+        reference = self.references[min(number, len(self.references) - 1)] if self.references else None
+        return _answered_chroma(*self._model, seen, self.look, cells, reference)
+
+    def working_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
+        """Return the sizes of the copies of an upright photograph that the model sees, the smallest first.
+
+        One that has learnt from photographs sees two, and the mean of its answers counts.
+        """
+        both = isinstance(self.trained.config.training_task, ColorizePhotograph)
+        counts = (self.pixels,) if self.pixels else (PIXELS, FINER_PIXELS) if both else (PIXELS,)
+        return list(dict.fromkeys(working_size(self.trained.config, height, width, pixels) for pixels in counts))
 
     def film_size(self, height: int, width: int) -> tuple[int, int]:
         """Return the size at which the model sees an upright frame of a film."""
@@ -199,8 +222,13 @@ class Colorizer:
         Raises InputError where the model takes no hints, which they are given as.
         """
         self.check_takes_hints()
-        small = resized(jnp.asarray(rgb), self.working_size(*rgb.shape[:2]))
-        return replace(self, reference=_reference_of(*self._model, small))
+        copies = [resized(jnp.asarray(rgb), size) for size in self.working_sizes(*rgb.shape[:2])]
+        return replace(self, references=tuple(_reference_of(*self._model, copy) for copy in copies))
+
+    @property
+    def _film_reference(self) -> Reference | None:
+        """Return the reference picture at the size that is nearest to that of a film's frames."""
+        return self.references[0] if self.references else None
 
     def __post_init__(self) -> None:
         if self.vivid and not self.answers_vividly:

@@ -59,10 +59,10 @@ def inference_rates(trained: Pretrained, rounds: int, seconds: float) -> Iterato
 
 
 def sizes(trained: Pretrained) -> Iterator[tuple[int, int]]:
-    """Yield the sizes of images: of a colorizer also that at which it sees them."""
+    """Yield the sizes of images: of a colorizer also those at which it sees them."""
     yield SIDE, SIDE
     if isinstance(trained.config.task, Colorize):
-        yield Colorizer(trained).working_size(SIDE, SIDE)
+        yield from Colorizer(trained).working_sizes(SIDE, SIDE)
 
 
 def peer(file: Path) -> Callable[[jax.Array], np.ndarray]:

@@ -1,11 +1,13 @@
 """Folders for what visitors of the page bring and take: gone when they leave, after an hour, and with the program."""
 
+import re
 import shutil
 import tempfile
 import time
 from pathlib import Path
 
 SECONDS = 3600  # that files are kept at most
+PREFIX = "ae-demo-"
 
 
 class Folders:
@@ -13,7 +15,7 @@ class Folders:
 
     def __init__(self, seconds: int = SECONDS) -> None:
         self.seconds = seconds
-        self._all = tempfile.TemporaryDirectory(prefix="ae-demo-")
+        self._all = tempfile.TemporaryDirectory(prefix=PREFIX)
 
     @property
     def root(self) -> Path:
@@ -44,3 +46,8 @@ class Folders:
         for folder in (self.root / "visits").glob("*/*"):
             if folder.stat().st_mtime < time.time() - self.seconds:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def without_folders(text: str) -> str:
+    """Return a text that names the files of visits without the folders in which they are."""
+    return re.sub(rf"{re.escape(tempfile.gettempdir())}/{PREFIX}[^/]+/visits/[^/]+/[^/]+/", "", text)

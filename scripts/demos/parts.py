@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 from demos import jobs
-from demos.folders import Folders
+from demos.folders import Folders, without_folders
 
 from ae.errors import InputError
 from ae.media.images import MOST_PIXELS
@@ -64,7 +64,7 @@ def _shown_errors() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise gr.Error(str(error), title="", print_exception=False) from None
+        raise gr.Error(without_folders(str(error)), title="", print_exception=False) from None
 
 
 def compared(empty: str) -> gr.HTML:

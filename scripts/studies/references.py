@@ -87,13 +87,16 @@ def by_luma(colorizer: Any, gray: np.ndarray) -> np.ndarray:
     """Return RGB [H, W, 3] whose hints are the colours that a reference has at the same luma."""
     import jax.numpy as jnp
     from studies.measures.references import chroma_by_luma
-    from studies.measures.upsampling import guided, in_colour
+    from studies.measures.upsampling import copies_of, guided, in_colour
 
-    from ae.restore.resizing import resized
+    from ae.restore.chroma import mean_colours
 
-    trained, small = colorizer.trained, resized(jnp.asarray(gray)[..., None], colorizer.working_size(*gray.shape))
-    chroma = chroma_by_luma(trained.config, trained.variables, small, colorizer.look, colorizer.reference)
-    return in_colour(gray, guided(np.asarray(chroma), np.asarray(small), gray))
+    trained, copies = colorizer.trained, copies_of(colorizer, gray)
+    model = trained.config, trained.variables
+    seen = zip(copies, colorizer.references, strict=False)
+    answers = [chroma_by_luma(*model, small, colorizer.look, reference) for small, reference in seen]
+    chroma = mean_colours(answers, jnp.asarray(copies[-1])).chroma
+    return in_colour(gray, guided(np.asarray(chroma), copies[-1], gray))
 
 
 def reference_rows(name: str, errors: dict[tuple[str, str], list[float]]) -> list[dict[str, Any]]:

@@ -135,16 +135,21 @@ def seen_otherwise(colorizer: Any) -> dict[str, Callable[[np.ndarray], np.ndarra
     from PIL import Image
 
     def method(truth: np.ndarray, way: Any) -> np.ndarray:
-        gray = luma_of(truth)
-        height, width = colorizer.working_size(*gray.shape)
-        small = Image.fromarray(gray).resize((width, height), way)
-        return colorizer.image(gray, small=np.clip(np.asarray(small), 0, 1))
+        return colorizer.image(luma_of(truth), shrink=partial(weights_of, way))
 
     name = colorizer.trained.config.name
     return {
         f"{name}, seen by {way.name.lower()}": partial(method, way=way)
         for way in (getattr(Image.Resampling, name) for name in WAYS)
     }
+
+
+def weights_of(way: Any, source: int, target: int) -> np.ndarray:
+    """Return the weights [target, source] by which a way of Pillow's makes a line of pixels small."""
+    from PIL import Image
+
+    lines = Image.fromarray(np.eye(source, dtype=np.float32))
+    return np.asarray(lines.resize((source, target), way))
 
 
 def level_means(train: Any) -> Any:

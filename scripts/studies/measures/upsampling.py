@@ -18,12 +18,15 @@ def enlarged(colorizer: Any, truth: np.ndarray) -> dict[tuple[str, str], np.ndar
     import jax.numpy as jnp
 
     from ae.color import rgb_to_chroma
+    from ae.restore.chroma import mean_colours
     from ae.restore.resizing import resized
 
-    gray, working, name = luma_of(truth), colorizer.working_size(*truth.shape[:2]), colorizer.trained.config.name
-    small = np.asarray(resized(jnp.asarray(gray)[..., None], working))
-    true = np.asarray(resized(rgb_to_chroma(jnp.asarray(truth)), working))
-    answered = chroma_for(colorizer, small)
+    gray, name = luma_of(truth), colorizer.trained.config.name
+    copies = copies_of(colorizer, gray)
+    small = copies[-1]
+    true = np.asarray(resized(rgb_to_chroma(jnp.asarray(truth)), small.shape[:2]))
+    answers = [jnp.asarray(chroma_for(colorizer, copy)) for copy in copies]
+    answered = np.asarray(mean_colours(answers, jnp.asarray(small)).chroma)
     made = {
         (what, how): enlarge(chroma, small, gray)
         for what, chroma in (("the true chroma", true), (name, answered))
@@ -33,6 +36,15 @@ def enlarged(colorizer: Any, truth: np.ndarray) -> dict[tuple[str, str], np.ndar
     full = chroma_for(colorizer, gray[: whole[0], : whole[1], None])
     padding = [(0, length - side) for length, side in zip(gray.shape, whole, strict=True)]
     return made | {(name, "computed at full size"): np.pad(full, [*padding, (0, 0)], "edge")}
+
+
+def copies_of(colorizer: Any, gray: np.ndarray) -> list[np.ndarray]:
+    """Return luma [H, W] at each of the sizes that the model sees, [h, w, 1]."""
+    import jax.numpy as jnp
+
+    from ae.restore.resizing import resized
+
+    return [np.asarray(resized(jnp.asarray(gray)[..., None], size)) for size in colorizer.working_sizes(*gray.shape)]
 
 
 def chroma_for(colorizer: Any, gray: np.ndarray) -> np.ndarray:
