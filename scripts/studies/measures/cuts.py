@@ -98,7 +98,15 @@ def cuts_table(by_cut: Sequence[Join], by_fade: Sequence[Join], alone: Sequence[
     return tabulate(title, DIGITS, rows)
 
 
-DIGITS = {"clips": None, "number": None, "cuts": None, "found": None, "found elsewhere": None, "recall": 3, "precision": 3}
+DIGITS = {
+    "clips": None,
+    "number": None,
+    "cuts": None,
+    "found": None,
+    "found elsewhere": None,
+    "recall": 3,
+    "precision": 3,
+}
 
 
 def row_of(name: str, joins: Sequence[Join]) -> dict[str, Cell]:
