@@ -9,6 +9,7 @@ from clips import decoded, frame_of, luma_frames, make_clip, packets
 from conftest import SHARED
 from reading import LOSSLESS, colorized, frames_of, grow, joined, plainly_decoded
 
+from ae.errors import InputError
 from ae.media.clips.times import MIN_INTERVAL
 
 CASES = SHARED / "cases/clips"
@@ -103,6 +104,52 @@ def test_frames_of_another_size_or_format_become_like_the_first(tmp_path, kind, 
     assert "without 6 that were scaled" in report.checks[0].name
     if kind == "pixels" and not deinterlace:
         np.testing.assert_array_equal(luma[6:], luma[:6])
+
+
+def refreshed(path, count, every, cut):
+    """Writes frames of which none but the first stands alone: a part of each is made anew; cuts off the first ones."""
+    options = {"intra-refresh": "1", "g": str(every), "bf": "0", "preset": "ultrafast", "qp": "0"}
+    make_clip(path.with_name("whole.mkv"), luma_frames(count, 64, 96), options=options, base=Fraction(1, 25))
+    with av.open(str(path.with_name("whole.mkv"))) as source, av.open(str(path), "w") as container:
+        stream = container.add_stream_from_template(source.streams.video[0])
+        for packet in [packet for packet in source.demux(video=0) if packet.size][cut:]:
+            packet.stream = stream
+            container.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_pictures_that_need_what_was_cut_off_are_said(tmp_path, suffix):
+    """The first frame is there once all of its parts have been made anew."""
+    source = refreshed(tmp_path / f"in{suffix}", 40, 20, cut=5)
+    with av.open(str(source)) as container:
+        assert not [frame for frame in container.decode(video=0) if frame.key_frame]
+    report, lines, luma, _ = colorized(source, tmp_path / "out.mkv", encoder_options=LOSSLESS["libx264"])
+    assert report.passed
+    assert 5 < len(luma) == plainly_decoded(source) < 30
+    assert len(lines) == 1
+    assert f"cannot be decoded without others, which are not there: {35 - len(luma)}, all before" in lines[0]
+    np.testing.assert_array_equal(luma, luma_frames(40, 64, 96)[-len(luma) :])
+    with pytest.raises(InputError, match="no frame that can be decoded"):
+        colorized(refreshed(tmp_path / f"none{suffix}", 12, 60, cut=1), tmp_path / "out.mkv")
+
+
+@pytest.mark.parametrize("every", [10, 100])
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_clip_is_taken_up_in_time_where_no_picture_stands_alone(tmp_path, suffix, every):
+    """Or where the file says of all that they do, which an MP4 does that says of none."""
+    options = LOSSLESS["libx264"] | {"g": str(every), "bf": "0"}
+    make_clip(tmp_path / "whole.mkv", luma_frames(40, 64, 96), options=options)
+    with av.open(str(tmp_path / "whole.mkv")) as whole, av.open(str(tmp_path / f"in{suffix}"), "w") as container:
+        stream = container.add_stream_from_template(whole.streams.video[0])
+        for packet in [packet for packet in whole.demux(video=0) if packet.size]:
+            packet.stream, packet.is_keyframe = stream, False
+            container.mux(packet)
+    for source in (tmp_path / f"in{suffix}", refreshed(tmp_path / f"refreshed{suffix}", 40, 20, cut=0)):
+        for start, left in ((0.0, 40), (0.5, 27), (1.3, 7)):
+            found, clip = frames_of(source, start=start)
+            np.testing.assert_array_equal([frame.luma for frame in found], luma_frames(40, 64, 96)[-left:])
+            assert not clip.lost + clip.notes
 
 
 def test_a_preview_begins_with_the_picture(tmp_path):

@@ -10,6 +10,7 @@ import av
 from av.codec.hwaccel import HWAccel, hwdevices_available
 
 from ae.errors import InputError
+from ae.media.clips.times import time_of
 from ae.media.images import check_pixels
 
 # What names other files, addresses or devices, or is a program: a stranger's file could have them read or run. A plain
@@ -75,6 +76,20 @@ def open_clip_at(path: Path, seconds: Fraction, hwaccel: str | None = None) -> A
         container.close()
         return open_clip(path, hwaccel)
     return container
+
+
+def is_decoded_from(path: Path, seconds: Fraction, most_pixels: int) -> bool:
+    """Return whether a clip that is opened at so many seconds has a frame by then; not so where no picture stands alone.
+
+    Raises as `open_clip` and `picture_stream` do.
+    """
+    with open_clip_at(path, seconds) as container:
+        stream = picture_stream(container, path, most_pixels)
+        try:
+            first = time_of(next(container.decode(stream)))
+        except (*ERRORS, StopIteration):
+            return False
+        return first is not None and first <= seconds + Fraction(max(container.start_time or 0, 0), av.time_base)
 
 
 def hardware_error(path: Path, hwaccel: str) -> str | None:

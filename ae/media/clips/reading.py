@@ -13,7 +13,15 @@ import av
 from ae.errors import InputError
 from ae.media.clips.coding import GRAY, PLANAR, SEMIPLANAR, coding_of, planar, planes, target_format
 from ae.media.clips.fields import Deinterlacer
-from ae.media.clips.formats import ERRORS, hardware_error, has_flag, open_clip_at, picture_stream, reason
+from ae.media.clips.formats import (
+    ERRORS,
+    hardware_error,
+    has_flag,
+    is_decoded_from,
+    open_clip_at,
+    picture_stream,
+    reason,
+)
 from ae.media.clips.settings import DEFAULTS, ClipSettings
 from ae.media.clips.sidedata import side_data_of
 from ae.media.clips.times import ContinuousClock, MonotonicTimes, Timed, finer_time_base, format_time, time_of
@@ -41,14 +49,18 @@ class Clip:
         self._shape: tuple[int, int, str] | None = None  # of the first frame
         self._rescaled_from: Fraction | None = None
         self._late_fields = 0
+        self._sent: list[int] | None = []  # times of the pictures before there is a frame; then None
+        self._undecoded = 0  # of these, before the first frame
         self._origin: Any = None  # when the first frame is shown
         self.skipped = Fraction(settings.start).limit_denominator(10**6)  # seconds
         hwaccel = settings.hwaccel
         refusal = hardware_error(path, hwaccel) if hwaccel else None
         self._fallback = [f"{path.name} is decoded by the CPU, as {hwaccel} does not: {refusal}"] if refusal else []
-        self.container = open_clip_at(path, self.skipped, None if refusal else hwaccel)
+        most_pixels = settings.most_pixels or MOST_PIXELS
+        start = self.skipped if self.skipped and is_decoded_from(path, self.skipped, most_pixels) else Fraction(0)
+        self.container = open_clip_at(path, start, None if refusal else hwaccel)
         self.begins = self._start() + self.skipped if self.skipped else None  # the time before which nothing is taken
-        self.video = picture_stream(self.container, path, settings.most_pixels or MOST_PIXELS)
+        self.video = picture_stream(self.container, path, most_pixels)
         self.others = [stream for stream in self.container.streams if stream is not self.video]
         self.time_base = finer_time_base(self.video.time_base)  # of the frames that are given
         self._times = MonotonicTimes(self.time_base, 1 / Fraction(self.video.average_rate or USUAL_RATE), self._start())
@@ -93,6 +105,9 @@ class Clip:
     def notes(self) -> list[str]:
         """Return what was done to what has been read so far, a line each."""
         (height, width), name, lines = self.size, self.path.name, []
+        if self._undecoded:
+            what = f"pictures of {name} that cannot be decoded without others, which are not there"
+            lines.append(f"{what}: {self._undecoded}, all before {format_time(self.times[0][0])}")
         if self._clock and self._clock.discontinuities:
             number = self._clock.discontinuities
             lines.append(f"places where {name} sets its clock anew: {number}; what follows goes on from there")
@@ -185,10 +200,21 @@ class Clip:
             if not isinstance(error, EOFError) and not self.is_before(time_of(packet)):
                 self.lost.append(f"a frame at {format_time(time_of(packet))}: {reason(error)}")
             return []
+        if self._sent is not None:
+            self._count_undecoded(packet, frames)
         for frame in frames:
             if frame.is_corrupt and not self.is_before(time_of(frame)):
                 self.lost.append(f"parts of the frame at {format_time(time_of(frame))}, damaged")
         return frames
+
+    def _count_undecoded(self, packet: Any, frames: list[Any]) -> None:
+        """Count the pictures before the first frame: those that build on what is not there are decoded to nothing."""
+        if self._sent is not None and packet.pts is not None and not packet.is_discard:
+            self._sent += [] if self.is_before(time_of(packet)) else [packet.pts]
+        if frames:
+            first = frames[0].pts
+            self._undecoded = 0 if first is None else sum(pts < first for pts in self._sent or ())
+            self._sent = None
 
     def _timed(self, items: Iterator[Any]) -> Iterator[Timed | av.Packet]:
         for item in items:
