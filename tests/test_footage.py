@@ -263,6 +263,25 @@ def test_a_sheet_shows_each_shot(tmp_path, call, monkeypatch):
     refused(call(*command, "sheet.xyz", status=2), "sheet.xyz is to be a picture")
 
 
+def test_a_clip_that_is_cut_at_every_frame(tmp_path):
+    """Every shot is in the table and on the sheet, and has no colours of another."""
+    names = ("astronaut", "coffee", "chelsea", "rocket", "retina", "immunohistochemistry")
+    scenes = np.concatenate([gray(scene(name, 1)) for name in names])
+    frames = np.concatenate([scenes, scenes[:, ::-1]])
+    source = write(tmp_path / "in.mkv", frames, options={"qp": "0", "preset": "ultrafast"})
+    settings = ClipSettings(4, codec="ffv1", shots=tmp_path / "shots.csv", sheet=tmp_path / "sheet.png", steady=0.95)
+    said = []
+    assert colorize_clip(source, tmp_path / "steady.mkv", colorizer(), settings, log=said.append).passed
+    assert said == [f"12 shots: {tmp_path}/shots.csv"]
+    assert decided(tmp_path / "shots.csv") == [(round(0.04 * number, 2), "gray") for number in range(12)]
+    assert Image.open(tmp_path / "sheet.png").size == (5 * 240, 3 * (2 * 135 + 14))
+    colorize_clip(source, tmp_path / "alone.mkv", colorizer(), replace(SETTINGS, steady=0.0))
+    after = chroma(tmp_path / "steady.mkv")
+    assert len(after) == 12
+    assert np.abs(after - np.float32(chroma(tmp_path / "alone.mkv"))).max() <= 1
+    assert min(np.abs(plane - 128.0).max() for plane in after) > 3
+
+
 def test_numbered_frames_of_shots_in_colour_keep_it(tmp_path):
     write(tmp_path / "in.mp4", scene("astronaut"), gray(scene("coffee")), options={"crf": "10", "preset": "veryfast"})
     said = []

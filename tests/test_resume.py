@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from clips import colorizer, luma_frames, make_clip
+from clips import colorizer, decoded, luma_frames, make_clip
 from conftest import refused, write_denoiser
 
 from ae import Denoiser, load_model
@@ -17,6 +17,7 @@ from ae.media.clips import pipeline
 from ae.media.clips.conversions import colorize_clip, denoise_clip
 from ae.media.clips.settings import ClipSettings
 from ae.media.clips.work import fingerprint
+from ae.media.clips.writing import ClipWriter
 from ae.restore.colorize import Colorizer
 from ae.restore.weights import write_weights
 
@@ -64,10 +65,10 @@ def contents(path: Path):
         return packets, [frame.to_ndarray() for frame in container.decode(video=0)]
 
 
-def assert_equal(one: Path, other: Path):
+def assert_equal(one: Path, other: Path, length: int = LENGTH):
     (packets, frames), (others, other_frames) = contents(one), contents(other)
     assert packets == others
-    assert len(frames) == len(other_frames) == LENGTH
+    assert len(frames) == len(other_frames) == length
     assert all(map(np.array_equal, frames, other_frames))
 
 
@@ -102,6 +103,85 @@ def test_packets_lie_in_the_file_as_they_would(tmp_path, interrupted, batches):
     restore()
     colorize_clip(clip, resumed, colorizer(), RESUMED)
     assert_equal(whole, resumed)
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_clip_of_one_frame_is_gone_on_with(tmp_path, monkeypatch, suffix):
+    """Stopped once its frame is in a segment, before the file is whole."""
+    monkeypatch.setattr(pipeline, "SEGMENT", 1)
+    clip = make_clip(tmp_path / "clip.mkv", luma_frames(1, 32, 48), tracks=(0,))
+    whole, resumed = tmp_path / f"whole{suffix}", tmp_path / f"resumed{suffix}"
+    expected = colorize_clip(clip, whole, colorizer(), SETTINGS)
+    with monkeypatch.context() as patch:
+        patch.setattr(ClipWriter, "finish", stopped)
+        with pytest.raises(KeyboardInterrupt, match="--resume goes on"):
+            colorize_clip(clip, resumed, colorizer(), SETTINGS)
+    assert len(list(tmp_path.glob("*.work/*.segment"))) == 1
+    report = colorize_clip(clip, resumed, colorizer(), RESUMED)
+    np.testing.assert_equal(report.statistics, expected.statistics)  # NaN where there is nothing to compare with
+    assert_equal(whole, resumed, 1)
+    assert not list(tmp_path.glob("*.work"))
+
+
+def stopped(*_):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("batches", [3, 5, 7])
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_clip_of_variable_rate_is_gone_on_with(tmp_path, interrupted, batches, suffix):
+    gaps = np.random.default_rng(0).integers(10, 400, LENGTH)  # milliseconds
+    times = (np.cumsum(gaps) - gaps[0]).tolist()
+    clip = make_clip(
+        tmp_path / "clip.mkv", luma_frames(LENGTH, 32, 48), times=times, base=Fraction(1, 1000), tracks=(0,)
+    )
+    whole, resumed = tmp_path / f"whole{suffix}", tmp_path / f"resumed{suffix}"
+    expected = colorize_clip(clip, whole, colorizer(), SETTINGS)
+    assert [round(1000 * time) for time in decoded(whole)[1]] == times
+    restore = interrupted(batches)
+    with pytest.raises(KeyboardInterrupt, match="--resume goes on"):
+        colorize_clip(clip, resumed, colorizer(), SETTINGS)
+    restore()
+    report = colorize_clip(clip, resumed, colorizer(), RESUMED)
+    assert report.passed
+    assert report.statistics == expected.statistics
+    assert_equal(whole, resumed)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_full_disk_while_a_segment_is_written(clip, tmp_path, call, monkeypatch, number):
+    """The first segments are kept, no part of another is, and with room again the clip is the one without a fault."""
+    write_weights(tmp_path / "model.safetensors", *colorizer().trained, "float32")
+    command = ["colorize.py", "clip.mkv", "out.mkv", "--model", "model.safetensors", "--batch", "4"]
+    call(*[part.replace("out", "whole") for part in command])
+    synced, calls = os.fsync, []
+
+    def full(file):
+        calls.append(file)
+        if len(calls) > number:  # the first is the journal's
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        synced(file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        refused(call(*command, status=2), "No space left", "make room", *["out.mkv.work", "--resume"] * (number > 1))
+    left = sorted(path.name for path in tmp_path.glob("*out.mkv*/*"))
+    assert left == [*[f"{at:06d}.segment" for at in range(number - 1)], "journal.json"] * (number > 1)
+    assert not list(tmp_path.glob(".*"))
+    assert not (tmp_path / "out.mkv").exists()
+    call(*command, *["--resume"] * (number > 1))
+    assert_equal(tmp_path / "whole.mkv", tmp_path / "out.mkv")
+    assert not list(tmp_path.glob("*.work"))
+
+
+def test_a_full_disk_before_the_first_frame_leaves_nothing(clip, tmp_path, monkeypatch):
+    def full(file):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        colorize_clip(clip, tmp_path / "out.mkv", colorizer(), SETTINGS)
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mkv"]
 
 
 def test_the_command_goes_on_with_a_clip(clip, tmp_path, call, interrupted):

@@ -107,7 +107,7 @@ class Work:
         if self.has_segments or (self.folder / JOURNAL).exists():
             self._check_can_resume(target, made_from, resume=resume)
         else:
-            _write_synced(self.folder / JOURNAL, json.dumps(made_from, indent=1).encode())
+            self._begin(made_from)
         whole = self._whole()
         # The last is made again: what the stages know at the end follows from frames that went through them.
         self.done = Done(whole[:-1], self.read)
@@ -117,6 +117,14 @@ class Work:
     def has_segments(self) -> bool:
         """Return whether there is something to go on with."""
         return any(self.folder.glob("*.segment"))
+
+    def _begin(self, made_from: dict[str, Any]) -> None:
+        """Write the journal; where there is no room for it, no folder is left."""
+        try:
+            _write_synced(self.folder / JOURNAL, json.dumps(made_from, indent=1).encode())
+        except OSError:
+            self.remove()
+            raise
 
     def _check_can_resume(self, target: Path, made_from: dict[str, Any], *, resume: bool) -> None:
         if not resume:
