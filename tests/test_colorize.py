@@ -1,4 +1,5 @@
 import tracemalloc
+from dataclasses import replace
 
 import av
 import imageio.v3 as iio
@@ -13,11 +14,12 @@ from ae.errors import InputError
 from ae.models import ChromaUNet, ColorizerAE
 from ae.presets import override, preset
 from ae.restore import colorize
-from ae.restore.colorize import Colorizer, working_size
+from ae.restore.colorize import FINER_PIXELS, PIXELS, Colorizer, working_size
 from ae.restore.resizing import interpolation, resized, sharpened, shrunk
 from ae.restore.shots import AHEAD
 from ae.restore.steady import STRENGTH
 from ae.restore.weights import Pretrained
+from ae.tasks import ColorizePhotograph
 
 RNG = np.random.default_rng(0)
 
@@ -64,6 +66,20 @@ def test_working_size_keeps_the_shape_in_multiples_of_8(size, expected):
 def test_a_model_of_one_size_sees_that_size():
     config = colorizer().trained.config.__class__(name="a", model=ColorizerAE(), task=None, data="cifar100")
     assert working_size(config, 720, 1280) == (32, 32)
+
+
+def test_a_model_of_photographs_sees_them_at_two_sizes_and_the_mean_counts():
+    one = colorizer(saturation=1.0)
+    config = override(one.trained.config, train_task=ColorizePhotograph())
+    two = replace(one, trained=one.trained._replace(config=config))
+    assert two.working_sizes(200, 300) == [(48, 72), (80, 120)]
+    assert one.working_sizes(200, 300) == [(48, 72)]
+    assert replace(two, pixels=900).working_sizes(200, 300) == [(24, 32)]
+    assert two.working_sizes(32, 40) == [(32, 40)]
+    gray = smooth(200, 300)
+    coarse, fine = (replace(two, pixels=pixels).image(gray) for pixels in (PIXELS, FINER_PIXELS))
+    apart = np.abs(coarse - fine).mean()
+    assert np.abs(two.image(gray) - (coarse + fine) / 2).mean() < 0.3 * apart  # either one alone is half as far from the other
 
 
 def test_at_its_own_size_an_image_gets_the_models_own_colours():

@@ -116,7 +116,7 @@ def kodak(
     save_rows(out / "study_kodak.jpg", {name: np.clip(np.stack(images), 0, 1) for name, images in rows.items()})
 
 
-PIXELS = (900, 1800, 2304, 3136, 4096, 6400, 14400)
+PIXELS = (900, 1800, 3136, 5184, 9408, 14400, None)  # None: as a photograph comes, at several sizes
 
 
 def sizes(
@@ -146,7 +146,8 @@ def sizes(
     methods = {"gray": [np.broadcast_to(gray, photo.shape) for gray, photo in zip(grays, photos, strict=True)]}
     for pixels in PIXELS:
         colorizer = Colorizer(loaded, saturation, pixels)
-        methods[f"{pixels} pixels"] = [colorizer.image(gray[..., 0]) for gray in grays]
+        seen = f"{pixels} pixels" if pixels else "as it comes"
+        methods[seen] = [colorizer.image(gray[..., 0]) for gray in grays]
     rows = {}
     for name, images in {**methods, "truth": photos}.items():
         errors = [float(np.square(image - photo).mean()) for image, photo in zip(images, photos, strict=True)]
