@@ -60,8 +60,8 @@ def main(
             (default: 0.95); with 0 each frame is coloured alone, and colours flicker.
         restore: Take noise away before colours are chosen, as old material needs it, and leave it out of the result.
         keep_grain: With --restore: the result has its noise all the same.
-        pixels: About how many pixels the one copy has that the model sees (default: of a photograph it sees two, of 3,136 and
-            9,408, and the mean of its answers counts; of a frame of a clip one of 1,800).
+        pixels: About how many pixels the one copy has that the model sees (default: it sees a photograph at two sizes, 3,136
+            and 9,408, and the mean of its answers counts; a frame of a clip at 1,800).
         batch: Frames of a clip that are computed at a time (default: 8).
         colour_shots: What becomes of shots of a clip that are in colour: they keep it, or are given new ones.
         shots: A table (.csv) of a clip's shots: where each starts, and whether it is gray, tinted, in colour or blank. It

@@ -79,7 +79,7 @@ def test_a_model_of_photographs_sees_them_at_two_sizes_and_the_mean_counts():
     gray = smooth(200, 300)
     coarse, fine = (replace(two, pixels=pixels).image(gray) for pixels in (PIXELS, FINER_PIXELS))
     apart = np.abs(coarse - fine).mean()
-    assert np.abs(two.image(gray) - (coarse + fine) / 2).mean() < 0.3 * apart  # either one alone is half as far from the other
+    assert np.abs(two.image(gray) - (coarse + fine) / 2).mean() < 0.3 * apart  # one alone is .5 away
 
 
 def test_at_its_own_size_an_image_gets_the_models_own_colours():
