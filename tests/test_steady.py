@@ -113,16 +113,25 @@ def test_a_stream_of_frames_is_steady_too():
     assert np.abs(np.stack(again).astype(int) - np.stack(steady)).max() <= 1
 
 
+def saturation(frames, steady):
+    """Return saturation beside luma, of each frame as the colorizer of the package colours it."""
+    rgb = np.stack(list(Colorizer(load_pretrained("chroma_unet")).stream(list(frames), steady=steady)))
+    return np.linalg.norm(rgb_to_chroma(rgb), axis=-1).mean(axis=(1, 2)) / luma(rgb).mean(axis=(1, 2, 3))
+
+
 def test_a_scene_that_fades_out_stays_as_colourful_as_it_was(photograph):
-    """Saturation beside luma, of each frame of a fade: what the stage adds to what the model answers."""
+    """What the stage adds, in each frame of a fade, to what the model answers."""
     frames = [np.float32(share) * photograph for share in np.linspace(1, 0.1, 19)]
-    model = Colorizer(load_pretrained("chroma_unet"))
+    np.testing.assert_allclose(saturation(frames, STRENGTH), saturation(frames, 0.0), rtol=0.2)
 
-    def saturation(steady):
-        rgb = np.stack(list(model.stream(frames, steady=steady)))
-        return np.linalg.norm(rgb_to_chroma(rgb), axis=-1).mean(axis=(1, 2)) / luma(rgb).mean(axis=(1, 2, 3))
 
-    np.testing.assert_allclose(saturation(STRENGTH), saturation(0.0), rtol=0.2)
+@pytest.mark.parametrize("fade", [(1.0, 0.1), (0.1, 1.0)])
+def test_a_scene_that_moves_while_it_fades_is_as_colourful_as_it_was(photograph, fade):
+    """In each frame about, and in the mean: motion is found in spite of the fade, and colours have the light of luma."""
+    frames = np.float32(np.linspace(*fade, 20))[:, None, None] * frames_of(photograph)[0]
+    steady, alone = saturation(frames, STRENGTH), saturation(frames, 0.0)
+    np.testing.assert_allclose(steady, alone, rtol=0.2)
+    np.testing.assert_allclose(np.mean(steady / alone), 1, atol=0.1)
 
 
 def test_a_film_in_batches_is_the_film_at_once():
