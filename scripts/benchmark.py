@@ -50,16 +50,11 @@ def train(
     from benchmarks.starts import compile_seconds, start_seconds, starts_table
     from benchmarks.training import compare, training_table
 
-    from ae.errors import InputError
     from ae.presets import preset
     from ae.report.markdown import to_markdown
 
     pythons = {"torch": torch_python, "keras": keras_python}
-    for peer in peers:
-        if not pythons[peer].exists():
-            raise InputError(
-                f"{pythons[peer]} does not exist: docs/speed.md says how to make it, or give --{peer}-python"
-            )
+    check_pythons({peer: pythons[peer] for peer in peers}, "docs/speed.md")
     starts = starts_table(start_seconds(started), compile_seconds(compiled))
     save(out.with_stem(f"{out.stem}_starts"), starts, [preset(name) for name in {*started, *compiled}])
     rows, details, versions = [], {}, {}
@@ -180,11 +175,18 @@ def tiles(
 
 def inference(
     models: Weights = ("chroma_unet", "gray_denoiser", "photo_denoiser"),
+    peers: tuple[Literal["torch"], ...] = (),
     rounds: Rounds = 5,
     seconds: Seconds = 2.0,
+    torch_python: Path = Path("peers/torch/bin/python"),
     out: Out = Path("results/benchmark_inference.json"),
 ) -> None:
-    """Measure the images a second that models compute one by one, ours beside ONNX Runtime with their ONNX files."""
+    """Measure the images a second that models compute one by one, ours beside ONNX Runtime with their ONNX files.
+
+    Args:
+        peers: Whom to compare with as well. PyTorch is run in an environment of its own (see docs/export.md).
+        torch_python: Python of an environment with PyTorch and this package.
+    """
     keep_to_cpu()
     from importlib.metadata import version
 
@@ -192,9 +194,12 @@ def inference(
 
     from ae import load_model
 
-    trained = [load_model(model) for model in models]
-    rows = [row for model in trained for row in inference_rates(model, rounds, seconds)]
-    save(out, inference_table(rows), [model.config for model in trained], {"onnxruntime": version("onnxruntime")})
+    check_pythons({"torch": torch_python} if peers else {}, "docs/export.md")
+    trained, rows, versions = [load_model(model) for model in models], [], {"onnxruntime": version("onnxruntime")}
+    for model in trained:
+        measured, more = inference_rates(model, rounds, seconds, torch_python if peers else None)
+        rows, versions = [*rows, *measured], versions | more
+    save(out, inference_table(rows), [model.config for model in trained], versions)
 
 
 def accelerator(
@@ -234,6 +239,15 @@ def accelerator(
 def keep_to_cpu() -> None:
     """Have JAX, which is not imported yet, and what is started from here compute on the CPU, unless JAX_PLATFORMS is set."""
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+
+def check_pythons(pythons: dict[str, Path], guide: str) -> None:
+    """Raise InputError where the Python of a peer's environment does not exist."""
+    from ae.errors import InputError
+
+    for peer, python in pythons.items():
+        if not python.exists():
+            raise InputError(f"{python} does not exist: {guide} says how to make it, or give --{peer}-python")
 
 
 def save(

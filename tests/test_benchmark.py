@@ -8,7 +8,7 @@ from pathlib import Path
 import flax.linen as nn
 import jax
 import pytest
-from benchmarks import ablation, accelerator, denoisers, models, products, starts, training, workers
+from benchmarks import ablation, accelerator, denoisers, inference, models, products, starts, training, workers
 from clips import colorizer, luma_frames, make_clip
 from conftest import ROOT, refused, write_denoiser
 
@@ -249,14 +249,87 @@ def test_tiles_are_timed_by_what_computes_them(call, tmp_path):
     assert all(row["over XLA's"] == 1 for row in tiles if row["convolutions"] == "XLA's")
 
 
+OURS = ("ae, XLA's convolutions", "ae, tiles", "ae, rows")
+
+
 def test_inference_is_timed_beside_onnx_runtime(call, tmp_path):
     pytest.importorskip("jax2onnx", reason="this needs pip install 'ae[onnx]'")
     write_denoiser(tmp_path / "ours.safetensors")
     call("benchmark.py", "inference", *SHORTEST, "--models", "ours.safetensors", "--out", "results/inference.json")
     rows = rows_of(json.loads((tmp_path / "results/inference.json").read_text()))
-    assert [row["run by"] for row in rows] == ["ae, XLA's convolutions", "ae, tiles", "ae, rows", "ONNX Runtime"]
+    assert [row["run by"] for row in rows] == [*OURS, "ONNX Runtime"]
     assert {row["image"] for row in rows} == {"256x256"}
     assert max(row["ours over it"] for row in rows[:3]) >= 1
+
+
+OWN_PEER = """
+from pathlib import Path
+import numpy as np
+from worker import repeated, serve
+from ae.restore.weights import read_weights
+def build(request):
+    folder = Path(request["build"])
+    trained, images = read_weights(folder / "model.safetensors"), np.load(folder / "images.npy")
+    np.save(folder / "eager.npy", trained(images) + OFFSET)
+    return {"versions": {"torch": "9.9"}}, {"eager": repeated(lambda: trained(images))}
+serve(build)
+"""
+
+
+@pytest.fixture
+def time_beside_peer(call, worker, tmp_path):
+    """Times a small denoiser beside a peer that is this package, whose answers are off by some offset."""
+    pytest.importorskip("jax2onnx", reason="this needs pip install 'ae[onnx]'")
+    write_denoiser(tmp_path / "ours.safetensors")
+    peer = ("--peers", "torch", "--torch-python", sys.executable, "--out", "results/inference.json")
+
+    def time_it(offset, **expected):
+        (tmp_path / "torch_inference_worker.py").write_text(OWN_PEER.replace("OFFSET", str(offset)))
+        return call("benchmark.py", "inference", *SHORTEST, "--models", "ours.safetensors", *peer, **expected)
+
+    return time_it
+
+
+def test_inference_is_timed_beside_a_peer_in_an_environment_of_its_own(time_beside_peer, tmp_path):
+    time_beside_peer(5e-5)
+    values = json.loads((tmp_path / "results/inference.json").read_text())
+    assert [row["run by"] for row in rows_of(values)][3:] == ["ONNX Runtime", "torch, eager"]
+    assert rows_of(values)[-1]["images/s"] > 0
+    assert values["made_with"][0]["versions"]["torch"] == "9.9"
+
+
+def test_a_peer_that_answers_something_else_is_not_timed(time_beside_peer):
+    refused(time_beside_peer(2e-4, status=2), "torch, eager's ours is 2.0e-04 away from ours")
+
+
+TORCH = ROOT / "peers/torch/bin/python"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not TORCH.exists(), reason=f"this needs {TORCH} (see docs/export.md)")
+@pytest.mark.parametrize("name", ["hinted", "denoiser", "gray_denoiser"])
+def test_inference_is_timed_beside_pytorch(call, models, tmp_path, monkeypatch, name):
+    """Answers are equal where something has to be mirrored, too; the first two are small models."""
+    pytest.importorskip("jax2onnx", reason="this needs pip install 'ae[onnx]'")
+    monkeypatch.setattr(inference, "sizes", lambda trained: [(38, 37)])
+    model = name if name == "gray_denoiser" else str(models / f"{name}.safetensors")
+    options = ("--models", model, "--peers", "torch", "--torch-python", str(TORCH))
+    call("benchmark.py", "inference", *SHORTEST, *options, "--out", "results/inference.json")
+    values = json.loads((tmp_path / "results/inference.json").read_text())
+    names = [f"torch, {how}, {order}" for how in ("eager", "compiled") for order in ("contiguous", "channels_last")]
+    assert [row["run by"] for row in rows_of(values)] == [*OURS, "ONNX Runtime", *names]
+    assert "torch" in values["made_with"][0]["versions"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not TORCH.exists(), reason=f"this needs {TORCH} (see docs/export.md)")
+def test_clips_are_timed_beside_pytorch(call, models, tmp_path):
+    make_clip(tmp_path / "clip.mp4", luma_frames(20, 48, 64))
+    options = ("--model", str(models / "hinted.safetensors"), "--presets", "veryfast", "--rounds", "1")
+    peer = ("--torch-python", str(TORCH), "--memory-frames", "--out", "results/benchmark_video.json")
+    call("benchmark.py", "video", "--clip", "clip.mp4", *options, *peer)
+    (row,) = rows_of(json.loads((tmp_path / "results/benchmark_video.json").read_text()))
+    assert min(row["torch, contiguous"], row["torch, channels_last"]) > 0
 
 
 def test_a_device_waits_where_no_operation_runs():

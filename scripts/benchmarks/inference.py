@@ -1,26 +1,26 @@
-"""One image at a time through a model: ours, and ONNX Runtime with the model's ONNX file, in turns."""
+"""One image at a time through a model: ours, ONNX Runtime with the model's ONNX file, and PyTorch, in turns."""
 
 import os
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from benchmarks.denoisers import program
-from benchmarks.workers import median_ratio, take_turns, timer
+from benchmarks.workers import Timer, Worker, median_ratio, take_turns, timer
 
 from ae import Colorizer, export_onnx
 from ae.errors import InputError
 from ae.layers.conv import row_convolutions, xla_convolutions
 from ae.report.markdown import Table, tabulate
 from ae.restore.onnx import input_channels
-from ae.restore.weights import Pretrained
+from ae.restore.weights import Pretrained, write_weights
 from ae.tasks import Colorize
 
 SIDE = 256
@@ -34,28 +34,33 @@ def inference_table(rows: list[dict[str, Any]]) -> Table:
     return tabulate("One image at a time through a model: images a second, in turns.", COLUMNS, rows)
 
 
-def inference_rates(trained: Pretrained, rounds: int, seconds: float) -> Iterator[dict[str, Any]]:
-    """Yield a model's rows of the table: by size, and by what computes it."""
-    with tempfile.TemporaryDirectory() as folder:
+def inference_rates(
+    trained: Pretrained, rounds: int, seconds: float, torch_python: Path | None = None
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Return a model's rows of the table, by size and by what computes it, and the versions of PyTorch's process.
+
+    `torch_python`: the Python of PyTorch's environment; without it there are no such rows.
+    """
+    rows, versions = [], {}
+    with tempfile.TemporaryDirectory() as folder, torch_process(torch_python, trained, Path(folder)) as in_torch:
         file = Path(folder, "model.onnx")
         export_onnx(trained, file)
         for size in sizes(trained):
             image = jnp.asarray(np.random.default_rng(0).random((1, *size, input_channels(trained)), np.float32))
             ways = {"XLA's convolutions": xla_convolutions(), "tiles": nullcontext(), "rows": row_convolutions()}
-            runs: dict[str, Any] = {f"ae, {name}": program(trained, image, way) for name, way in ways.items()}
-            runs[PEER] = peer(file)
-            check(trained, runs, image)
-            timers = {name: timer(partial(run, image)) for name, run in runs.items()}
+            ours = {f"ae, {name}": program(trained, image, way) for name, way in ways.items()}
+            runs: dict[str, Any] = ours | {PEER: peer(file)}
+            theirs = in_torch(image)
+            check(trained, {name: run(image) for name, run in runs.items()} | theirs.answers)
+            timers = {name: timer(partial(run, image)) for name, run in runs.items()} | theirs.timers
             rates = take_turns(timers, 1, rounds, seconds)
-            best = max((name for name in rates if name != PEER), key=lambda name: statistics.median(rates[name]))
+            best = max(ours, key=lambda name: statistics.median(rates[name]))
+            versions |= theirs.versions
             for name, values in rates.items():
-                yield {
-                    "model": trained.config.name,
-                    "image": "x".join(map(str, size)),
-                    "run by": name,
-                    "images/s": statistics.median(values),
-                    "ours over it": median_ratio(rates[best], values),
-                }
+                row = {"model": trained.config.name, "image": "x".join(map(str, size)), "run by": name}
+                speeds = {"images/s": statistics.median(values), "ours over it": median_ratio(rates[best], values)}
+                rows.append(row | speeds)
+    return rows, versions
 
 
 def sizes(trained: Pretrained) -> Iterator[tuple[int, int]]:
@@ -77,9 +82,40 @@ def peer(file: Path) -> Callable[[jax.Array], np.ndarray]:
     return lambda image: session.run(None, {"images": np.asarray(image)})[0]
 
 
-def check(trained: Pretrained, runs: dict[str, Callable[[jax.Array], Any]], image: jax.Array) -> None:
-    """Raise InputError where one answers something else."""
-    ours, *others = (np.asarray(run(image)) for run in runs.values())
-    for name, answer in zip(list(runs)[1:], others, strict=True):
+class InTorch(NamedTuple):
+    """An image in PyTorch, by what computes it."""
+
+    timers: dict[str, Timer]
+    answers: dict[str, np.ndarray]
+    versions: dict[str, str]
+
+
+@contextmanager
+def torch_process(python: Path | None, trained: Pretrained, folder: Path) -> Iterator[Callable[[jax.Array], InTorch]]:
+    """Yield what has PyTorch's process compute an image by each of its variants; by none where there is no `python`."""
+    if python is None:
+        yield lambda image: InTorch({}, {}, {})
+        return
+    write_weights(folder / "model.safetensors", *trained, np.float32)
+    worker = Worker("torch_inference", python)
+
+    def build(image: jax.Array) -> InTorch:
+        np.save(folder / "images.npy", image)
+        reply = worker.ask({"build": str(folder), "threads": os.cpu_count() or 1})
+        variants = {f"torch, {variant}": variant for variant in reply["variants"]}
+        timers = {name: worker.timer(variant) for name, variant in variants.items()}
+        answers = {name: np.load(folder / f"{variant}.npy") for name, variant in variants.items()}
+        return InTorch(timers, answers, reply["versions"])
+
+    try:
+        yield build
+    finally:
+        worker.close()
+
+
+def check(trained: Pretrained, answers: dict[str, Any]) -> None:
+    """Raise InputError where one answers something else than the first."""
+    ours, *others = map(np.asarray, answers.values())
+    for name, answer in zip(list(answers)[1:], others, strict=True):
         if (apart := float(np.abs(answer - ours).max())) > MOST:
             raise InputError(f"{name}'s {trained.config.name} is {apart:.1e} away from ours")

@@ -17,6 +17,7 @@ from ae.restore.weights import read_weights
 def build(request):
     """Return the version, and what computes the images, in so many threads."""
     torch.set_num_threads(request["threads"])
+    torch.compiler.reset()  # of the sizes before, which count against its limit
     folder = Path(request["build"])
     trained, given = read_weights(folder / "model.safetensors"), np.load(folder / "images.npy")
     variants = {
@@ -33,11 +34,12 @@ def computing(trained, given, memory_format, compiled):
     """Return what computes a model's outputs, cut to [0, 1], of images [B, H, W, C]."""
     images = torch.from_numpy(given).permute(0, 3, 1, 2).contiguous(memory_format=memory_format)
     whole = nn.Sequential(network(trained, memory_format), nn.Hardtanh(0, 1))
-    forward = torch.compile(whole, fullgraph=True, dynamic=False) if compiled else whole
+    if compiled:  # with the weights as constants, which ours are too
+        whole = torch.compile(whole, fullgraph=True, dynamic=False, options={"freezing": True})
 
     @torch.inference_mode()
     def compute():
-        return forward(images)
+        return whole(images)
 
     return compute
 
