@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from clips import decoded, luma_frames, make_clip, packets
-from conftest import refused
+from conftest import ROOT, printed, refused, start_on
 from test_stages import read_states, write_states
 
 from ae import Config, Denoise
@@ -176,6 +176,27 @@ def test_a_stream_of_frames_has_one_amount_a_shot():
     assert list(model.stream([])) == []
     with pytest.raises(InputError, match=r"frame 2 is \(4, 5\) of uint8, the first \(64, 64\) of uint8"):
         list(model.stream([shots[0][0], np.zeros((4, 5), np.uint8)]))
+
+
+STREAM = """
+import sys
+sys.path[:0] = sys.argv[1:3]
+import json, jax, numpy as np
+from test_clip_noise import denoiser
+shots = np.random.default_rng(0).normal(0, 9, (11, 24, 32)) + np.repeat([60, 190], [5, 6])[:, None, None]
+model = denoiser(least_sigma=0.0)
+images = np.zeros((8, 24, 32, 1), np.float32)
+assert len(model.trained.apply(images).sharding.device_set) == jax.device_count()
+clean = list(model.stream(np.clip(shots, 0, 255).astype(np.uint8), sigma=3 / 255))
+print(json.dumps(np.stack(clean).tolist()))
+"""
+
+
+def test_frames_of_a_stream_are_split_over_all_devices():
+    one, four = (np.array(printed(start_on(count, STREAM, ROOT, ROOT / "tests"))) for count in (1, 4))
+    assert one.shape == (11, 24, 32)
+    assert np.abs(one - four).max() <= 1
+    assert (one != four).mean() < 0.01
 
 
 def test_a_clip_that_is_gone_on_with_has_the_same_bits(tmp_path):

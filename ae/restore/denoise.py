@@ -3,9 +3,10 @@
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain, pairwise, product
+from itertools import chain, groupby, islice, pairwise, product
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,6 +23,7 @@ STRIDE_OF_MANY = 352  # the same for faster convolutions, which are at their bes
 SAMPLE = 256  # rows and columns of the squares by which the noise of an image is known
 MOST_SAMPLES = 16  # squares, about, by which noise is known
 MANY = 12_600_000  # pixels from which on faster convolutions pay at once, though they take ten seconds to compile
+MOST_FRAMES = 8  # of a film that a device computes at a time
 MOST_TILES = 4  # tiles, about, by which it is known what a model would take
 
 
@@ -55,10 +57,10 @@ class Amount(NamedTuple):
 
 
 class _Tile(NamedTuple):
-    """What is kept of a tile of an image."""
+    """What is kept of a tile of images."""
 
-    place: tuple[slice, slice, slice]  # rows, columns and channels in the image
-    noisy: np.ndarray  # float32 [h, w, C]
+    place: tuple[slice, slice, slice, slice]  # all images; rows, columns and channels in them
+    noisy: np.ndarray  # float32 [B, h, w, C]
     answer: np.ndarray  # the model's, in [0, 1]
 
 
@@ -86,7 +88,7 @@ class Denoiser:
         image = noisy.reshape(*noisy.shape[:2], -1)
         amount = self.amount(image, sigma=sigma)
         clean = np.empty(image.shape, image.dtype if image.dtype.kind == "u" else np.float32)
-        taken = self._write(clean, image, np.float32(strength * amount.share))
+        taken = self._write(clean[None], image[None], np.float32(strength * amount.share))
         return Denoised(clean.reshape(noisy.shape), amount.sigma, taken)
 
     def stream(
@@ -95,7 +97,9 @@ class Denoiser:
         """Yield the frames of a film without their noise, which is found out once for each shot, so that nothing pumps.
 
         Frames are all of one shape and dtype, as `denoise` takes them, and some are held until it is known whether the
-        scene is cut (see `ae.restore.shots`). Raises InputError where one is of another shape or dtype.
+        scene is cut (see `ae.restore.shots`). Those of a shot are computed in batches that are split over the devices, each
+        of which gets as many as a tile of a large image has room for. Raises InputError where one is of another shape or
+        dtype.
         """
         numbered = enumerate(map(np.asarray, frames), 1)
         first = next(numbered, None)
@@ -103,17 +107,20 @@ class Denoiser:
             return
         shape, dtype = first[1].shape, first[1].dtype
         items = (_frame(frame, number, shape, dtype) for number, frame in chain([first], numbered))
-        amount, shot = Amount(sigma, 1.0), -1
-        for item in with_shots(items, float(_white(dtype))):
-            image = item.source.reshape(*shape[:2], -1)
-            if item.shot != shot:
-                amount, shot = self.amount(image, sigma=sigma), item.shot
-            clean = np.empty(image.shape, dtype if dtype.kind == "u" else np.float32)
-            self._write(clean, image, np.float32(strength * amount.share))
-            yield clean.reshape(shape)
+        amount, shot, size = Amount(sigma, 1.0), -1, _frames_together(*shape[:2])
+        for batch in _of_one_shot(with_shots(items, float(_white(dtype))), size):
+            images = np.stack([item.source for item in batch]).reshape(len(batch), *shape[:2], -1)
+            if batch[0].shot != shot:
+                amount, shot = self.amount(images[0], sigma=sigma), batch[0].shot
+            images = np.pad(
+                images, [(0, size - len(batch)), (0, 0), (0, 0), (0, 0)], mode="edge"
+            )  # programs of one shape
+            clean = np.empty(images.shape, dtype if dtype.kind == "u" else np.float32)
+            self._write(clean, images, np.float32(strength * amount.share))
+            yield from clean[: len(batch)].reshape(-1, *shape)
 
     def _write(self, clean: np.ndarray, noisy: np.ndarray, share: np.float32) -> float:
-        """Write an image [H, W, C] without a share of what the model would take; return the standard deviation of that."""
+        """Write images [B, H, W, C] without a share of what the model would take; return the standard deviation of that."""
         total = 0.0
         with progress.bar("denoising", noisy.size, unit="values") as bar:
             for place, given, answer in self._tiles(noisy):
@@ -137,7 +144,7 @@ class Denoiser:
 
     def _share(self, noisy: np.ndarray, limit: float) -> float:
         """Return what part of what the model would take is no more than the limit."""
-        squares = [np.square(given - answer).mean() for _, given, answer in self._tiles(noisy, MOST_TILES)]
+        squares = [np.square(given - answer).mean() for _, given, answer in self._tiles(noisy[None], MOST_TILES)]
         return min(1.0, limit / max(float(np.sqrt(np.mean(squares))), 1e-12))
 
     def output(self, noisy: np.ndarray) -> np.ndarray:
@@ -146,37 +153,37 @@ class Denoiser:
         Computed tile by tile where the model says how far it looks (see `ae.models`), else at once.
         """
         clean = np.empty(noisy.shape, np.float32)
-        for place, _, answer in self._tiles(noisy):
-            clean[place] = answer
+        for place, _, answer in self._tiles(noisy[None]):
+            clean[None][place] = answer
         return clean
 
     def _tiles(self, noisy: np.ndarray, most: int | None = None) -> Iterator[_Tile]:
-        """Yield the tiles of an image [H, W, C]; a model of gray images sees its channels one after the other.
+        """Yield the tiles of images [B, H, W, C]; a model of gray images sees their channels one after the other.
 
         `most`: only so many of each, or a few more, at regular places.
         """
-        model, channels = self.trained.config.model, noisy.shape[2]
+        model, channels = self.trained.config.model, noisy.shape[3]
         multiple, reach = getattr(model, "multiple", 1), getattr(model, "reach", None)
-        many = max(self.to_come, noisy.shape[0] * noisy.shape[1]) > MANY
+        many = max(self.to_come, noisy.shape[1] * noisy.shape[2]) > MANY
         stride = STRIDE_OF_MANY if many else STRIDE
-        places = list(product(*(tiles(length, reach, multiple, stride) for length in noisy.shape[:2])))
+        places = list(product(*(tiles(length, reach, multiple, stride) for length in noisy.shape[1:3])))
         together = channels if channels == self.trained.input_shape[2] else 1
         for first in range(0, channels, together):
             part = slice(first, first + together)
             for rows, columns in places[:: max(1, len(places) // most) if most else 1]:
-                given = _in_unit_range(noisy[rows.seen, columns.seen, part])
-                lacking = [(0, span.size - size) for span, size in zip((rows, columns), given.shape, strict=False)]
-                answer = self._answer(np.pad(given, [*lacking, (0, 0)], mode="reflect"), many=many)
-                kept = rows.kept_of_seen, columns.kept_of_seen
-                yield _Tile((rows.kept, columns.kept, part), given[kept], answer[kept])
+                given = _in_unit_range(noisy[:, rows.seen, columns.seen, part])
+                lacking = [(0, span.size - size) for span, size in zip((rows, columns), given.shape[1:], strict=False)]
+                answer = self._answer(np.pad(given, [(0, 0), *lacking, (0, 0)], mode="reflect"), many=many)
+                kept = slice(None), rows.kept_of_seen, columns.kept_of_seen
+                yield _Tile((slice(None), rows.kept, columns.kept, part), given[kept], answer[kept])
 
     def _answer(self, tile: np.ndarray, *, many: bool) -> np.ndarray:
-        """Return the model's answer to a tile [h, w, C]; a model of RGB sees gray in all three channels."""
-        alike = self.trained.input_shape[2] // tile.shape[2]
-        answer = np.asarray(self.trained.apply(jnp.asarray(tile.repeat(alike, axis=2)[None]), many=many)[0])
+        """Return the model's answer to tiles [B, h, w, C]; a model of RGB sees gray in all three channels."""
+        alike = self.trained.input_shape[2] // tile.shape[3]
+        answer = np.asarray(self.trained.apply(jnp.asarray(tile.repeat(alike, axis=3)), many=many))
         if np.isnan(answer).any():
             raise InputError("the model's output holds values that are not numbers (NaN): use another model")
-        return answer if alike == 1 else answer.mean(axis=2, keepdims=True)
+        return answer if alike == 1 else answer.mean(axis=3, keepdims=True)
 
 
 def _check(noisy: np.ndarray) -> None:
@@ -198,6 +205,18 @@ def _root_mean_square(values: ArrayLike) -> float:
     return float(np.sqrt(np.square(values).mean()))
 
 
+def _frames_together(height: int, width: int) -> int:
+    """Return how many frames of a film are computed at a time: on each device as many as are a tile, or one."""
+    return jax.device_count() * min(MOST_FRAMES, max(1, STRIDE**2 // (height * width)))
+
+
+def _of_one_shot(frames: Iterable[Frame], most: int) -> Iterator[list[Frame]]:
+    """Yield frames of one shot together, up to so many."""
+    for _, shot in groupby(frames, key=lambda frame: frame.shot):
+        while batch := list(islice(shot, most)):
+            yield batch
+
+
 def _white(dtype: np.dtype) -> np.float32:
     return np.float32(np.iinfo(dtype).max if dtype.kind == "u" else 1)
 
@@ -209,7 +228,7 @@ def _in_unit_range(pixels: np.ndarray) -> np.ndarray:
 
 def _estimated_level(noisy: np.ndarray) -> float:
     """Return the noise level of channels [H, W, C] together: of each the median over squares at regular places."""
-    places = list(product(*(range(0, max(1, length - SAMPLE // 2), SAMPLE) for length in noisy.shape[:2])))
+    places = list(product(*(range(0, max(1, length - SAMPLE // 2), SAMPLE) for length in noisy.shape[1:3])))
     squares = [
         _in_unit_range(noisy[row : row + SAMPLE, column : column + SAMPLE])
         for row, column in places[:: max(1, len(places) // MOST_SAMPLES)]

@@ -24,6 +24,7 @@ from ae.errors import InputError
 from ae.layers.conv import xla_convolutions
 from ae.models import input_shape
 from ae.models.apply import apply, variable_shapes
+from ae.runtime import devices
 from ae.runtime.files import atomic_write, write_text
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
@@ -67,7 +68,7 @@ def predict(config: Config, variables: Any, images: jax.Array) -> jax.Array:
 @partial(jax.jit, static_argnames="many")
 def _apply(config: Config, variables: Any, images: jax.Array, many: bool) -> jax.Array:
     with nullcontext() if many else xla_convolutions():
-        return predict(config, variables, images)
+        return predict(config, variables, devices.split(images))
 
 
 def _input_shape(config: Config, result: dict[str, Any]) -> tuple[int, int, int]:
