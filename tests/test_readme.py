@@ -134,6 +134,7 @@ ELSEWHERE = {
     "python scripts/study.py colour --models runs/chroma_unet_cifar": "test_colour",
     "python scripts/study.py clips CLIP.mp4 --reference runs/colorizer_ae": "test_clips",
     "python scripts/study.py sizes": "test_sizes",
+    "python scripts/study.py sizes --folder set_aside/": "test_photographs_of_a_folder_are_not_shown",
     "python scripts/study.py recolour photos/ --ways": "test_photographs_are_coloured_anew",
     "python scripts/study.py hints photos/": "test_hints_are_measured_beside_spreading_without_a_model",
     "python scripts/study.py reference DIR": "test_references_of_a_class_are_compared_with_others",
