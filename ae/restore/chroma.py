@@ -1,9 +1,9 @@
 """Chroma for gray frames: computed small, brought to full size along the edges of luma.
 
-A model sees a small copy of a frame (its working size), which is what it was trained on and what it costs. Its chroma is
-brought to full size as a guided filter does it (He, Sun and Tang, "Guided image filtering", 2010; on small copies: He and
-Sun, "Fast guided filter", 2015): around every point chroma is taken to be a line in luma, whose slope and offset are smooth
-and can be enlarged without blurring an edge.
+A model sees a small copy of a frame (its working size), which is what it was trained on and what it costs; of a photograph
+two, of which the mean counts. Its chroma is brought to full size as a guided filter does it (He, Sun and Tang, "Guided image
+filtering", 2010; on small copies: He and Sun, "Fast guided filter", 2015): around every point chroma is taken to be a line
+in luma, whose slope and offset are smooth and can be enlarged without blurring an edge.
 """
 
 from collections.abc import Sequence
