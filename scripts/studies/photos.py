@@ -159,13 +159,14 @@ def sizes(
     name = "study_sizes" if folder is None else f"study_sizes_{folder.name}"
     if folder is None:
         save_photos(out / f"{name}.jpg", {**methods, "truth": photos})
-    write_study(out, name, sizes_table(loaded.config.name, len(photos), saturation, rows), [loaded.config])
+    found_in = f" of {folder.name}" if folder else ""
+    title = f"Photographs{found_in} that {loaded.config.name} sees at several sizes."
+    write_study(out, name, sizes_table(title, len(photos), saturation, rows), [loaded.config])
 
 
-def sizes_table(model: str, count: int, saturation: float, scores: dict[str, dict[str, float]]) -> Table:
+def sizes_table(title: str, count: int, saturation: float, scores: dict[str, dict[str, float]]) -> Table:
     """Return the table of scores by the size at which the model sees photographs."""
     first = f"{count} photographs, chroma x {saturation:g}"
-    title = f"Photographs that {model} sees at several sizes."
     rows = [{first: name} | row for name, row in scores.items()]
     return tabulate(title, {first: None, "PSNR of the mean": 2, "PSNR mean": 2, "colourfulness": 1}, rows)
 
