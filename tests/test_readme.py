@@ -110,7 +110,7 @@ ELSEWHERE = {
         "test_the_guides_commands_train_on_photographs",
     f"{TRAIN} photo_denoiser_base --data bsds500 --tile 64 --scale 0.5 --train-task.crop 64":
         "test_the_guides_commands_train_on_photographs",
-    "python scripts/benchmark.py inference --peers torch --seconds 1": "test_inference_is_timed_beside_pytorch",
+    "python scripts/benchmark.py inference --peers torch --seconds 0.5": "test_inference_is_timed_beside_pytorch",
     "python scripts/benchmark.py accelerator":
         "test_without_an_accelerator_the_table_says_that_nothing_is_measured",
     "python scripts/demo.py": "test_a_photograph_is_coloured_with_points_and_saved_as_the_command_does",
