@@ -20,6 +20,7 @@ from ae import Colorizer, Denoiser, load_model
 from ae.errors import InputError
 from ae.media.images import read_image
 from ae.media.pictures import painted
+from ae.restore import colorize
 
 MOST = 2**26
 CHROMIUM = shutil.which("chromium")
@@ -46,6 +47,20 @@ def test_points_on_the_page_are_the_hints_that_are_saved(models, photograph, tmp
     assert np.abs(pointed - plain)[place].max() > 0.1
     assert np.abs(pointed - plain)[:20, -20:].max() < 0.01
     np.testing.assert_allclose(plain, colorizer.image(view.gray), atol=1e-6)
+
+
+def test_a_first_click_finds_its_programs_compiled(models, photograph):
+    pytest.importorskip("gradio")
+    from demos.colour import Answers
+
+    answers = Answers(None, Colorizer(load_model(str(models / "hinted.safetensors"))), None)
+    view, look = views.open_gray(photograph, MOST), (1.0, 0.0, False)
+    answers.prepared(None, *look)
+    answers.prepared(view, *look)
+    programs = colorize._answered_chroma, colorize._mean_colours, colorize._finer_colours
+    before = [program._cache_size() for program in programs]
+    answers.shown(view, ((0.5, 0.25, "#c04030"), (0.2, 0.8, "#3040c0")), *look)
+    assert [program._cache_size() for program in programs] == before
 
 
 def test_large_photographs_are_seen_as_copies(tmp_path):

@@ -34,7 +34,8 @@ def colour_tab(site: Site, colorizer: Colorizer, denoiser: Denoiser) -> None:
 
     on = Answers(site, colorizer, denoiser)
     look = [saturation, vivid, restore]
-    upload.change(on.opened, [upload, *look], [view, points, picture, save.button], **LARGE)
+    opened = upload.change(on.opened, [upload, *look], [view, points, picture, save.button], **LARGE)
+    opened.then(on.prepared, [view, *look], None, **QUIET)
     picture.select(on.clicked, [view, points, colour, *look], [points, picture], **QUIET)
     undo.click(lambda view, points, *look: (points[:-1], on.shown(view, points[:-1], *look)),
                [view, points, *look], [points, picture], **QUIET)  # fmt: skip
@@ -70,6 +71,11 @@ class Answers:
         path = self.site.folders.taken(upload, str(request.session_hash))
         view, picture = self.restored(views.open_gray(path, self.site.most_pixels), (), *look)
         return view, (), picture, gr.update(interactive=True)
+
+    def prepared(self, view: GrayView | None, *look: Any) -> None:
+        """Compile what the first click needs, while one looks at the photograph."""
+        if view is not None and self.colorizer.takes_hints:
+            self.shown(view, ((0, 0, "#808080"),), *look)
 
     @told
     def clicked(
