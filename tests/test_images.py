@@ -212,6 +212,13 @@ def test_noise_level_is_found():
     assert noise_level(image) == pytest.approx(0.1, rel=0.05)
 
 
+def test_the_noise_of_all_parts_of_an_image_counts():
+    """Most of it has noise, but neither its upper rows nor its left columns."""
+    noisy = np.full((1100, 1300), 0.5, np.float32)
+    noisy[256:, 256:] += RNG.normal(scale=0.1, size=(844, 1044)).astype(np.float32)
+    assert Denoiser(load_pretrained("photo_denoiser")).amount(noisy[..., None]).sigma == pytest.approx(0.1, rel=0.2)
+
+
 def test_images_too_small_or_plain_for_an_estimate_have_no_noise():
     assert noise_level(np.zeros((20, 30))) == 0
     for shape in ((1, 1), (1, 9), (9, 1)):

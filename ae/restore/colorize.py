@@ -28,9 +28,7 @@ from ae.runtime.chain import Array, Batch, Frame, run
 from ae.tasks import ColorizePhotograph
 
 PIXELS = 3136  # of a photograph's working size: models that have learnt from small images know shapes by their outlines
-FINER_PIXELS = (
-    9408  # of a second copy, for models that have learnt from photographs: they know things by their detail too
-)
+FINER_PIXELS = 9408  # of a second copy, for models that have learnt from photographs: they know detail, too
 FILM_PIXELS = 1800  # of a frame's, which is to cost little
 HINTED_PIXELS = 12544  # of the size at which hints are carried on in a photograph
 BATCH_SIZE = 8

@@ -112,9 +112,8 @@ class Denoiser:
             images = np.stack([item.source for item in batch]).reshape(len(batch), *shape[:2], -1)
             if batch[0].shot != shot:
                 amount, shot = self.amount(images[0], sigma=sigma), batch[0].shot
-            images = np.pad(
-                images, [(0, size - len(batch)), (0, 0), (0, 0), (0, 0)], mode="edge"
-            )  # programs of one shape
+            lacking = [(0, size - len(batch)), (0, 0), (0, 0), (0, 0)]
+            images = np.pad(images, lacking, mode="edge")  # so that all batches take one program
             clean = np.empty(images.shape, dtype if dtype.kind == "u" else np.float32)
             self._write(clean, images, np.float32(strength * amount.share))
             yield from clean[: len(batch)].reshape(-1, *shape)
@@ -228,7 +227,7 @@ def _in_unit_range(pixels: np.ndarray) -> np.ndarray:
 
 def _estimated_level(noisy: np.ndarray) -> float:
     """Return the noise level of channels [H, W, C] together: of each the median over squares at regular places."""
-    places = list(product(*(range(0, max(1, length - SAMPLE // 2), SAMPLE) for length in noisy.shape[1:3])))
+    places = list(product(*(range(0, max(1, length - SAMPLE // 2), SAMPLE) for length in noisy.shape[:2])))
     squares = [
         _in_unit_range(noisy[row : row + SAMPLE, column : column + SAMPLE])
         for row, column in places[:: max(1, len(places) // MOST_SAMPLES)]
