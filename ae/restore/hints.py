@@ -3,12 +3,13 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
+from itertools import product
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.scipy.sparse.linalg import cg
 
 from ae.color import rgb_to_chroma
@@ -25,9 +26,13 @@ WINDOW = 3  # cells to each side that it reaches
 ROUNDS = 3  # of corrections
 FIRM = 100.0  # how much hints count against smoothness when colours are carried on
 LOOSE = 16.0  # how much the model's answer does, in all cells together
-ALIKE = 0.02  # standard deviation of luma, and of the model's chroma, within which neighbours have one colour
-AROUND = 0.14  # of the shorter side: standard deviation of how far from hints colours are smoothed
-MOVES = ((0, 1), (1, 0), (1, 1), (1, -1))  # to half of a pixel's neighbours
+HELD = 100.0  # how much more it does far from hints
+ALIKE = 0.014  # standard deviation of luma within which pixels have one colour
+ALIKE_CHROMA = 0.011  # the same for the model's chroma
+AROUND = 0.17  # of the shorter side: standard deviation of how far from hints colours are smoothed
+APART = (1, 4, 16)  # pixels, in height and width, between those that are to have one colour
+STEPS = (0, *APART, *(-pixels for pixels in APART))
+MOVES = np.array([move for move in product(STEPS, STEPS) if any(move)])  # to all of them
 
 
 @dataclass(frozen=True)
@@ -137,56 +142,68 @@ def carried_on(chroma: jax.Array, asked: jax.Array, there: jax.Array, small: jax
     """Return chroma [h, w, 2] that is what hints ask for, and carries that on as far as luma `small` [h, w, 1] is smooth.
 
     The smoothest chroma of Levin, Lischinski and Weiss ("Colorization using optimization", 2004), but that it may change
-    where the model's `chroma` does too, is to be near that, and far from hints changes as that does. `asked`: chroma of the
-    hints [h, w, 2]. `there`: 1 where there are any [h, w, 1].
+    where the model's `chroma` does too, is to be near that, and far from hints changes as that does. Pixels further apart
+    are to be alike as well (as in Chen, Li and Tang, "KNN matting", 2012), so that colours reach like things behind an
+    edge. `asked`: chroma of the hints [h, w, 2]. `there`: 1 where there are any [h, w, 1].
     """
-    height, width, _ = small.shape
-    loose = LOOSE / (height * width)
-    firm, far = FIRM * there + loose, _far(there)
-    looks = jnp.concatenate([small, chroma], axis=-1) / ALIKE
-    unlike = [jnp.square(_change(looks, move)).sum(axis=-1, keepdims=True) for move in MOVES]
-    weights = [_inside(small, move) * jnp.exp(-0.5 * change) for move, change in zip(MOVES, unlike, strict=True)]
-    trusted = [0.5 * (far + _moved(far, move)) for move in MOVES]
-
-    def smoothness(c: jax.Array, shares: Sequence[jax.Array | float]) -> jax.Array:
-        flows = [w * share * _change(c, move) for move, w, share in zip(MOVES, weights, shares, strict=True)]
-        return reduce(jnp.add, (jnp.roll(flow, move, (0, 1)) - flow for move, flow in zip(MOVES, flows, strict=True)))
-
-    wanted = FIRM * there * asked + loose * chroma + smoothness(chroma, trusted)
-    diagonal = reduce(jnp.add, (w + jnp.roll(w, move, (0, 1)) for move, w in zip(MOVES, weights, strict=True)), firm)
-    everywhere = (1.0,) * len(MOVES)
-    return cg(
-        lambda c: firm * c + smoothness(c, everywhere),
+    chroma, asked, there, small = (jnp.moveaxis(x, -1, 0) for x in (chroma, asked, there, small))  # faster as planes
+    far = _far(there)
+    ties, trusted = _ties(chroma, small, far)
+    loose = (LOOSE + HELD * far) / small.size
+    firm = FIRM * there + loose
+    wanted = FIRM * there * asked + loose * chroma + _smoothness(chroma, ties * trusted)
+    found, _ = cg(
+        lambda c: firm * c + _smoothness(c, ties),
         wanted,
         x0=chroma,
-        maxiter=(height + width) // 2,  # what hints ask for has to get across
+        maxiter=sum(small.shape[1:]) // 2,  # what hints ask for has to get across
         tol=1e-5,
-        M=lambda c: c / diagonal,
-    )[0]
+        M=lambda c: c / (firm + ties.sum(axis=0)),
+    )
+    return jnp.moveaxis(found, 0, -1)
 
 
-def _moved(x: jax.Array, move: tuple[int, int]) -> jax.Array:
-    """Return of each pixel of [h, w, C] the one that lies a move away; at the edges those of the other side."""
-    return jnp.roll(x, (-move[0], -move[1]), (0, 1))
+def _ties(chroma: jax.Array, small: jax.Array, far: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return how much each pixel is to be like the one a move away, and how far from hints both are: [moves, 1, h, w]."""
+    looks = jnp.concatenate([small / ALIKE, chroma / ALIKE_CHROMA])
+    others, there, others_far = (_padded(x) for x in (looks, jnp.ones_like(small), far))
+
+    def tie(move: jax.Array) -> tuple[jax.Array, jax.Array]:
+        unlike = jnp.square(looks - _moved(others, move)).sum(axis=0, keepdims=True)
+        nearness = 1 / jnp.sqrt(jnp.abs(move).max())
+        return nearness * _moved(there, move) * jnp.exp(-0.5 * unlike), 0.5 * (far + _moved(others_far, move))
+
+    return lax.map(tie, MOVES)
 
 
-def _change(x: jax.Array, move: tuple[int, int]) -> jax.Array:
-    return _moved(x, move) - x
+def _smoothness(c: jax.Array, ties: jax.Array) -> jax.Array:
+    """Return the gradient of half the sum of squared changes, each times its tie [moves, 1, h, w]: [C, h, w] -> the same."""
+    padded = _padded(c)
+
+    def add(total: jax.Array, tied: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+        move, tie = tied
+        return total + tie * (c - _moved(padded, move)), None
+
+    return lax.scan(add, jnp.zeros_like(c), (jnp.asarray(MOVES), ties))[0]
 
 
-def _inside(x: jax.Array, move: tuple[int, int]) -> jax.Array:
-    """Return 1 for pixels from which a move leads to one of the picture, else 0: [h, w, 1]."""
-    height, width, _ = x.shape
-    rows, columns = jnp.arange(height)[:, None] + move[0], jnp.arange(width) + move[1]
-    return jnp.float32((rows < height) & (columns >= 0) & (columns < width))[..., None]
+def _padded(x: jax.Array) -> jax.Array:
+    return jnp.pad(x, ((0, 0), (max(APART), max(APART)), (max(APART), max(APART))))
+
+
+def _moved(padded: jax.Array, move: jax.Array) -> jax.Array:
+    """Return of each pixel of what `_padded` has padded the one that lies a move away; 0 outside of the picture."""
+    channels, height, width = padded.shape
+    size = channels, height - 2 * max(APART), width - 2 * max(APART)
+    return lax.dynamic_slice(padded, (0, move[0] + max(APART), move[1] + max(APART)), size)
 
 
 def _far(there: jax.Array) -> jax.Array:
-    """Return [h, w, 1]: 1 far from all hints, 0 where there are many."""
-    reach = AROUND * min(there.shape[:2])
-    places = (jnp.arange(length) / reach for length in there.shape[:2])
+    """Return [1, h, w]: 1 far from all hints, 0 where there are many."""
+    reach = AROUND * min(there.shape[1:])
+    places = (jnp.arange(length) / reach for length in there.shape[1:])
     rows, columns = (jnp.exp(-0.5 * jnp.square(at[:, None] - at)) for at in places)
-    return jnp.exp(-jnp.einsum("hH,HWc,wW->hwc", rows, there, columns))
+    return jnp.exp(-(rows @ there @ columns))
 
 
 def correction(asked: jax.Array, chroma: jax.Array, small: jax.Array, cells: jax.Array) -> jax.Array:
