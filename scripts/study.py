@@ -3,7 +3,7 @@
 from studies.clips import clips
 from studies.colours import colour
 from studies.cuts import cuts
-from studies.film import film, film_sizes, strip
+from studies.film import fade, film, film_sizes, strip
 from studies.grids import side_by_side
 from studies.hints import hints
 from studies.latents import latents
@@ -28,6 +28,7 @@ if __name__ == "__main__":
             "clips": clips,
             "cuts": cuts,
             "film": film,
+            "fade": fade,
             "film-sizes": film_sizes,
             "strip": strip,
             "sizes": sizes,

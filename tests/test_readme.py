@@ -96,6 +96,7 @@ ELSEWHERE = {
     "python scripts/study.py strip CLIP.mp4 --start 2": "test_strip",
     "python scripts/study.py film CLIPS/*.mp4": "test_film",
     "python scripts/study.py film-sizes CLIPS/*.mp4": "test_film_sizes",
+    "python scripts/study.py fade CLIPS/*.mp4 --limit 48": "test_fade",
     "python scripts/study.py cuts CLIPS/*.mp4": "test_cuts",
     "python scripts/prepare.py kodak24": "test_a_set_is_the_wanted_files_of_its_repository",
     "python scripts/prepare.py tiny_imagenet": "test_a_set_is_the_wanted_files_of_its_repository",

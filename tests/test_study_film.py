@@ -8,6 +8,7 @@ import pytest
 from clips import colorizer, luma_frames, make_clip
 from conftest import refused
 from skimage import data
+from studies.measures.fade import faded
 from studies.measures.film import averaged, mean_warp_error, mixed, motions_of, scores_of, warp_error
 
 from ae.color import luma
@@ -73,6 +74,22 @@ def test_strip(call, tmp_path):
     assert iio.imread(tmp_path / "results/study_film_in.jpg").shape[-1] == 3
     done = call("study.py", "strip", "in.mp4", "--start", "0.5", "--model", "ours.safetensors", status=2)
     refused(done, "has not 18 frames from 0.5 s on")
+
+
+def test_fade(call, tmp_path):
+    write_weights(tmp_path / "ours.safetensors", *colorizer().trained, "float32")
+    make_clip(tmp_path / "in.mp4", luma_frames(9, 72, 128))
+    call("study.py", "fade", "in.mp4", "--model", "ours.safetensors")
+    rows = rows_of(json.loads((tmp_path / "results/study_fade.json").read_text()))
+    assert [row["light"] for row in rows] == [1.0, 0.75, 0.5, 0.35, 0.25]
+    assert all(0.5 < row[way] < 2 for row in rows for way in ("each frame alone", "steady 0.95"))
+    assert rows[0]["each frame alone"] == pytest.approx(1, rel=0.05)
+
+
+def test_light_goes_evenly_to_a_quarter():
+    dark, places = faded(np.ones((31, 2, 3), np.float32))
+    assert places == [0, 10, 20, 26, 30]
+    np.testing.assert_allclose(dark[places, 0, 0], [1, 0.75, 0.5, 0.35, 0.25], atol=1e-6)
 
 
 def test_film_sizes(call, tmp_path):

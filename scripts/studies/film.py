@@ -43,6 +43,32 @@ def film(
     write_study(out, "study_film", means_table(scores), [trained.config])
 
 
+def fade(
+    clips: tyro.conf.Positional[tuple[Path, ...]],
+    model: Model = "chroma_unet",
+    out: Out = Path("results"),
+    limit: Limit = None,
+) -> None:
+    """Colorize clips whose light goes to a quarter, and measure how colourful they stay, steadied and not.
+
+    Args:
+        clips: Clips; the model sees their luma alone.
+    """
+    from studies.measures.fade import clip_luma, fade_table, saturation_ratios
+
+    from ae import Colorizer, load_model
+    from ae.restore.steady import STRENGTH
+    from ae.runtime import progress
+
+    trained = load_model(model)
+    ratios = {}
+    with progress.bar("clips", len(clips)) as bar:
+        for path in clips:
+            ratios[path.stem] = saturation_ratios(Colorizer(trained), clip_luma(path, limit), STRENGTH)
+            bar.update()
+    write_study(out, "study_fade", fade_table(list(ratios.values())), [trained.config], details={"clips": ratios})
+
+
 def film_sizes(
     clips: tyro.conf.Positional[tuple[Path, ...]],
     model: Model = "chroma_unet",

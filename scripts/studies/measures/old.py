@@ -44,13 +44,19 @@ def coded(gray: np.ndarray) -> np.ndarray:
 
 def scored(colorizer: Any, truth: np.ndarray, gray: np.ndarray) -> tuple[float, float]:
     """Return relative saturation, and the squared error of the true luma with the chroma that is answered to another."""
-    from ae.color import rgb_to_chroma, with_luma
+    from ae.color import with_luma
 
     rgb = colorizer.image(gray)
-    chroma = np.asarray(rgb_to_chroma(rgb))
     output = np.clip(np.asarray(with_luma(rgb, luma_of(truth)[..., None])), 0, 1)
-    saturation = np.linalg.norm(chroma, axis=-1).mean() / max(float(gray.mean()), 1e-6)
-    return float(saturation), float(np.square(output - truth).mean())
+    return relative_saturation(rgb, gray), float(np.square(output - truth).mean())
+
+
+def relative_saturation(rgb: np.ndarray, gray: np.ndarray) -> float:
+    """Return the mean length of chroma of RGB [H, W, 3] over the mean of its luma [H, W]."""
+    from ae.color import rgb_to_chroma
+
+    strength = np.linalg.norm(np.asarray(rgb_to_chroma(rgb)), axis=-1)
+    return float(strength.mean() / max(float(gray.mean()), 1e-6))
 
 
 def old_table(name: str, scores: dict[str, list[tuple[float, float]]]) -> Table:
