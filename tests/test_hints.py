@@ -99,6 +99,17 @@ def test_a_colour_is_carried_on_to_the_edge_of_its_thing(model):
     assert moved[32:96, 80:].max() < 0.2 * asked
 
 
+def test_a_colour_reaches_what_is_alike_behind_an_edge(model):
+    """A field that a dark line cuts in two, above a darker field: a hint in one half colours the other too."""
+    gray = np.full((128, 128), 0.6, np.float32)
+    gray[:, 60:64] = 0.2
+    gray[96:] = 0.3
+    before, after = (chroma(model.image(gray, hints=hints)) for hints in (None, [(48, 30, "#a04040")]))
+    moved = np.linalg.norm(after - before, axis=-1)
+    assert moved[30:70, 72:96].min() > 0.5 * moved[48, 30]
+    assert moved[104:, 72:96].max() < 0.25 * moved[48, 30]
+
+
 def test_a_colour_stays_in_a_thing_that_is_smaller_than_what_the_model_sees(model):
     """A line of the width of one pixel at working size: a hint on it colours it, and not what is beside it."""
     gray = np.full((128, 128), 0.3, np.float32)
