@@ -17,8 +17,8 @@ def main(
 
     Args:
         name: bsds500, tiny_imagenet, imagenet_samples or caltech (to train on), photo_squares (cut from bsds500 and
-            imagenet_samples), object_squares (cut from caltech), set12, bsd68, cbsd68, kodak24, mcmaster or polyu
-            (benchmarks).
+            imagenet_samples), object_squares (cut from caltech), large_squares (cut from all three), set12, bsd68, cbsd68,
+            kodak24, mcmaster or polyu (benchmarks).
         local_copy: A zip or a folder of the repository that holds them; without it, a zip is downloaded from GitHub.
         data_dir: Folder of data sets (default: TFDS_DATA_DIR, then ~/tensorflow_datasets).
     """

@@ -20,7 +20,7 @@ def main(
 
     Args:
         quick: Narrow models on data that comes with the dependencies: two minutes on two cores, no download.
-        only: Train these presets alone.
+        only: Train these presets alone, and before them those with whose weights they begin.
         seeds: Train each with these; tables give mean and standard deviation of all that --out has of a preset.
         out: Folder for results and tables (default: results, or runs/quick with --quick).
         runs: Folder for the run directories.
@@ -32,7 +32,7 @@ def main(
     import jax
 
     from ae import fit, load_data, override, preset
-    from ae.presets import QUICK, REFERENCE
+    from ae.presets import QUICK, REFERENCE, with_bases
     from ae.report.page import write_tables
     from ae.report.result import finish, publish
     from ae.report.summary import summary
@@ -42,7 +42,8 @@ def main(
         print("Narrower models than the reference's, with BatchNorm momentum 0.9 instead of 0.99, on other data.")
     out = out or (runs / "quick" if quick else Path("results"))
     given = {key: value for key, value in (("limit", limit), ("epochs", epochs)) if value is not None}
-    for config in [preset(name) for name in only] or (QUICK if quick else REFERENCE):
+    chosen = [config for name in only for config in with_bases(preset(name), runs)]
+    for config in dict.fromkeys(chosen) or (QUICK if quick else REFERENCE):
         for seed in seeds:
             seeded = override(config, seed=seed, **given)
             seed_name = "" if seed == 0 else f"-seed{seed}"

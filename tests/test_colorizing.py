@@ -1,5 +1,7 @@
 """The task of colouring photographs: luma as old material has it, other ways of making small, hints."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -115,10 +117,28 @@ def test_a_share_of_inputs_has_hints(photograph):
     assert ColorizePhotograph(hinted=0.5).input_shape((64, 64, 3)) == (48, 48, 4)
 
 
+def test_a_square_may_be_as_large_as_the_image(photograph):
+    whole = ColorizePhotograph(side=0, hinted=0.5)
+    assert whole.input_shape((64, 64, 3)) == (64, 64, 4)
+    assert whole.input_shape((96, 110, 3)) == (96, 96, 4)
+    assert made(whole, photograph, 2)[0].shape == (2, 64, 64, 4)
+
+
+def test_many_hints_may_be_as_likely_as_few(photograph):
+    chroma, keys = rgb_to_chroma(photograph), jax.random.split(jax.random.key(0), 200)
+    few, evenly = (
+        np.asarray(jax.jit(jax.vmap(partial(drawn_hints, chroma=chroma, share=1.0, most=100, even=even)))(keys))
+        for even in (0.0, 1.0)
+    )
+    cells = [np.median(hints[..., 2].sum((1, 2))) for hints in (few, evenly)]
+    assert 20 < cells[0] < 60 < 2 * cells[0] < cells[1]
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"side": 40}, "multiple of 16, not 40"),
+        ({"side": 40}, "multiple of 16, or 0, not 40"),
+        ({"side": -16}, "multiple of 16, or 0, not -16"),
         ({"least_zoom": 0.0}, "zoom has to be above 0"),
         ({"least_zoom": 2.0}, "zoom has to be above 0"),
         ({"most_hints": 0}, "most_hints has to be at least 1"),

@@ -174,6 +174,7 @@ def test_the_guide_to_data_says_what_each_released_weight_has_learnt_from(name):
         "tiny_imagenet": "Tiny ImageNet",
         "photo_squares": "`bsds500`",
         "object_squares": "Caltech-101",
+        "large_squares": "Caltech-101",
     }
     for data in config.data.split("+"):
         assert titles[data] in row

@@ -7,6 +7,7 @@ import threading
 import zlib
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -20,6 +21,7 @@ from flax import struct
 from ae import load_model
 from ae.errors import InputError, TrainingError
 from ae.models import UNet
+from ae.presets import PRESETS, with_bases
 from ae.runtime import progress
 from ae.runtime.peak import peak_flops
 from ae.score.evaluate import evaluate, predictor
@@ -268,6 +270,22 @@ def test_weights_of_another_model_are_refused_to_begin_with(tiny, data):
         fit(replace(tiny, initial_weights="chroma_unet"), data)
     with pytest.raises(InputError, match="cannot begin with its initial_weights: none.safetensors does not exist"):
         fit(replace(tiny, initial_weights="none.safetensors"), data)
+
+
+def test_presets_come_after_those_with_whose_weights_they_begin(tmp_path):
+    base, preset = with_bases(PRESETS["chroma_unet"], tmp_path)
+    assert base == PRESETS["chroma_unet_base"]
+    assert preset.initial_weights == str(tmp_path / "chroma_unet_base/weights.safetensors")
+    assert with_bases(PRESETS["chroma_unet"], Path("runs"))[-1] == PRESETS["chroma_unet"]
+    (tmp_path / "chroma_unet_base").mkdir()
+    (tmp_path / "chroma_unet_base/weights.safetensors").write_bytes(b"")
+    assert with_bases(PRESETS["chroma_unet"], tmp_path) == [preset]
+    (tmp_path / "chroma_unet_base/checkpoints").mkdir()  # of a run that has not come to its end
+    assert with_bases(PRESETS["chroma_unet"], tmp_path) == [base, preset]
+    (tmp_path / "chroma_unet_base/metrics.json").write_text("{}")
+    assert with_bases(PRESETS["chroma_unet"], tmp_path) == [preset]
+    camera = PRESETS["camera_denoiser"]  # which begins with a model of the package
+    assert with_bases(camera, tmp_path) == [camera]
 
 
 def interrupt_after(calls):

@@ -96,13 +96,27 @@ def test_training_images_of_several_sets_are_joined(folder, photographs):
     assert len(joined.validation.images) == 2
 
 
-def test_sets_of_different_sizes_are_not_joined(photographs):
+def test_images_of_another_size_are_a_part_of_their_own(photographs):
     prepare_squares("photo_squares", photographs)
     config = config_of(
         "photo_squares", tile=0, train_split="train", validation_split="train[:2]", test_split="train[:2]"
     )
-    with pytest.raises(InputError, match="images of different sizes: 64x64 and 32x32"):
-        load_data(replace(config, data="photo_squares+sample-photos"), data_dir=photographs)
+    data = load_data(replace(config, data="photo_squares+sample-photos+photo_squares"), data_dir=photographs)
+    alone = load_data(config, data_dir=photographs)
+    assert [split.images.shape[1:3] for split in data.training] == [(64, 64), (32, 32)]
+    assert len(data.train.images) == 2 * len(alone.train.images)
+    assert [split.name for split in data.training] == ["train, train of photo_squares", "train of sample-photos"]
+
+
+def test_large_squares_are_of_all_sets(photographs):
+    with pytest.raises(InputError, match="prepare.py caltech"):
+        prepare_squares("large_squares", photographs)
+    (photographs / "caltech").mkdir()
+    for number in range(2):
+        Image.fromarray(noise(200, 300)).save(photographs / "caltech" / f"anchor_{number:04}.jpg")
+    squares = list((prepare_squares("large_squares", photographs) / "train").iterdir())
+    assert {path.name.partition("-")[0] for path in squares} == {"imag1", "imag2", "bsds1", "bsds2", "anchor_0001"}
+    assert {read_photograph(path).shape for path in squares} == {(96, 96, 3)}
 
 
 # Tiles.

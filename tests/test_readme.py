@@ -104,7 +104,10 @@ ELSEWHERE = {
     "python scripts/prepare.py photo_squares": "test_squares_are_of_photographs_that_are_not_set_aside",
     "python scripts/prepare.py caltech": "test_a_set_is_the_wanted_files_of_its_repository",
     "python scripts/prepare.py object_squares": "test_squares_of_objects_are_nearly_whole_pictures",
-    "python scripts/reproduce.py --only chroma_unet_base chroma_unet":
+    "python scripts/prepare.py large_squares": "test_large_squares_are_of_all_sets",
+    f"{TRAIN} chroma_unet --data tiny_imagenet+large_squares --train-task.side 0":
+        "test_images_of_another_size_are_a_part_of_their_own",
+    "python scripts/reproduce.py --only chroma_unet":
         "test_a_colorizer_learns_from_photographs_and_hints_and_is_scored_without",
     "python scripts/prepare.py bsds500 --from BSDS500.zip": "test_a_set_is_the_wanted_files_of_its_repository",
     f"{TRAIN} photo_denoiser_base --data photos/ --tile 128 --train-task.crop 64 --train-task.turned":

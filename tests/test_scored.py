@@ -28,6 +28,7 @@ LEARNT_FROM = {
     "tiny_imagenet": {"train", "validation"},
     "photo_squares": {"train"},
     "object_squares": {"train"},
+    "large_squares": {"train"},
 }
 SETS = [data_folder(None) / name for name in ("bsds500", "imagenet_samples/train", "tiny_imagenet/train")]
 

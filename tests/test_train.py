@@ -178,6 +178,26 @@ def test_an_epoch_is_keras_epoch(tiny, data, schedule):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), expected.params, state.params)
 
 
+def test_images_of_two_sizes_come_in_turn(tiny, data, monkeypatch):
+    """Each image once, both sizes spread over the epoch; and whoever goes on in between comes to the same bits."""
+    monkeypatch.setattr(epochs, "TURN", 2)
+    images = jnp.asarray(data.train.images)
+    train, other = data.train._replace(images=images), data.train._replace(images=images[:19, :4, :4], start=50)
+    assert [part for part, _, _ in epochs._turns([37, 19], 8)] == [0, 1, 0, 1, 0]
+    states = [state for state, _ in kept(train_epoch(tiny, create_state(tiny, data), train, 1, [other]))]
+    assert int(states[-1].sums["count"]) == 37 + 19
+    assert int(states[-1].step) == 5 + 3
+    for before in states[:-1]:
+        *_, (after, _) = train_epoch(tiny, jax.tree.map(jnp.copy, before), train, 1, [other])
+        jax.tree.map(np.testing.assert_array_equal, after, states[-1])
+
+
+def kept(calls):
+    """Copies of what comes, as each call takes the memory of the state before."""
+    for state, diagnostics in calls:
+        yield jax.tree.map(jnp.copy, state), diagnostics
+
+
 class Dropped(nn.Module):
     """Dropout, and nothing else that training could change."""
 

@@ -25,11 +25,12 @@ def load_data(config: Config, *, data_dir: str | Path | None = None, resident_by
     """Load the splits that the configuration names, cut to `config.limit` images each.
 
     `config.data` is a name, or a folder of photographs; of "one+other" the training images of the other are added to those
-    of the one. Names are looked for in `data_dir`, else in TFDS_DATA_DIR, else in ~/tensorflow_datasets, where a missing
-    data set of tfds is downloaded. Photographs are cut as `config.tile` and `config.scale` say; splits count photographs
-    then, and `config.limit` tiles. Where the decoded images of the source splits are more than `resident_bytes`, they are
-    streamed: read again in every epoch, and never all in memory. Raises InputError if the data set is not there and cannot
-    be downloaded, or cannot be read, or is for tests alone.
+    of the one, as a part of their own where they are of another size. Names are looked for in `data_dir`, else in
+    TFDS_DATA_DIR, else in ~/tensorflow_datasets, where a missing data set of tfds is downloaded. Photographs are cut as
+    `config.tile` and `config.scale` say; splits count photographs then, and `config.limit` tiles. Where the decoded images
+    of the source splits are more than `resident_bytes`, they are streamed: read again in every epoch, and never all in
+    memory. Raises InputError if the data set is not there and cannot be downloaded, or cannot be read, or is for tests
+    alone.
     """
     if not re.fullmatch(r"[\w-]+(\+[\w-]+)+", config.data):
         return _load_one(config, data_dir, resident_bytes)
@@ -44,17 +45,19 @@ def load_data(config: Config, *, data_dir: str | Path | None = None, resident_by
 
 
 def _with_more(data: Data, more: Data) -> Data:
-    """Return data whose training images are followed by those of other data. Raises InputError where they do not fit."""
+    """Return data with the training images of other data, behind its own or as a part of another size.
+
+    Raises InputError where they are too many for memory.
+    """
     images, others = data.train.images, more.train.images
-    if images.shape[1:] != others.shape[1:]:
-        sizes = (f"{height}x{width}" for _, height, width, _ in (images.shape, others.shape))
-        raise InputError(f"{data.name} and {more.name} have images of different sizes: {' and '.join(sizes)}")
     if isinstance(images, Streamed) or isinstance(others, Streamed):
         raise InputError(f"{data.name} and {more.name} are too large for memory, and cannot be joined")
-    train = data.train._replace(
-        name=f"{data.train.name}, {more.train.name} of {more.name}", images=np.concatenate([images, others])
-    )
-    return data._replace(name=f"{data.name}+{more.name}", version=f"{data.version}+{more.version}", train=train)
+    joined = data._replace(name=f"{data.name}+{more.name}", version=f"{data.version}+{more.version}")
+    named = more.train._replace(name=f"{more.train.name} of {more.name}")
+    if images.shape[1:] != others.shape[1:]:
+        return joined._replace(others=(*data.others, named))
+    name = f"{data.train.name}, {named.name}"
+    return joined._replace(train=data.train._replace(name=name, images=np.concatenate([images, others])))
 
 
 def _load_one(config: Config, data_dir: str | Path | None, resident_bytes: int) -> Data:
@@ -71,7 +74,8 @@ def _load_one(config: Config, data_dir: str | Path | None, resident_bytes: int) 
     else:
         version, sources = _photographs(place, config, used, cut)
     sources = _streamed_if_large(sources, used, resident_bytes)
-    return Data(config.data, version, *(select_split(sources, spec, config.limit) for spec in specs))
+    train, validation, test, *reference = (select_split(sources, spec, config.limit) for spec in specs)
+    return Data(config.data, version, train, validation, test, next(iter(reference), None))
 
 
 def choose_splits(config: Config, preset: Config, *, data_dir: str | Path | None = None) -> Config:

@@ -30,6 +30,12 @@ class Data(NamedTuple):
     validation: Split
     test: Split
     reference: Split | None = None  # what tables compare losses on, where that is not the validation split
+    others: tuple[Split, ...] = ()  # training images of other sizes than those of `train`
+
+    @property
+    def training(self) -> tuple[Split, ...]:
+        """Return all training images, a split for each size."""
+        return (self.train, *self.others)
 
 
 def on_devices(split: Split) -> Split:

@@ -21,7 +21,7 @@ from ae.presets.denoise import (
 from ae.presets.quick import COLORIZER_AE_QUICK, CONV_AE_QUICK, PIXEL_MLP_QUICK, on_sample
 from ae.presets.reference import COLORIZER_AE, CONV_AE, CONV_AE_14, PIXEL_MLP, PIXEL_MLP_14
 
-__all__ = ["OURS", "PRESETS", "QUICK", "REFERENCE", "load_preset", "on_sample", "preset"]
+__all__ = ["OURS", "PRESETS", "QUICK", "REFERENCE", "load_preset", "on_sample", "preset", "with_bases"]
 
 
 REFERENCE = (PIXEL_MLP, CONV_AE, COLORIZER_AE, PIXEL_MLP_14, CONV_AE_14)
@@ -47,6 +47,22 @@ def preset(name: str, **changes: Any) -> Config:
     if name not in PRESETS:
         raise InputError(f"unknown preset {name!r}; there are {', '.join(PRESETS)}, or name a file: my_model.py:PRESET")
     return override(PRESETS[name], **changes)
+
+
+def with_bases(config: Config, runs: Path) -> list[Config]:
+    """Return the presets whose weights a preset begins with, in the order of training, and itself at the end.
+
+    They begin with the weights in the folder `runs`. Where these are there, and no run that is still to be finished, none
+    is trained before.
+    """
+    weights = Path(config.initial_weights or "")
+    if weights.parent.name not in PRESETS:
+        return [config]
+    base = runs / weights.parent.name
+    is_finished = (base / "metrics.json").exists() or not (base / "checkpoints").exists()
+    is_there = (base / weights.name).exists() and is_finished
+    bases = [] if is_there else with_bases(PRESETS[base.name], runs)
+    return [*bases, override(config, initial_weights=str(base / weights.name))]
 
 
 def load_preset(name: str) -> Config:

@@ -42,7 +42,11 @@ def result(config: Config, data: Data, state: TrainState, history: History, *, c
     return {
         "preset": config.name,
         "config": config.to_dict(),
-        "data": {"name": data.name, "version": data.version, "train_images": len(data.train.images)},
+        "data": {
+            "name": data.name,
+            "version": data.version,
+            "train_images": sum(len(split.images) for split in data.training),
+        },
         "parameters": everything,
         "trained_parameters": count_values(state.params),
         "multiply_adds": multiply_adds(config.model, config.task.input_shape(data.train.images.shape[1:])),

@@ -34,4 +34,5 @@ def _overlap(a: Split, b: Split) -> bool:
 
 
 def _roles(data: Data) -> Iterator[tuple[str, Split]]:
-    return zip(("training", "validation", "test"), (data.train, data.validation, data.test), strict=True)
+    splits = {"training": data.training, "validation": (data.validation,), "test": (data.test,)}
+    return ((role, split) for role, those in splits.items() for split in those)

@@ -58,21 +58,22 @@ class ColorizePhotograph(Colorize):
     that of livelier chroma, of a model that answers with such (see `vivid_error`).
     """
 
-    side: int = 48  # of the square that is seen, a multiple of 16
+    side: int = 48  # of the square that is seen, a multiple of 16; 0: as large as the image allows
     least_zoom: float = 0.75  # pixels of the image that one of the square's shows in each direction
     most_zoom: float = 1.33  # likewise, at most
     old: float = 0.5  # share of images whose luma is not of BT.601, blurred, grainy, faded, or coded by JPEG
     resampled: float = 0.7  # share of images whose luma is smoothed and sharpened in other ways than its chroma
     hinted: float = 0.0  # share of images with hints; with none at all the input is luma alone
     most_hints: int = 100  # in an image
+    even_hints: float = 0.0  # share of these images in which many are as likely as few; in others few are likelier
 
     traced_fields: ClassVar = ("old", "resampled")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_shares(self, "old", "resampled", "hinted")
-        if self.side < 16 or self.side % 16:
-            raise InputError(f"side has to be a multiple of 16, not {self.side}")
+        check_shares(self, "old", "resampled", "hinted", "even_hints")
+        if self.side < 0 or self.side % 16:
+            raise InputError(f"side has to be a multiple of 16, or 0, not {self.side}")
         if not 0 < self.least_zoom <= self.most_zoom:
             raise InputError(f"zoom has to be above 0, and least_zoom at most most_zoom, not {self.least_zoom}")
         if self.most_hints < 1:
@@ -81,7 +82,8 @@ class ColorizePhotograph(Colorize):
     def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
         variation_key, zoom_key, film_key, hint_key, chance_key = jax.random.split(key, 5)
         _, image = super().__call__(variation_key, image)
-        good, other = zoomed(zoom_key, image, self.side, self.least_zoom, self.most_zoom)
+        side = self.side or min(image.shape[:2]) // 16 * 16
+        good, other = zoomed(zoom_key, image, side, self.least_zoom, self.most_zoom)
         resampled, old = jax.random.uniform(chance_key, (2,)) < jnp.array([self.resampled, self.old])
         weights_key, aged_key = jax.random.split(film_key)
         source = jnp.where(resampled, other, good)
@@ -91,7 +93,7 @@ class ColorizePhotograph(Colorize):
         target = ycbcr_to_rgb(gray, chroma)
         if not self.hinted:
             return gray, target
-        hints = drawn_hints(hint_key, chroma, self.hinted, self.most_hints)
+        hints = drawn_hints(hint_key, chroma, self.hinted, self.most_hints, self.even_hints)
         return jnp.concatenate([gray, hints], axis=-1), target
 
     def loss(self, output: jax.Array, target: jax.Array) -> jax.Array:
@@ -120,15 +122,18 @@ def vivid_error(output: jax.Array, target: jax.Array) -> jax.Array:
     return (weights * jnp.square(output - target)).mean(axis=(1, 2, 3))
 
 
-def drawn_hints(key: jax.Array, chroma: jax.Array, share: float, most: int) -> jax.Array:
+def drawn_hints(key: jax.Array, chroma: jax.Array, share: float, most: int, even: float = 0.0) -> jax.Array:
     """Return hints [H, W, 3] of an image's chroma [H, W, 2]: Cb and Cr of patches, and 1 there; elsewhere 0.
 
-    `share`: how likely there are any. Their number is 1 to `most`, few being likelier; patches are of 1 or 3x3 pixels.
+    `share`: how likely there are any. Their number is 1 to `most`, few being likelier, but for a share of `even`, in which
+    all numbers are as likely; patches are of 1 or 3x3 pixels.
     """
     height, width, _ = chroma.shape
     number_key, place_key, size_key = jax.random.split(key, 3)
     chosen, number = jax.random.uniform(number_key, (2,))
-    count = jnp.where(chosen < share, jnp.exp(number * jnp.log(most + 0.99)), 0).astype(int)
+    few, any_number = jnp.exp(number * jnp.log(most + 0.99)), 1 + 0.999 * number * most
+    evenly = jax.random.uniform(jax.random.fold_in(number_key, 1)) < even
+    count = jnp.where(chosen < share, jnp.where(evenly, any_number, few), 0).astype(int)
     size = jnp.array([height, width])
     centres = jnp.floor(jax.random.uniform(place_key, (most, 1, 2)) * size).astype(int)
     half = jax.random.randint(size_key, (most, 1), 0, 2)

@@ -4,7 +4,7 @@ Compiled functions take a configuration as a pytree: weight decay and noise are 
 it is. Learning rates are values too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import islice
@@ -28,6 +28,7 @@ from ae.train.step import DIAGNOSTICS, TrainState, diagnosed_step
 
 BLOCK_FLOPS = 1e11  # half a second of a CPU
 MOST_STEPS = 32  # of a block
+TURN = 16  # batches of images of one size, before those of another come
 
 Diagnosed = tuple[TrainState, dict[str, jax.Array]]
 """A state, and the `DIAGNOSTICS` of the step that led to it."""
@@ -44,18 +45,41 @@ class Epoch(NamedTuple):
     rates: jax.Array  # [steps]: learning rates
 
 
-def train_epoch(config: Config, state: TrainState, split: Split, number: int) -> Iterator[Diagnosed]:
+def train_epoch(
+    config: Config, state: TrainState, split: Split, number: int, others: Sequence[Split] = ()
+) -> Iterator[Diagnosed]:
     """Yield the state after each call of about a second, from where the state is in the epoch to its end.
 
     A last batch that is not full is trained on all the same, as Keras does. Whether the split is resident or streamed,
-    its images come in the same order, with the same noise.
+    its images come in the same order, with the same noise. `others`: further images, of other sizes; they come in turn.
     """
-    count = len(split.images)
-    seed, noise_id, size = np.uint32(config.seed), np.uint32(split.noise_id), min(config.batch_size, count)
-    rates = devices.replicate(learning_rates(config, number, -(-count // size)))
-    epoch = Epoch(number, seed, noise_id, split.start, epoch_order(seed, number, count), rates)
-    train = _train_streamed if isinstance(split.images, Streamed) else _train_resident
-    yield from train(config, size, state, split.images, epoch)
+    parts, seed = (split, *others), np.uint32(config.seed)
+    counts = [len(part.images) for part in parts]
+    size = min(config.batch_size, *counts) if others else min(config.batch_size, counts[0])
+    rates = devices.replicate(learning_rates(config, number, sum(-(-count // size) for count in counts)))
+    seen = int(state.sums["count"])
+    for which, first, last in _turns(counts, size):
+        if seen < last - first:
+            part, order = parts[which], epoch_order(seed, number, counts[which])
+            epoch = Epoch(number, seed, np.uint32(part.noise_id), part.start, order, rates)
+            train = _train_streamed if isinstance(part.images, Streamed) else _train_resident
+            for now in train(config, size, state, part.images, epoch, first + seen, last):
+                yield now
+            state = now[0]
+        seen = max(0, seen - (last - first))
+
+
+def _turns(counts: Sequence[int], size: int) -> list[tuple[int, int, int]]:
+    """Return what comes one after the other: (part, first, last) of its order. Each part is spread over the epoch evenly."""
+    if len(counts) == 1:
+        return [(0, 0, counts[0])]
+    length = TURN * size
+    turns = [
+        (first / count, part, first, min(first + length, count))
+        for part, count in enumerate(counts)
+        for first in range(0, count, length)
+    ]
+    return [turn[1:] for turn in sorted(turns)]
 
 
 @partial(jax.jit, static_argnums=2)
@@ -68,15 +92,14 @@ def _training_key(seed: ArrayLike) -> jax.Array:
     return jax.random.fold_in(jax.random.key(seed), 1)
 
 
-def _train_resident(config, size, state, images, epoch):
-    full, seen = len(images) // size, int(state.sums["count"])
+def _train_resident(config, size, state, images, epoch, first, last):
     epoch, steps_of_block = epoch._replace(order=devices.replicate(epoch.order)), _steps_of_block(config, size, images)
-    for blocks in progress.paced_blocks(seen // size, full, steps_of_block):
-        for first, steps in blocks:
-            state, diagnostics = train_steps(config.compile_key, size, steps, state, images, epoch, first * size)
+    for blocks in progress.paced_blocks(first // size, last // size, steps_of_block):
+        for step, steps in blocks:
+            state, diagnostics = train_steps(config.compile_key, size, steps, state, images, epoch, step * size)
         yield state, diagnostics
-    if (rest := len(images) % size) and seen < len(images):
-        yield train_steps(config.compile_key, rest, 1, state, images, epoch, full * size)
+    if rest := last % size:
+        yield train_steps(config.compile_key, rest, 1, state, images, epoch, last - rest)
 
 
 def _steps_of_block(config, size, images) -> int:
@@ -85,12 +108,11 @@ def _steps_of_block(config, size, images) -> int:
     return int(min(max(1, BLOCK_FLOPS / flops), MOST_STEPS)) if flops else 1
 
 
-def _train_streamed(config, size, state, images, epoch):
-    count, seen = len(images), int(state.sums["count"])
-    order, epoch = np.asarray(epoch.order), epoch._replace(order=np.zeros(0, np.int32))
-    with closing(stream(images, order[seen:], size)) as batches:
-        for first, last in progress.paced(-(-seen // size), -(-count // size)):
-            for batch, index in islice(batches, last - first):
+def _train_streamed(config, size, state, images, epoch, first, last):
+    order, epoch = np.asarray(epoch.order)[first:last], epoch._replace(order=np.zeros(0, np.int32))
+    with closing(stream(images, order, size)) as batches:
+        for step, stop in progress.paced(0, -(-len(order) // size)):
+            for batch, index in islice(batches, stop - step):
                 jax.block_until_ready(state.step)  # or batches would pile up on the devices
                 state, diagnostics = train_on_batch(config.compile_key, state, batch, index, epoch)
             yield state, diagnostics

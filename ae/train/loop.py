@@ -5,6 +5,7 @@ on how an epoch is cut into calls: an interrupted run that is resumed equals an 
 """
 
 import tempfile
+from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -51,9 +52,9 @@ def fit(
             return fit(config, data, out=folder)
     with Run(Path(out), config, data.train.images.shape[1:], resume=resume) as run:
         state, history = run.restore(with_initial_weights(config, create_state(config, data)))
-        train, predict = on_devices(data.train), predictor(config)
+        train, predict = [on_devices(split) for split in data.training], predictor(config)
         if profile:
-            write_profile(config, state, train, run.path / "tensorboard")
+            write_profile(config, state, train[0], run.path / "tensorboard")
         stop = EarlyStop.after(history, config.patience)
         while not stop.stop and len(history) < config.epochs:
             state = _train_epoch(config, run, state, history, train)
@@ -85,11 +86,13 @@ def read_trained(path: Path, preset: Config | None = None, *, best: bool = False
     return Pretrained(config, state.variables, {"epochs": len(history)} | read_result(path, len(history)))
 
 
-def _train_epoch(config: Config, run: Run, state: TrainState, history: History, train: Split) -> TrainState:
+def _train_epoch(config: Config, run: Run, state: TrainState, history: History, train: Sequence[Split]) -> TrainState:
     """The rest of an epoch, with progress, checkpoints and interrupts between the calls."""
     epoch = len(history) + 1
-    calls = train_epoch(config, state, train, epoch)
-    bar = progress.bar(f"epoch {epoch}/{config.epochs}", len(train.images), done=int(state.sums["count"]))
+    calls = train_epoch(config, state, train[0], epoch, train[1:])
+    bar = progress.bar(
+        f"epoch {epoch}/{config.epochs}", sum(len(split.images) for split in train), done=int(state.sums["count"])
+    )
     with bar, deferred_interrupts() as interrupted:
         for state, diagnostics in calls:
             _check_finite(state.sums["loss"], epoch)  # waits for the device
