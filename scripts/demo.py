@@ -63,4 +63,9 @@ def main(
 
 
 if __name__ == "__main__":
-    cli.run(main, interrupted="ended; what was uploaded is deleted")
+    try:
+        cli.run(main, interrupted="ended; what was uploaded is deleted")
+    except SystemExit as end:
+        if end.code == 130:
+            os._exit(130)  # where a thread still computes, Python's own end would kill it within XLA, which aborts
+        raise
