@@ -31,7 +31,7 @@ def main(
     """
     import jax
 
-    from ae import fit, load_data, override, preset
+    from ae import Config, fit, load_data, override, preset
     from ae.presets import QUICK, REFERENCE, with_bases
     from ae.report.page import write_tables
     from ae.report.result import finish, publish
@@ -42,9 +42,14 @@ def main(
         print("Narrower models than the reference's, with BatchNorm momentum 0.9 instead of 0.99, on other data.")
     out = out or (runs / "quick" if quick else Path("results"))
     given = {key: value for key, value in (("limit", limit), ("epochs", epochs)) if value is not None}
-    chosen = [config for name in only for config in with_bases(preset(name), runs)]
-    for config in dict.fromkeys(chosen) or (QUICK if quick else REFERENCE):
-        for seed in seeds:
+    configs = [preset(name) for name in only] or (QUICK if quick else REFERENCE)
+    seeds_of: dict[Config, tuple[int, ...]] = {}
+    for *bases, config in (with_bases(config, runs) for config in configs):
+        for base in bases:  # others begin with the weights of its first seed
+            seeds_of.setdefault(base, (0,))
+        seeds_of[config] = tuple(dict.fromkeys((*seeds_of.get(config, ()), *seeds)))
+    for config, its_seeds in seeds_of.items():
+        for seed in its_seeds:
             seeded = override(config, seed=seed, **given)
             seed_name = "" if seed == 0 else f"-seed{seed}"
             run = runs / f"{config.name}{seed_name}"

@@ -93,7 +93,8 @@ def check_changes(config: Any, preset: Any, loaded: Any) -> None:
 
     parts = ("model", "task", "train_task", "data", "tile")
     if any(getattr(config, part) != getattr(preset, part) for part in parts):
-        check(config, loaded.train.images[:1])
+        for split in loaded.training:
+            check(config, split.images[:1])
 
 
 def parse(main: Callable[..., None], args: Sequence[str]) -> Callable[[], None]:

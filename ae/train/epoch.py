@@ -55,15 +55,18 @@ def train_epoch(
     """
     parts, seed = (split, *others), np.uint32(config.seed)
     counts = [len(part.images) for part in parts]
-    size = min(config.batch_size, *counts) if others else min(config.batch_size, counts[0])
+    size = min(config.batch_size, *counts)
     rates = devices.replicate(learning_rates(config, number, sum(-(-count // size) for count in counts)))
+    epochs = [
+        Epoch(number, seed, np.uint32(part.noise_id), part.start, epoch_order(seed, number, count), rates)
+        for part, count in zip(parts, counts, strict=True)
+    ]
     seen = int(state.sums["count"])
     for which, first, last in _turns(counts, size):
         if seen < last - first:
-            part, order = parts[which], epoch_order(seed, number, counts[which])
-            epoch = Epoch(number, seed, np.uint32(part.noise_id), part.start, order, rates)
-            train = _train_streamed if isinstance(part.images, Streamed) else _train_resident
-            for now in train(config, size, state, part.images, epoch, first + seen, last):
+            images = parts[which].images
+            train = _train_streamed if isinstance(images, Streamed) else _train_resident
+            for now in train(config, size, state, images, epochs[which], first + seen, last):
                 yield now
             state = now[0]
         seen = max(0, seen - (last - first))
