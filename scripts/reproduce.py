@@ -1,6 +1,8 @@
 """Train the reference's three models, and write the tables and pictures of what came of it."""
 
+from collections.abc import Hashable
 from pathlib import Path
+from typing import Any
 
 from ae.runtime import cli
 
@@ -34,7 +36,7 @@ def main(
     from ae import Config, fit, load_data, override, preset
     from ae.presets import QUICK, REFERENCE, with_bases
     from ae.report.page import write_tables
-    from ae.report.result import finish, publish
+    from ae.report.result import comparison, finish, publish
     from ae.report.summary import summary
     from ae.train.run import start_from
 
@@ -44,6 +46,7 @@ def main(
     given = {key: value for key, value in (("limit", limit), ("epochs", epochs)) if value is not None}
     configs = [preset(name) for name in only] or (QUICK if quick else REFERENCE)
     seeds_of: dict[Config, tuple[int, ...]] = {}
+    baselines: dict[Hashable, dict[str, Any]] = {}  # scored once for all presets and seeds of a task
     for *bases, config in (with_bases(config, runs) for config in configs):
         for base in bases:  # others begin with the weights of its first seed
             seeds_of.setdefault(base, (0,))
@@ -57,7 +60,9 @@ def main(
             data = load_data(seeded, data_dir=data_dir, resident_bytes=resident_bytes)
             print(f"\n{summary(seeded, data)}\n")
             state, history = fit(seeded, data, out=run, resume=True)
-            finished = finish(run, seeded, data, state, history, command=cli.command())
+            known = baselines.get(comparison(seeded, data))
+            finished = finish(run, seeded, data, state, history, command=cli.command(), baselines=known)
+            baselines[comparison(seeded, data)] = finished["baselines"]
             publish(finished, pictures=run, out=out)
         jax.clear_caches()  # of a dozen models, the compiled programs are more mappings than Linux gives a process
     print(f"\n{write_tables(out)}")

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import TINY, free_port, printed, start_on, tiny_data
 
-from ae.data import Data, Split, load_data
+from ae.data import load_data
 from ae.errors import InputError
 from ae.models import UNet
 from ae.presets import PRESETS
@@ -15,7 +16,7 @@ from ae.runtime import devices
 from ae.tasks import Colorize
 from ae.train.epoch import Epoch, train_steps
 from ae.train.loop import fit
-from ae.train.step import create_state
+from ae.train.step import create_state, state_for
 
 LOSSES = """
 import itertools, json, signal, sys
@@ -25,7 +26,7 @@ import jax
 import numpy as np
 from dataclasses import replace
 from ae.runtime import devices
-from ae.score.evaluate import TRAINING_SCORES, _add_batches, noise_key
+from ae.score.evaluate import examples_of_batch, noise_key, outputs_of_batch
 from conftest import TINY, tiny_data
 from ae.train import epoch
 from ae.train.epoch import Epoch, epoch_order, train_steps
@@ -44,12 +45,11 @@ def interrupt_in_second_epoch():
 
 def work(state, split):
     # floating-point operations of a device for a batch of eight images, in training and in evaluation
-    sums = dict.fromkeys((*TRAINING_SCORES, "count"), np.float32(0))
-    inputs = split.images, epoch_order(0, 1, len(split.images)), noise_key(1), sums, np.ones(6, np.float32)
-    images, order, key, sums, rates = devices.replicate(inputs)
+    inputs = split.images, epoch_order(0, 1, len(split.images)), noise_key(1), np.ones(6, np.float32)
+    images, order, key, rates = devices.replicate(inputs)
     training = train_steps.lower(TINY.compile_key, 8, 5, state, images, Epoch(1, 0, 1, 0, order, rates), 0)
-    scored = predictor(TINY), TINY.task, TRAINING_SCORES, 8, 5, state.variables, images
-    scoring = _add_batches.lower(*scored, 0, key, sums, 0)
+    batch, _ = examples_of_batch(TINY.task, key, images[:8], np.arange(8))
+    scoring = outputs_of_batch.lower(predictor(TINY), state.variables, batch)
     return [program.compile().cost_analysis()["flops"] for program in (training, scoring)]
 
 if len(sys.argv) > 3:
@@ -142,8 +142,8 @@ def test_accelerators_get_plain_convolutions(name, convolutions, platform):
     config = (PRESETS | {"unet": replace(PRESETS["colorizer_ae"], model=UNet(outputs=3))})[name]
     height, width, _ = config.model.input_shape
     images = np.zeros((64, height, width, 3 if isinstance(config.task, Colorize) else 1), np.uint8)
-    split = Split("train", images, 0, 1)
-    state = jax.eval_shape(lambda: create_state(config, Data(name, "1", split, split, split)))
+    inputs = jax.ShapeDtypeStruct((1, *config.task.input_shape(images.shape[1:])), jnp.float32)
+    state = jax.eval_shape(partial(state_for, config), jax.random.key(0), inputs)
     exported = jax.export.export(train_steps, platforms=[platform])(
         config.compile_key, 32, 2, state, jnp.asarray(images), Epoch(1, 0, 1, 0, jnp.arange(64), jnp.ones(2)), 0
     )

@@ -9,8 +9,8 @@ from conftest import TINY, equal_trees, tiny_data
 
 from ae.models import UNet
 from ae.runtime import devices
-from ae.score.evaluate import _add_batches, evaluate, examples, noise_key, predictor
-from ae.score.pictures import _predict_examples, pictures
+from ae.score.evaluate import _add_scores, evaluate, examples, examples_of_batch, noise_key, outputs_of_batch, predictor
+from ae.score.pictures import pictures
 from ae.tasks import Denoise
 from ae.train import epoch as epochs
 from ae.train import step
@@ -63,7 +63,7 @@ def test_learning_rates_and_noise_are_values_of_one_program(tiny, data):
         for rate, decay, sigma, schedule in ((0.01, 0.1, 0.2, "constant"), (0.03, 0.2, 0.5, "cosine"))
     ]
     train, predict = data.train._replace(images=jnp.asarray(data.train.images[:16])), predictor(tiny)
-    programs = (step._create_state, epochs.train_steps, _add_batches, _predict_examples)
+    programs = (step._creator(), epochs.train_steps, examples_of_batch, outputs_of_batch, _add_scores)
     for program in programs:
         program.clear_cache()
     states, compiled = [], []

@@ -4,7 +4,7 @@ import json
 import shutil
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,19 @@ from ae.train.step import TrainState
 PICTURES = ("curves.png", "grid.png", "images.png")  # of a run
 
 
-def result(config: Config, data: Data, state: TrainState, history: History, *, command: str) -> dict[str, Any]:
+def result(
+    config: Config,
+    data: Data,
+    state: TrainState,
+    history: History,
+    *,
+    command: str,
+    baselines: dict[str, dict[str, Any]] | None = None,
+) -> dict[str, Any]:
     """Return the result of a finished run and the scores of its task's baselines, as JSON values.
 
     `train` and `validation` are of the last epoch, whose weights stay. Where test and validation are one split, it is
-    scored once.
+    scored once. `baselines`: their scores, where another run of this `comparison` has measured them.
     """
     stop = EarlyStop.after(history, config.patience)
     everything = count_values(state.variables)
@@ -58,7 +66,7 @@ def result(config: Config, data: Data, state: TrainState, history: History, *, c
         "accuracy_name": config.task.accuracy_name,
         "train": {"split": data.train.name, "loss": last["loss"], "accuracy": last["accuracy"]},
         **split_reports(config, data, predictor(config), state.variables),
-        "baselines": baseline_reports(config, data),
+        "baselines": baselines or baseline_reports(config, data),
         "reference": reported(config.name),
         "wall_seconds": round(last["seconds"], 1),
         "seconds_by_epoch": [round(row["seconds"], 1) for row in history],
@@ -91,17 +99,31 @@ def baseline_reports(config: Config, data: Data) -> dict[str, dict[str, Any]]:
     return reports
 
 
+def comparison(config: Config, data: Data) -> Hashable:
+    """Return what the scores of baselines depend on: the task, and all that says which images there are."""
+    splits = *data.training, data.validation, data.test, data.reference
+    counts = tuple((split.name, split.noise_id, len(split.images)) for split in splits if split)
+    return config.task, data.name, data.version, config.tile, config.scale, counts
+
+
 def finish(
-    folder: Path, config: Config, data: Data, state: TrainState, history: History, *, command: str
+    folder: Path,
+    config: Config,
+    data: Data,
+    state: TrainState,
+    history: History,
+    *,
+    command: str,
+    baselines: dict[str, dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Write a finished run's result to `metrics.json`, then its `PICTURES`, and return the result.
+    """Write a finished run's `result` to `metrics.json`, then its `PICTURES`, and return the result.
 
     A picture that fails costs nothing but itself, and a line on stderr.
     """
-    values = result(config, data, state, history, command=command)
+    values = result(config, data, state, history, command=command, baselines=baselines)
     if devices.is_first():
         write_text(folder / "metrics.json", json.dumps(values, indent=2) + "\n")
-    shown = pictures(predictor(config), state.variables, config.task, data.test)
+    shown = pictures(predictor(config), state.variables, config.task, data.test, batch_size=config.batch_size)
     if devices.is_first():
         try:
             _draw(folder, config, data, history, values, shown)

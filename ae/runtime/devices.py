@@ -5,7 +5,7 @@ same function of the whole batch on any number of devices. Processes run the sam
 they agree on, and the first of them writes and prints.
 """
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -83,6 +83,13 @@ def split(tree: Any) -> Any:
     if jax.device_count() == 1 or any(leaf.shape[0] % jax.device_count() for leaf in jax.tree.leaves(tree)):
         return tree
     return jax.lax.with_sharding_constraint(tree, NamedSharding(_mesh(), PartitionSpec("data")))
+
+
+@partial(jax.jit, static_argnums=1)
+def gathered(tree: Any, count: int) -> Any:
+    """Return the first rows of arrays that are split over the devices, on every device."""
+    first = jax.tree.map(lambda array: array[:count], tree)
+    return jax.lax.with_sharding_constraint(first, NamedSharding(_mesh(), PartitionSpec()))
 
 
 def _batch_sharding(count: int) -> NamedSharding:

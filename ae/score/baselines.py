@@ -18,7 +18,7 @@ from ae.data import Split
 from ae.data.streamed import Streamed
 from ae.models.apply import Predict
 from ae.runtime import progress
-from ae.score.evaluate import examples, noise_key
+from ae.score.evaluate import examples_of_batch, noise_key
 from ae.tasks import Colorize, Denoising, Task
 
 
@@ -123,19 +123,17 @@ def fit_means_of_levels(task: Task, train: Split) -> jax.Array:
 
 
 def _sum_over_examples(
-    function: Callable[[jax.Array, jax.Array], jax.Array], task: Task, split: Split, size: int = 1000
+    function: Callable[[jax.Array, jax.Array], jax.Array], task: Task, split: Split, most: int = 1000
 ) -> np.ndarray:
     """Sum function(inputs, targets) over the batches of a split, in float64, as many small numbers are added."""
-
-    @jax.jit
-    def batch_sums(images, index):
-        return function(*examples(task, noise_key(split.noise_id), images, index))
-
+    batch_sums, key, count = jax.jit(function), noise_key(split.noise_id), len(split.images)
+    size = -(-count // -(-count // most))  # as near to equal as they can be: each size is a program
     total: Any = 0.0
-    with progress.bar("fitting a baseline", len(split.images)) as bar:
-        for first in range(0, len(split.images), size):
+    with progress.bar("fitting a baseline", count) as bar:
+        for first in range(0, count, size):
             images = split.images[first : first + size]
-            total = total + np.asarray(batch_sums(images, split.start + first + jnp.arange(len(images))), np.float64)
+            examples = examples_of_batch(task, key, images, split.start + first + np.arange(len(images)))
+            total = total + np.asarray(batch_sums(*examples), np.float64)
             bar.update(len(images))
     return total
 
@@ -191,8 +189,8 @@ def non_local_means(variables: Any, inputs: jax.Array) -> jax.Array:
 def fit_non_local_means(task: Any, train: Split) -> dict[str, float]:
     """Return the strengths, patch size and distance with the least squared error on some training images."""
     images = train.images[:TUNED_ON]
-    index = train.start + jnp.arange(len(images))
-    inputs, targets = map(np.asarray, examples(task, noise_key(train.noise_id), jnp.asarray(images), index))
+    index = train.start + np.arange(len(images))
+    inputs, targets = map(np.asarray, examples_of_batch(task, noise_key(train.noise_id), images, index))
     tried = [
         {"h": h * task.sigma, "sigma": s * task.sigma, "patch_size": p, "patch_distance": d}
         for h, s, (p, d) in product(STRENGTHS, SUBTRACTED, PATCHES)

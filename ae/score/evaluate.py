@@ -1,13 +1,13 @@
 """Scores of any predictor, trained or not, on a split of the data."""
 
 from contextlib import closing
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jax.typing import ArrayLike
 
 from ae import metrics
@@ -20,13 +20,20 @@ from ae.runtime import devices, progress
 from ae.tasks import Task
 
 TRAINING_SCORES = ("loss", "accuracy")
-MOST_BATCHES = 4  # of a compiled block: GPUs ask the host in each step of a loop whose end is a value
 METRICS = {"mse": metrics.mse, "psnr": metrics.psnr, "ssim": metrics.ssim}
 
 
 def predictor(config: Config) -> Predict:
-    """Return the model as it predicts, with BatchNorm's running statistics: (variables, inputs) -> outputs."""
-    return partial(apply, config.model, **config.numerics, train=False)
+    """Return the model as it predicts, with BatchNorm's running statistics: (variables, inputs) -> outputs.
+
+    It is the same function for all configurations of one model, so that programs are compiled for it once.
+    """
+    return _predictor(config.model, **config.numerics)
+
+
+@cache
+def _predictor(model: nn.Module, dtype: str, precision: str) -> Predict:
+    return partial(apply, model, dtype=dtype, precision=precision, train=False)
 
 
 def noise_key(noise_id: ArrayLike, *, seed: ArrayLike = 0) -> jax.Array:
@@ -41,6 +48,18 @@ def examples(task: Task, key: jax.Array, images: jax.Array, index: jax.Array) ->
     """Return inputs and targets in [0, 1] from uint8 images [B, H, W, C]; the noise of an image depends on (key, index)."""
     keys = jax.vmap(partial(jax.random.fold_in, key))(index)
     return jax.vmap(task)(keys, images.astype(jnp.float32) / 255)
+
+
+@jax.jit
+def examples_of_batch(task: Task, key: jax.Array, images: jax.Array, index: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return what `examples` does, split over the devices."""
+    return devices.split(examples(task, key, images, index))
+
+
+@partial(jax.jit, static_argnums=0)
+def outputs_of_batch(predict: Predict, variables: Any, inputs: jax.Array) -> jax.Array:
+    """Return the outputs of a predictor."""
+    return predict(variables, inputs)
 
 
 def scores(task: Task, names: tuple[str, ...], output: jax.Array, target: jax.Array) -> dict[str, jax.Array]:
@@ -69,61 +88,42 @@ def evaluate(
 
     `predict(variables, inputs)` is compiled; pass the same function again to compile it once.
     """
-    zeros = devices.replicate(dict.fromkeys(names, np.float32(0)) | {"count": np.int32(0)})
-    add = _add_streamed if isinstance(split.images, Streamed) else _add_resident
-    with progress.bar(split.name, len(split.images)) as bar:
-        for sums in add(predict, task, names, devices.round_up(batch_size), variables, split, zeros):
+    size, count, key = devices.round_up(batch_size), len(split.images), noise_key(split.noise_id)
+    sums = devices.replicate(dict.fromkeys(names, np.float32(0)) | {"count": np.int32(0)})
+    positions = np.arange(-(-count // size) * size).reshape(-1, size)
+    with progress.bar(split.name, count) as bar, closing(_batches(split.images, positions)) as batches:
+        for first, last in progress.paced(0, len(positions)):
+            for position, images in zip(positions[first:last], batches, strict=False):
+                if isinstance(split.images, Streamed):
+                    jax.block_until_ready(sums)  # or batches would pile up on the devices
+                inputs, targets = examples_of_batch(task, key, images, split.start + position)
+                outputs = outputs_of_batch(predict, variables, inputs)
+                sums = _add_scores(task, names, outputs, targets, position < count, sums)
             bar.update(int(sums["count"]) - bar.n)  # waits for the device
     return metrics.means(sums)
 
 
-def _add_resident(predict, task, names, size, variables, split, sums):
-    """Yield the sums after each second or so, of a number of calls."""
-    images, key = devices.replicate(split.images), noise_key(split.noise_id)
-    batches = -(-len(images) // size)
-    blocks = -(-batches // MOST_BATCHES)
-    length = -(-batches // blocks)  # as near to equal as they can be: what the last has too many is masked
-    for first, last in progress.paced(0, blocks):
-        for block in range(first, last):
-            start = block * length * size
-            sums = _add_batches(predict, task, names, size, length, variables, images, split.start, key, sums, start)
-        yield sums
+def _batches(images, positions):
+    """Yield the images at each row of positions; beyond the last one, that one again."""
+    positions = np.minimum(positions, len(images) - 1)
+    if isinstance(images, Streamed):
+        with closing(stream(images, positions.ravel(), positions.shape[1])) as batches:
+            yield from (batch for batch, _ in batches)
+    else:
+        images = devices.replicate(images)
+        yield from (_taken(images, position) for position in positions)
 
 
-@partial(jax.jit, static_argnums=(0, 2, 3, 4))
-def _add_batches(predict, task, names, size, length, variables, images, start, key, sums, first):
-    """Add the scores of so many batches from image `first` on to the sums; what lies behind the images is masked."""
-
-    def add(i, sums):
-        position = first + i * size + jnp.arange(size)
-        batch = images.at[position].get(mode="clip")
-        return _add_batch(predict, task, names, variables, batch, start + position, position < len(images), key, sums)
-
-    return lax.fori_loop(0, length, add, sums)
+@jax.jit
+def _taken(images: jax.Array, index: jax.Array) -> jax.Array:
+    return images[index]
 
 
-def _add_streamed(predict, task, names, size, variables, split, sums):
-    """Yield what `_add_resident` does, of images that are read meanwhile."""
-    count, key = len(split.images), noise_key(split.noise_id)
-    positions = np.arange(-(-count // size) * size)
-    with closing(stream(split.images, np.minimum(positions, count - 1), size)) as batches:
-        for first, last in progress.paced(0, len(positions) // size):
-            for i, (images, _) in zip(range(first, last), batches, strict=False):
-                position = positions[i * size : (i + 1) * size]
-                jax.block_until_ready(sums)  # or batches would pile up on the devices
-                sums = _add_one_batch(
-                    predict, task, names, variables, images, split.start + position, position < count, key, sums
-                )
-            yield sums
-
-
-def _add_batch(predict, task, names, variables, images, index, mask, key, sums):
-    inputs, targets = devices.split(examples(task, key, images, index))
-    batch_scores = scores(task, names, predict(variables, inputs), targets)
-    return jax.tree.map(jnp.add, sums, metrics.masked_sums(batch_scores, mask))
-
-
-_add_one_batch = jax.jit(_add_batch, static_argnums=(0, 1, 2))
+# Apart from the model, and from what makes examples: a program for all predictors.
+@partial(jax.jit, static_argnums=1)
+def _add_scores(task, names, output, target, mask, sums):
+    """Add the scores of a batch to the sums; what the mask leaves out is none of the images."""
+    return jax.tree.map(jnp.add, sums, metrics.masked_sums(scores(task, names, output, target), mask))
 
 
 def measure(predict: Predict, variables: Any, task: Task, split: Split, *, batch_size: int = 256) -> dict[str, float]:

@@ -1,32 +1,38 @@
 """Some images of a split as a model gives them back."""
 
-from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
 from ae.data import Split
 from ae.models.apply import Predict
-from ae.score.evaluate import examples, noise_key
+from ae.runtime import devices
+from ae.score.evaluate import examples_of_batch, noise_key, outputs_of_batch
 from ae.tasks import Task
 
 
-@partial(jax.jit, static_argnums=0)
-def _predict_examples(predict, task, variables, key, images, index):
-    inputs, targets = examples(task, key, images, index)
-    return inputs, targets, predict(variables, inputs)
-
-
 def pictures(
-    predict: Predict, variables: Any, task: Task, split: Split, first: int = 10, last: int = 19
+    predict: Predict,
+    variables: Any,
+    task: Task,
+    split: Split,
+    first: int = 10,
+    last: int = 19,
+    *,
+    batch_size: int | None = None,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Return (inputs, targets, outputs), each [last - first, H, W, C], of a split; the reference shows 10 to 18."""
-    chosen = slice(min(first, len(split.images) - 1), min(last, len(split.images)))
-    index = split.start + jnp.arange(chosen.start, chosen.stop)
-    return _predict_examples(predict, task, variables, noise_key(split.noise_id), split.images[chosen], index)
+    """Return (inputs, targets, outputs), each [last - first, H, W, C], of a split; the reference shows 10 to 18.
+
+    `batch_size`: in which `evaluate` has scored this predictor. They are filled up to as many, and nothing is compiled.
+    """
+    first, last = min(first, len(split.images) - 1), min(last, len(split.images))
+    index = np.arange(first, max(last, first + devices.round_up(batch_size or 1)))
+    images = devices.replicate(split.images[first:last][np.minimum(index, last - 1) - first])
+    inputs, targets = examples_of_batch(task, noise_key(split.noise_id), images, split.start + index)
+    shown = inputs, targets, outputs_of_batch(predict, variables, inputs)
+    return devices.gathered(shown, last - first)
 
 
 def strip(*rows: ArrayLike) -> np.ndarray:

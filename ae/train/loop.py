@@ -62,7 +62,8 @@ def fit(
             history, stop = (*history, row), stop.update(row["val_loss"])
             state = state.replace(sums=devices.replicate(zero_sums()))
             run.save(state, history)
-            run.log_epoch(history, pictures(predict, state.variables, config.task, data.validation))
+            shown = pictures(predict, state.variables, config.task, data.validation, batch_size=config.batch_size)
+            run.log_epoch(history, shown)
     return state, history
 
 

@@ -1,5 +1,7 @@
 """A step of training as a pure function: (config, state, batch, key) -> (state, scores)."""
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import jax
@@ -39,10 +41,19 @@ class TrainState(struct.PyTreeNode):
 
 def create_state(config: Config, data: Data) -> TrainState:
     """Return the state before the first step."""
-    return _create_state(config.compile_key, np.uint32(config.seed), data.train.images[:1])
+    return _creator()(config.compile_key, np.uint32(config.seed), data.train.images[:1])
 
 
-@jax.jit  # compiled as one: a hundred small programs take seconds
+@cache
+def _creator() -> Callable[..., TrainState]:
+    """Return `_create_state` as one program, since a hundred small ones take seconds.
+
+    It runs once: on a CPU, to optimize it takes ten times longer than to compile it as it is.
+    """
+    options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+    return jax.jit(_create_state, compiler_options=options)
+
+
 def _create_state(config: Config, seed: ArrayLike, image: jax.Array) -> TrainState:
     key = jax.random.fold_in(jax.random.key(seed), 0)
     return state_for(config, key, examples(config.task, key, image, jnp.arange(1))[0])
