@@ -87,7 +87,6 @@ def main(
     from ae import load_model
     from ae.errors import InputError
     from ae.media.clips.settings import ClipSettings
-    from ae.media.clips.sheet import check_sheet
     from ae.presets import load_preset
     from ae.restore.colorize import BATCH_SIZE, Colorizer
     from ae.restore.steady import STRENGTH
@@ -103,6 +102,8 @@ def main(
     if shots is not None:
         check_target(shots)
     if sheet is not None:
+        from ae.media.clips.sheet import check_sheet
+
         check_sheet(sheet)
     own = load_preset(preset) if preset else None
     trained = load_model(model, preset=own, checkpoint=checkpoint)
@@ -166,7 +167,7 @@ def colorize(
 
     `how`: colorizer and restoration. `settings`: a `ClipSettings`.
     """
-    from ae.media.clips.pipeline import CheckFailedError, print_report
+    from ae.errors import CheckFailedError
     from ae.media.folders import is_folder_or_pattern
 
     try:
@@ -176,6 +177,8 @@ def colorize(
         else:
             colorize_one(Path(source), target, how, settings, hints)
     except CheckFailedError as error:
+        from ae.media.clips.pipeline import print_report
+
         print_report(error.report)
         raise
 
@@ -217,24 +220,39 @@ def colorize_many(
 
 def colorize_one(source: Path, target: Path, how: dict[str, Any], settings: Any, hints: tuple[str, ...] = ()) -> None:
     """Colorize an image to an image, with hints or without, a clip to a clip, or a clip to numbered images."""
-    from functools import partial
-
     from ae.errors import InputError
-    from ae.media.clips.conversions import colorize_clip
-    from ae.media.clips.frames import is_numbered, write_frames
-    from ae.media.clips.pipeline import print_report
-    from ae.media.images import read_image
-    from ae.media.pictures import change_image, colorize_picture, is_image
+    from ae.media.pictures import is_image
 
     if not source.exists():
         raise InputError(f"{source} does not exist")
-    if is_image(source) and not makes_clip(target):
-        if len(hints) > 1:
-            raise InputError("--hints of a picture are one picture; of a clip several, each with its time")
-        named = read_image(Path(hints[0]), most_pixels=settings.most_pixels) if hints else None
-        change = partial(colorize_picture, side_by_side=settings.side_by_side, hints=named, **how)
-        change_image(source, target, change, most_pixels=settings.most_pixels)
-    elif is_numbered(target) and not makes_clip(target):
+    if is_image(source) and not makes_clip(target):  # without what clips need, which takes a while to import
+        colorize_image(source, target, how, settings, hints)
+    else:
+        colorize_frames_of(source, target, how, settings, hints)
+
+
+def colorize_image(source: Path, target: Path, how: dict[str, Any], settings: Any, hints: tuple[str, ...]) -> None:
+    """Colorize an image to an image, with hints or without."""
+    from functools import partial
+
+    from ae.errors import InputError
+    from ae.media.images import read_image
+    from ae.media.pictures import change_image, colorize_picture
+
+    if len(hints) > 1:
+        raise InputError("--hints of a picture are one picture; of a clip several, each with its time")
+    named = read_image(Path(hints[0]), most_pixels=settings.most_pixels) if hints else None
+    change = partial(colorize_picture, side_by_side=settings.side_by_side, hints=named, **how)
+    change_image(source, target, change, most_pixels=settings.most_pixels)
+
+
+def colorize_frames_of(source: Path, target: Path, how: dict[str, Any], settings: Any, hints: tuple[str, ...]) -> None:
+    """Colorize a clip to a clip, with hints or without, or to numbered images."""
+    from ae.media.clips.conversions import colorize_clip
+    from ae.media.clips.frames import is_numbered, write_frames
+    from ae.media.clips.pipeline import print_report
+
+    if is_numbered(target) and not makes_clip(target):
         refuse_extras(hints, settings, f"for pictures and clips, not for numbered images as {target}")
         print(f"{write_frames(source, target, settings=settings, **how)} frames: {target}")
     else:
@@ -258,7 +276,7 @@ def timed_hints(entry: str, most_pixels: int | None = None) -> Any:
 
 def makes_clip(target: Path) -> bool:
     """Return whether the suffix of what is to be written is a clip's."""
-    from ae.media.clips.writing import SUFFIXES
+    from ae.media.clips.suffixes import SUFFIXES
 
     return target.suffix.lower() in SUFFIXES
 

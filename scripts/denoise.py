@@ -60,8 +60,7 @@ def main(
         preset: The preset of a model or task that is defined in a file of your own (my_model.py:PRESET).
     """
     from ae import load_model
-    from ae.errors import InputError
-    from ae.media.clips.pipeline import CheckFailedError, print_report
+    from ae.errors import CheckFailedError, InputError
     from ae.media.clips.settings import ClipSettings
     from ae.presets import load_preset
     from ae.restore.denoise import Denoiser
@@ -91,6 +90,8 @@ def main(
     try:
         denoise(source, target, how, settings, skip_existing=skip_existing)
     except CheckFailedError as error:
+        from ae.media.clips.pipeline import print_report
+
         print_report(error.report)
         raise
 
@@ -101,27 +102,42 @@ def denoise(source: str, target: Path, how: dict[str, Any], settings: Any, *, sk
     `how`: denoiser, sigma and strength. `settings`: a `ClipSettings`.
     """
     from ae.errors import InputError
-    from ae.media.clips.conversions import denoise_clip
-    from ae.media.clips.pipeline import change_clips, print_report
-    from ae.media.clips.writing import SUFFIXES
-    from ae.media.folders import change_folder, is_folder_or_pattern
-    from ae.media.pictures import change_image, change_images, denoise_picture, is_image
+    from ae.media.clips.suffixes import SUFFIXES
+    from ae.media.folders import is_folder_or_pattern
+    from ae.media.pictures import change_image, denoise_picture, is_image
 
     change: Any = partial(denoise_picture, **how)
-    convert: Any = partial(denoise_clip, settings=settings, **how)
     path = Path(source)
     if is_folder_or_pattern(source):
-        work = {
-            "image": partial(change_images, change=change, most_pixels=settings.most_pixels),
-            "clip": partial(change_clips, convert=convert),
-        }
-        change_folder(source, target, work, skip_existing=skip_existing)
+        denoise_many(source, target, change, how, settings, skip_existing=skip_existing)
     elif not path.exists():
         raise InputError(f"{path} does not exist")
-    elif is_image(path) and target.suffix.lower() not in SUFFIXES:
+    elif (
+        is_image(path) and target.suffix.lower() not in SUFFIXES
+    ):  # without what clips need, which takes a while to import
         change_image(path, target, change, most_pixels=settings.most_pixels)
     else:
-        print_report(convert(path, target))
+        from ae.media.clips.conversions import denoise_clip
+        from ae.media.clips.pipeline import print_report
+
+        print_report(denoise_clip(path, target, settings=settings, **how))
+
+
+def denoise_many(
+    source: str, target: Path, change: Any, how: dict[str, Any], settings: Any, *, skip_existing: bool
+) -> None:
+    """Take the noise from every file of a folder or pattern (see `denoise`)."""
+    from ae.media.clips.conversions import denoise_clip
+    from ae.media.clips.pipeline import change_clips
+    from ae.media.folders import change_folder
+    from ae.media.pictures import change_images
+
+    convert = partial(denoise_clip, settings=settings, **how)
+    work = {
+        "image": partial(change_images, change=change, most_pixels=settings.most_pixels),
+        "clip": partial(change_clips, convert=convert),
+    }
+    change_folder(source, target, work, skip_existing=skip_existing)
 
 
 def in_unit_range(sigma: float | None) -> float | None:

@@ -11,10 +11,9 @@ from clips import SHARED_CLIPS, colorizer, decoded, luma_frames, make_clip, pack
 from conftest import ROOT, python
 
 from ae.color import BT601, BT709
-from ae.errors import InputError
+from ae.errors import CheckFailedError, InputError
 from ae.media.clips.coding import planes
 from ae.media.clips.conversions import colorize_clip
-from ae.media.clips.pipeline import CheckFailedError
 from ae.media.clips.reading import Clip
 from ae.media.clips.settings import ClipSettings
 

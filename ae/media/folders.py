@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ae.errors import InputError
-from ae.media.clips import writing
+from ae.media.clips import suffixes
 from ae.media.images import FORMATS, SUFFIXES
 from ae.runtime.interrupts import deferred_interrupts
 from ae.runtime.progress import bar
@@ -37,7 +37,7 @@ Work = Callable[[list[Job]], Generator[tuple[Job, Outcome]]]
 # For each kind of file its suffixes, and those of what is written.
 KINDS: dict[str, Mapping[str, str]] = {
     "image": {suffix: suffix if suffix in FORMATS else ".png" for suffix in SUFFIXES},
-    "clip": {suffix: suffix for suffix in writing.SUFFIXES} | dict.fromkeys(writing.READ_ONLY, ".mkv"),
+    "clip": {suffix: suffix for suffix in suffixes.SUFFIXES} | dict.fromkeys(suffixes.READ_ONLY, ".mkv"),
 }
 
 

@@ -11,8 +11,7 @@ from PIL import Image
 from ae.color import luma
 from ae.errors import InputError
 from ae.media import images
-from ae.media.clips import writing
-from ae.media.clips.pipeline import check_distinct
+from ae.media.clips import suffixes
 from ae.media.folders import Job, Outcome
 from ae.media.images import Picture, check_holds, in_srgb, read_image, with_pixels, write_image
 from ae.restore.colorize import Colorizer
@@ -22,6 +21,7 @@ from ae.restore.reference import LEAST_SIDE
 from ae.restore.restoration import Restoration
 from ae.restore.tint import tint_of
 from ae.runtime.chain import background
+from ae.runtime.files import check_distinct
 
 Change = Callable[[Picture], Picture]
 
@@ -182,7 +182,7 @@ def _or_outcome(function: Callable, *arguments):
 def is_image(path: Path) -> bool:
     """Return whether a file is an image: by its suffix, or by its content where that says nothing."""
     suffix = path.suffix.lower()
-    if suffix in images.SUFFIXES or suffix in (*writing.SUFFIXES, *writing.READ_ONLY):
+    if suffix in images.SUFFIXES or suffix in (*suffixes.SUFFIXES, *suffixes.READ_ONLY):
         return suffix in images.SUFFIXES
     try:
         with Image.open(path):

@@ -69,6 +69,13 @@ def check_target(path: Path) -> None:
         raise InputError(f"cannot write {path.name} to {final.parent}: {error.strerror}") from error
 
 
+def check_distinct(source: Path, target: Path) -> None:
+    """Raise InputError where the target is the source, or there is no folder for it."""
+    if target.exists() and source.exists() and target.samefile(source):
+        raise InputError(f"{target} is the input itself: name another output")
+    check_target(target)
+
+
 def with_infix(path: Path, word: str) -> Path:
     """Return the name of a file beside another: out.mp4 -> out.WORD.mp4, its stem cut where it were too long."""
     final = _real(path)

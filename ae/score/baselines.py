@@ -122,20 +122,24 @@ def fit_means_of_levels(task: Task, train: Split) -> jax.Array:
     return jnp.float32(np.where(total[:, -1:] > 0, total[:, :-1] / np.maximum(total[:, -1:], 1), own))
 
 
-def _sum_over_examples(
-    function: Callable[[jax.Array, jax.Array], jax.Array], task: Task, split: Split, most: int = 1000
-) -> np.ndarray:
+def _sum_over_examples(function: Callable[[jax.Array, jax.Array], jax.Array], task: Task, split: Split) -> np.ndarray:
     """Sum function(inputs, targets) over the batches of a split, in float64, as many small numbers are added."""
-    batch_sums, key, count = jax.jit(function), noise_key(split.noise_id), len(split.images)
-    size = -(-count // -(-count // most))  # as near to equal as they can be: each size is a program
     total: Any = 0.0
-    with progress.bar("fitting a baseline", count) as bar:
-        for first in range(0, count, size):
-            images = split.images[first : first + size]
-            examples = examples_of_batch(task, key, images, split.start + first + np.arange(len(images)))
-            total = total + np.asarray(batch_sums(*examples), np.float64)
-            bar.update(len(images))
+    batch_sums = jax.jit(function)
+    with progress.bar("fitting a baseline", len(split.images)) as bar:
+        for inputs, targets in _batches(task, split):
+            total = total + np.asarray(batch_sums(inputs, targets), np.float64)
+            bar.update(len(inputs))
     return total
+
+
+def _batches(task: Task, split: Split, most: int = 1000) -> Iterator[tuple[jax.Array, jax.Array]]:
+    """Yield the inputs and targets of a split, as nearly equal in number as they can be: each is a program."""
+    key, count = noise_key(split.noise_id), len(split.images)
+    size = -(-count // -(-count // most))
+    for first in range(0, count, size):
+        images = split.images[first : first + size]
+        yield examples_of_batch(task, key, images, split.start + first + np.arange(len(images)))
 
 
 # The best affine map of the whole image, by ridge regression.
@@ -188,9 +192,7 @@ def non_local_means(variables: Any, inputs: jax.Array) -> jax.Array:
 
 def fit_non_local_means(task: Any, train: Split) -> dict[str, float]:
     """Return the strengths, patch size and distance with the least squared error on some training images."""
-    images = train.images[:TUNED_ON]
-    index = train.start + np.arange(len(images))
-    inputs, targets = map(np.asarray, examples_of_batch(task, noise_key(train.noise_id), images, index))
+    inputs, targets = (np.asarray(array[:TUNED_ON]) for array in next(_batches(task, train)))
     tried = [
         {"h": h * task.sigma, "sigma": s * task.sigma, "patch_size": p, "patch_distance": d}
         for h, s, (p, d) in product(STRENGTHS, SUBTRACTED, PATCHES)

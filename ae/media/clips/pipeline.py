@@ -12,20 +12,21 @@ import av
 import jax
 
 from ae.color import Coding
-from ae.errors import InputError
+from ae.errors import CheckFailedError, InputError
 from ae.media.clips.check import Check, check_clip
 from ae.media.clips.reading import Clip
 from ae.media.clips.settings import DEFAULTS, ClipSettings
 from ae.media.clips.sheet import Sheet, write_sheet
 from ae.media.clips.sidedata import dropped_side_data
+from ae.media.clips.suffixes import SUFFIXES
 from ae.media.clips.times import format_time
 from ae.media.clips.work import Done, Work, identity, saved, sources, work_folder
-from ae.media.clips.writing import SUFFIXES, ClipWriter
+from ae.media.clips.writing import ClipWriter
 from ae.media.folders import Job, Outcome
 from ae.media.stages.noise import ClipNoise
 from ae.media.stages.statistics import ClipStatistics
 from ae.runtime.chain import Checkpoint, Frame, Skipped, Stage, States, background, run
-from ae.runtime.files import atomic_write, check_target, remove_abandoned, with_infix
+from ae.runtime.files import atomic_write, check_distinct, remove_abandoned, with_infix
 from ae.runtime.interrupts import deferred_interrupts
 from ae.runtime.progress import bar
 
@@ -64,14 +65,6 @@ class Report(NamedTuple):
         if faults := [fault for fault in (self.failures, self.lost and f"without {self.missing}") if fault]:
             return f"FAIL {self.path}: {'; '.join(faults)}"
         return f"PASS without {', '.join(self.left_out)}: {self.path}" if self.left_out else f"PASS {self.path}"
-
-
-class CheckFailedError(InputError):
-    """A clip was written, but is not what it ought to be; `report` says where it is kept, and what is wrong."""
-
-    def __init__(self, report: Report) -> None:
-        super().__init__(f"{report.path} failed the check: {report.failures}")
-        self.report = report
 
 
 class Change(NamedTuple):
@@ -175,13 +168,6 @@ def change_clips(jobs: list[Job], convert: Callable[..., Report]) -> Generator[t
             yield job, Outcome(tuple(lines), error=error)
         else:
             yield job, Outcome((*lines, *[report.verdict] * (not report.lost)), tuple(report.lost))
-
-
-def check_distinct(source: Path, target: Path) -> None:
-    """Raise InputError where the target is the source, or there is no folder for it."""
-    if target.exists() and source.exists() and target.samefile(source):
-        raise InputError(f"{target} is the input itself: name another output")
-    check_target(target)
 
 
 def _write_frames(

@@ -26,11 +26,6 @@ from ae.media.clips.trial import Target
 from ae.media.clips.work import Packed, Segment
 from ae.runtime.chain import Frame
 
-SUFFIXES = (".mp4", ".mkv", ".mov", ".m4v", ".webm", ".avi", ".ts", ".m2ts", ".flv", ".3gp", ".wmv")  # that are written
-READ_ONLY = (
-    *(".mpg", ".mpeg", ".m2v", ".vob", ".ogv", ".mts", ".mxf", ".dv", ".asf", ".f4v", ".divx", ".3g2", ".rm", ".rmvb"),
-    *(".nut", ".y4m", ".ivf", ".m1v", ".mjpeg", ".mjpg", ".h264", ".264", ".hevc", ".h265", ".265", ".obu"),
-)
 REFUSED = (av.error.ArgumentError, av.error.InvalidDataError)  # what is damaged, or has times that go back
 
 
