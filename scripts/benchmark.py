@@ -19,44 +19,38 @@ Weights = Annotated[
 ]
 Rounds = Annotated[int, tyro.conf.arg(help="How often each is timed; medians count.")]
 Seconds = Annotated[float, tyro.conf.arg(help="How long each timing takes, about.")]
+STARTED = (
+    *("pixel_mlp", "conv_ae", "colorizer_ae", "unet_denoiser", "keras_io_denoiser", "chroma_unet_cifar"),
+    *("pixel_mlp_quick", "conv_ae_quick", "colorizer_ae_quick"),
+)
 Out = Annotated[Path, tyro.conf.arg(help="File to write, and the pages that show its table.")]
 
 
 def train(
     peers: tuple[Peer, ...] = (),
     models: tuple[Model, ...] = tuple(LAYERS),
-    started: tuple[str, ...] = ("pixel_mlp", "conv_ae", "colorizer_ae"),
-    compiled: tuple[str, ...] = ("pixel_mlp", "conv_ae", "colorizer_ae", "unet_denoiser", "chroma_unet", "dense_ae_32"),
     rounds: Rounds = 5,
     seconds: float = 2.0,
     torch_python: Path = Path("peers/torch/bin/python"),
     keras_python: Path = Path("peers/keras/bin/python"),
-    out: Path = Path("results/benchmark_train.json"),
+    out: Out = Path("results/benchmark_train.json"),
 ) -> None:
     """Measure the images a second of training steps (forward, backward, Adam; float32), ours and the peers' in turns.
 
     Args:
         peers: Whom to compare with; each is run in an environment of its own (see docs/speed.md).
         models: What to train.
-        started: Presets whose training is started, with and without the compilation cache.
-        compiled: Presets whose epoch is compiled.
         seconds: How long each timing takes, about; that of an epoch's overhead, which is small, forty times as long.
         torch_python: Python of PyTorch's environment.
         keras_python: Python of Keras' and TensorFlow's environment.
-        out: File to write, and the pages that show its table. The seconds until training starts go into a second one,
-            with "_starts" in its name.
     """
     keep_to_cpu()
-    from benchmarks.starts import compile_seconds, start_seconds, starts_table
     from benchmarks.training import compare, training_table
 
-    from ae.presets import preset
     from ae.report.markdown import to_markdown
 
     pythons = {"torch": torch_python, "keras": keras_python}
     check_pythons({peer: pythons[peer] for peer in peers}, "docs/speed.md")
-    starts = starts_table(start_seconds(started), compile_seconds(compiled))
-    save(out.with_stem(f"{out.stem}_starts"), starts, [preset(name) for name in {*started, *compiled}])
     rows, details, versions = [], {}, {}
     for name in models:
         print(f"\n{name}", flush=True)
@@ -64,6 +58,21 @@ def train(
         rows, versions = [*rows, *measured], versions | more
         print(to_markdown(training_table(measured)))
     save(out, training_table(rows), [benchmark_config(name) for name in models], versions, details)
+
+
+def starts(presets: tuple[str, ...] = STARTED, out: Out = Path("results/benchmark_starts.json")) -> None:
+    """Measure the seconds from the start of `train.py` to its first step, and to compile an epoch.
+
+    Args:
+        presets: Whose training is started, on data that comes with the dependencies.
+    """
+    keep_to_cpu()
+    from benchmarks.starts import compile_seconds, start_seconds, starts_table
+
+    from ae.presets import preset
+
+    table = starts_table(start_seconds(presets), compile_seconds(presets))
+    save(out, table, [preset(name) for name in presets])
 
 
 def ablation(
@@ -276,6 +285,7 @@ if __name__ == "__main__":
     cli.run(
         {
             "train": train,
+            "starts": starts,
             "ablation": ablation,
             "products": products,
             "video": video,

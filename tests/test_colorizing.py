@@ -16,7 +16,7 @@ from ae.film import aged, sensitivity
 from ae.metrics import mse
 from ae.models import ChromaUNet
 from ae.presets import PRESETS
-from ae.score.evaluate import examples
+from ae.score.evaluate import examples_of_batch
 from ae.tasks import ColorizePhotograph
 from ae.tasks.colorize import drawn_hints
 from ae.tasks.resampling import weights, zoomed
@@ -31,7 +31,7 @@ def photograph():
 def made(task, photograph, count=60):
     """Return examples of one image, drawn anew each time."""
     images = np.repeat(np.uint8(np.round(255 * photograph))[None], count, axis=0)
-    return examples(task, jax.random.key(3), images, jnp.arange(count))
+    return examples_of_batch(task, jax.random.key(3), images, jnp.arange(count))
 
 
 def test_luma_of_input_and_target_is_the_same_and_chroma_is_the_photographs(photograph):
@@ -48,19 +48,20 @@ def test_luma_of_input_and_target_is_the_same_and_chroma_is_the_photographs(phot
 
 
 def test_some_images_are_aged_and_some_are_not(photograph):
-    inputs, _ = made(ColorizePhotograph(old=0.5, resampled=0.0), photograph, 200)
-    plain, _ = made(ColorizePhotograph(old=0.0, resampled=0.0), photograph, 200)
+    inputs, _ = made(ColorizePhotograph(old=0.5, resampled=0.0), photograph)
+    plain, _ = made(ColorizePhotograph(old=0.0, resampled=0.0), photograph)
     same = np.abs(np.asarray(inputs - plain)).max((1, 2, 3)) < 1e-5
-    assert 70 < same.sum() < 130
+    assert 18 < same.sum() < 42
 
 
 def test_what_is_aged_is_foggy_blurred_grainy_and_coded(photograph):
     gray = luma(photograph)
     keys = jax.random.split(jax.random.key(0), 300)
-    never, contrast = jax.vmap(lambda key: aged(key, gray, 0.0))(keys[:3])
+    age = jax.jit(jax.vmap(aged, in_axes=(0, None, None)))
+    never, contrast = age(keys, gray, 0.0)
     np.testing.assert_allclose(never, np.broadcast_to(gray, never.shape), atol=1e-6)
     np.testing.assert_array_equal(contrast, 1)
-    always, contrast = jax.vmap(lambda key: aged(key, gray, 1.0))(keys)
+    always, contrast = age(keys, gray, 1.0)
     assert 0.5 < float(contrast.min()) < 0.6
     assert 0.9 < float(contrast.max()) <= 1
     errors = np.asarray(jax.vmap(mse)(always[:, None], jnp.broadcast_to(gray, always.shape)[:, None]))

@@ -148,6 +148,7 @@ ELSEWHERE = {
     "python scripts/benchmark.py video --clip CLIP.mp4 --torch-python peers/torch/bin/python":
         "test_clips_are_timed_with_and_without_a_model",
     "python scripts/benchmark.py train --peers torch keras --seconds 3": "test_training_is_timed",
+    "python scripts/benchmark.py starts": "test_starts_are_timed",
     "srun python scripts/train.py conv_ae --distributed": "test_slurm_says_what_there_is_to_join",
     "python scripts/train.py conv_ae --coordinator HOST:PORT --processes 2 --process 0": "test_two_processes",
     "python scripts/benchmark.py denoise": "test_denoisers_take_turns",

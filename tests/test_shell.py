@@ -110,13 +110,14 @@ def words(option, value):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_field_of_every_preset_is_an_option(name, capsys):
-    preset = PRESETS[name]
-    said = help_of(capsys, name)
-    for option, field, value in options(preset):
-        wanted = NEEDS.get(option, {}) | {option: other(field, value)}
-        asked = [word for item in wanted.items() for word in words(*item)]
-        changed = {o: v for o, _, v in options(config_of(name, *asked))}
-        assert changed == {o: v for o, _, v in options(preset)} | wanted
+    preset, said = PRESETS[name], help_of(capsys, name)
+    wanted = {option: other(field, value) for option, field, value in options(preset)}
+    alone = {option: NEEDS[option] | {option: wanted.pop(option)} for option in NEEDS}
+    for changes in (wanted, *alone.values()):
+        asked = [word for item in changes.items() for word in words(*item)]
+        changed = {option: value for option, _, value in options(config_of(name, *asked))}
+        assert changed == {option: value for option, _, value in options(preset)} | changes
+    for option, _, _ in options(preset):
         assert re.search(r" [a-z].* \(default: ", said[option]), f"{option} has no comment: {said[option]}"
 
 
