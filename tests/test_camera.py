@@ -18,9 +18,16 @@ from ae.tasks import DenoisePhotograph
 KEYS = jax.random.split(jax.random.key(0), 200)
 
 
+noisy_images = jax.jit(jax.vmap(camera_noise, (0, None, None)))
+
+
+@jax.jit  # one program for all settings that are values
+def made(task: DenoisePhotograph, keys: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return jax.vmap(task, (0, None))(keys, image)
+
+
 def residual(value: float, sigma: float = 0.05) -> np.ndarray:
-    image = jnp.full((32, 32, 3), value)
-    return np.asarray(jax.vmap(lambda key: camera_noise(key, image, sigma))(KEYS) - value)
+    return np.asarray(noisy_images(KEYS, jnp.full((32, 32, 3), value), sigma) - value)
 
 
 def neighbours(planes: np.ndarray, apart: int) -> np.ndarray:
@@ -75,7 +82,7 @@ def test_a_photograph_is_softened_as_by_a_gaussian():
 
 def test_some_photographs_are_gray():
     image = jnp.asarray(photographs.astronaut()[:64, :64], jnp.float32) / 255
-    inputs, targets = jax.vmap(DenoisePhotograph(colourless=0.3), (0, None))(KEYS, image)
+    inputs, targets = made(DenoisePhotograph(colourless=0.3), KEYS, image)
     gray = np.ptp(targets, axis=3).max((1, 2)) < 1e-6
     assert 40 <= gray.sum() <= 80
     assert np.ptp(np.asarray(inputs)[gray], axis=3).max() < 1e-6
@@ -100,12 +107,12 @@ def test_jpeg_of_other_sizes_is_refused():
 
 def test_some_photographs_stay_as_they_are_and_all_are_in_range():
     image = jnp.asarray(photographs.astronaut()[:64, :64], jnp.float32) / 255
-    inputs, targets = jax.vmap(DenoisePhotograph(soft=0.0, colourless=0.0, untouched=0.3), (0, None))(KEYS, image)
+    inputs, targets = made(DenoisePhotograph(soft=0.0, colourless=0.0, untouched=0.3), KEYS, image)
     assert 0 <= float(inputs.min()) < float(inputs.max()) <= 1
     assert jnp.array_equal(targets, jnp.broadcast_to(image, targets.shape))
     assert 40 <= int((inputs == targets).all((1, 2, 3)).sum()) <= 80
     task = DenoisePhotograph(soft=0.0, colourless=0.0, untouched=0.0, compressed=0.0)
-    noisy, _ = jax.vmap(task, (0, None))(KEYS, image)
+    noisy, _ = made(task, KEYS, image)
     errors = jnp.sqrt(jnp.square(noisy - image).mean((1, 2, 3)))
     assert float(jnp.median(errors)) < 0.04
     assert 0.05 < float(errors.max()) < 0.3
