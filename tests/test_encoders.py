@@ -132,6 +132,19 @@ def test_every_suffix_is_written(tmp_path, suffix):
     assert len(decoded(tmp_path / f"out{suffix}")[0]) == 12
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_fewest_frames_are_decoded_at_their_times(tmp_path, count):
+    """libx265 looks two frames ahead for their times of decoding; where there are none, it says what lay in memory."""
+    source = make_clip(tmp_path / "in.mkv", luma_frames(count, 64, 64))
+    report, _ = colorized(source, tmp_path / "out.mkv", codec="libx265")
+    assert report.passed
+    colorized(source, tmp_path / "out.mp4", codec="libx265")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    assert len(packets) == count
+    assert all(-3 * packet.duration <= packet.dts <= packet.pts for packet in packets)
+
+
 def test_twelve_bits_of_a_real_file(tmp_path):
     if not CASES.is_dir():
         pytest.skip("the files of FFmpeg's FATE collection (../shared/cases) are not on this machine")

@@ -1,7 +1,7 @@
 """A container that is being written, in memory or to a file: the pictures first, then what goes along with them."""
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from functools import partial
@@ -87,6 +87,13 @@ class Output:
         for other in self.others.values():
             other.finish()
         self.container.close()
+
+
+def mend_decoding_times(packets: Sequence[av.Packet]) -> None:
+    """Set the times of decoding of a segment of one or two frames, which libx265 leaves to chance."""
+    if len(packets) <= 2:
+        for packet in packets:
+            packet.dts = packet.pts
 
 
 def in_memory(name: str) -> tuple[Any, io.BytesIO]:

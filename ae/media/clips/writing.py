@@ -15,7 +15,7 @@ from ae.media.clips.coding import SUBSAMPLING, planes
 from ae.media.clips.encoders import bits_of
 from ae.media.clips.fields import field_remarks, keeps_fields
 from ae.media.clips.formats import ERRORS, can_decode, reason
-from ae.media.clips.output import Output, close_quietly
+from ae.media.clips.output import Output, close_quietly, mend_decoding_times
 from ae.media.clips.plan import FALLBACK, make_plan
 from ae.media.clips.reading import Clip
 from ae.media.clips.settings import DEFAULTS, ClipSettings
@@ -105,6 +105,7 @@ class ClipWriter:
         """
         with self._naming_errors("the last frames"):
             self._pictures += self._output.end_segment()
+        mend_decoding_times(self._pictures)
         self._write_done(least=0)
         packets = [Packed.of(packet) for packet in self._pictures]
         segment = Segment(self.waiting, self._altered, packets, len(self._others), states, thumbnails or {})
