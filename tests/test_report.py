@@ -17,6 +17,7 @@ from ae.report.overview import overview
 from ae.report.page import write_tables
 from ae.report.reference import reported
 from ae.score.baselines import baselines
+from ae.tasks import Denoise
 from ae.train.loop import fit
 
 
@@ -39,6 +40,20 @@ def test_a_result_says_what_was_measured_and_how(result, tiny, tmp_path):
     assert (result["devices"], result["dtype"]) == (["cpu"], ["float32"])
     assert (tmp_path / "curves.png").exists()
     assert (tmp_path / "grid.png").exists()
+
+
+def test_baselines_that_are_known_are_not_scored_again(tiny, data, tmp_path, monkeypatch):
+    """Those of another preset or seed, but not of another task, or of other images."""
+    state, history = fit(replace(tiny, epochs=1), data)
+    first = results.comparison(tiny, data)
+    assert results.comparison(replace(tiny, name="other", seed=3, epochs=2), data) == first
+    assert results.comparison(replace(tiny, task=Denoise(sigma=0.6)), data) != first
+    fewer = data._replace(train=data.train._replace(images=data.train.images[:4]))
+    assert results.comparison(tiny, fewer) != first
+    monkeypatch.delattr(results, "baseline_reports")
+    known = {"noisy input": {"validation": {"loss": 0.5}}}
+    result = results.finish(tmp_path, tiny, data, state, history, command="", baselines=known)
+    assert result["baselines"] == known
 
 
 def test_precision_and_flags_stand_in_what_results_were_made_with(tiny, monkeypatch):
