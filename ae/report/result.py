@@ -27,17 +27,12 @@ from ae.score.pictures import pictures
 from ae.train.early_stopping import EarlyStop, History
 from ae.train.step import TrainState
 
+Reports = dict[str, dict[str, Any]]  # scores by name: of a split, or of a baseline on all of them
 PICTURES = ("curves.png", "grid.png", "images.png")  # of a run
 
 
 def result(
-    config: Config,
-    data: Data,
-    state: TrainState,
-    history: History,
-    *,
-    command: str,
-    baselines: dict[str, dict[str, Any]] | None = None,
+    config: Config, data: Data, state: TrainState, history: History, *, command: str, baselines: Reports | None = None
 ) -> dict[str, Any]:
     """Return the result of a finished run and the scores of its task's baselines, as JSON values.
 
@@ -75,7 +70,7 @@ def result(
     }
 
 
-def split_reports(config: Config, data: Data, predict: Predict, variables: Any) -> dict[str, dict[str, Any]]:
+def split_reports(config: Config, data: Data, predict: Predict, variables: Any) -> Reports:
     """Return scores on the validation split, the test split and the reference's, each with the split's name.
 
     A split with two parts is scored once.
@@ -89,7 +84,7 @@ def split_reports(config: Config, data: Data, predict: Predict, variables: Any) 
     return {part: reports[split.name] for part, split in splits.items()}
 
 
-def baseline_reports(config: Config, data: Data) -> dict[str, dict[str, Any]]:
+def baseline_reports(config: Config, data: Data) -> Reports:
     """Return the scores of each baseline of the task, and the parameters that were fitted where they are few."""
     reports = {}
     for name, task, predict, variables in fitted_baselines(config.task, data.train):
@@ -106,21 +101,14 @@ def comparison(config: Config, data: Data) -> Hashable:
     return config.task, data.name, data.version, config.tile, config.scale, counts
 
 
-def finish(
-    folder: Path,
-    config: Config,
-    data: Data,
-    state: TrainState,
-    history: History,
-    *,
-    command: str,
-    baselines: dict[str, dict[str, Any]] | None = None,
-) -> dict[str, Any]:
+def finish(folder: Path, config: Config, data: Data, state: TrainState, history: History, **how: Any) -> dict[str, Any]:
     """Write a finished run's `result` to `metrics.json`, then its `PICTURES`, and return the result.
+
+    `how`: the arguments of `result` that are named.
 
     A picture that fails costs nothing but itself, and a line on stderr.
     """
-    values = result(config, data, state, history, command=command, baselines=baselines)
+    values = result(config, data, state, history, **how)
     if devices.is_first():
         write_text(folder / "metrics.json", json.dumps(values, indent=2) + "\n")
     shown = pictures(predictor(config), state.variables, config.task, data.test, batch_size=config.batch_size)
